@@ -1,0 +1,160 @@
+"""The base class of the readers: from a folder on disk to train, val and test lists."""
+
+import hashlib
+import io
+import os
+import random
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+
+from dassl.data.datasets import DatasetBase
+
+from common.errors import UserError
+
+from .checks import check_splits
+from .fewshot import FewShotStore
+from .split_file import Row, read_split, save_split, to_items
+from .split_rules import split_trainval
+from .storage import relative_path, user_cache_dir
+from .subsample import subsample_classes
+
+# A split that is made here is always the one that upstream makes when its first run has --seed 1. It does not
+# depend on which seed happens to run first, and it leaves the global generator to the few-shot draw: so a seed
+# selects the same images on the first run and on every later one.
+SPLIT_SEED = 1
+
+
+class BenchmarkDataset(DatasetBase):
+    """A labelled image folder with fixed train, val and test lists, few-shot training and base/new classes.
+
+    A subclass states what is particular:
+
+    - ``dataset_dir``: its folder below ``DATASET.ROOT``;
+    - ``image_folder``: the folder inside it that image paths start from ("" for the dataset folder itself);
+    - ``split_file``: the JSON file inside it that holds the lists (see ``split_file.py``); "" where there is none
+      and ``read_raw`` is always called;
+    - ``template``: the hand-crafted prompt for zero-shot CLIP, ``{}`` for the class name;
+    - ``where_to_get``: one sentence for the user who does not have the data;
+    - ``test_only``: True where only a test list exists; it then stands in for training too (so that class names
+      exist), val is empty and few-shot selection does not apply;
+    - ``read_raw(rng)``: makes (train, val, test) lists of Datum from the original annotations; called where the
+      split file does not exist, which is then written. ``items(rows, source)`` turns ``(relative path, label,
+      class name)`` into Datum objects; ``rng`` is the generator to split with.
+
+    Order, as upstream's: read the lists, draw K shots of all classes (train, then min(K, 4) of val), and only then
+    keep base or new classes. So base and new runs of one seed share their shots.
+
+    Reads the config keys ``DATASET.ROOT``, ``DATASET.NUM_SHOTS``, ``DATASET.SUBSAMPLE_CLASSES`` and ``SEED``.
+    Attributes: ``dataset_dir`` and ``image_dir`` (absolute paths), ``split_path`` ("" where there is none),
+    ``split_sha256`` (of all three lists) and ``selection_sha256`` (of what is used: after shots and classes).
+    Raises UserError for missing data and for everything in it that does not fit together.
+    """
+
+    dataset_dir = ""
+    image_folder = ""
+    split_file = ""
+    template = "a photo of a {}."
+    where_to_get = ""
+    test_only = False
+
+    # The names by which readers written for upstream's CoOp use this machinery through OxfordPets.
+    read_split = staticmethod(read_split)
+    save_split = staticmethod(save_split)
+    split_trainval = staticmethod(split_trainval)
+    subsample_classes = staticmethod(subsample_classes)
+
+    def __init__(self, cfg):
+        settings = cfg.DATASET
+        self.dataset_dir = self.find_dataset_dir(settings.ROOT)
+        self.image_dir = os.path.join(self.dataset_dir, self.image_folder).rstrip(os.sep)
+        self.split_path = os.path.join(self.dataset_dir, self.split_file) if self.split_file else ""
+        if not os.path.isdir(self.image_dir):
+            raise UserError(f"Image folder {self.image_dir} not found. {self.missing_help()}")
+
+        train, val, test = self.load_split()
+        self.split_sha256 = hash_lists((train, val, test), self.image_dir)
+        if settings.NUM_SHOTS >= 1 and not self.test_only:
+            train, val = self.draw_shots(train, val, settings.NUM_SHOTS, cfg.SEED)
+        classes = settings.get("SUBSAMPLE_CLASSES", "all")
+        train, val, test = self.subsample_classes(train, val, test, subsample=classes)
+        self.selection_sha256 = hash_lists((train, val, test), self.image_dir)
+        super().__init__(train_x=train, val=val, test=test)
+
+    def read_raw(self, rng: random.Random) -> tuple[list, list, list]:
+        """Make (train, val, test) lists of Datum from the original annotations; see the class."""
+        raise UserError(f"Split file {self.split_path} not found. {self.missing_help()}")
+
+    def missing_help(self) -> str:
+        """What the user can do about missing files: one or two sentences."""
+        return self.where_to_get or f"Put the files of {type(self).__name__} into {self.dataset_dir}."
+
+    def find_dataset_dir(self, root: str) -> str:
+        """The dataset's folder, absolute. Raises UserError, with the folder that is expected, where it is missing."""
+        base = os.path.abspath(os.path.expanduser(root))
+        folder = os.path.join(base, type(self).dataset_dir)
+        if os.path.isdir(folder):
+            return folder
+        name = type(self).__name__
+        if not root:
+            raise UserError(
+                f"{name} needs the data root: DATASET.ROOT is empty and {folder} does not exist. "
+                f"Give --root, the folder that holds {type(self).dataset_dir}/."
+            )
+        if not os.path.isdir(base):
+            raise UserError(f"Data root {base} does not exist. Give --root, the folder that holds the datasets.")
+        raise UserError(f"{name} expects the folder {folder}, which does not exist. {self.where_to_get}".rstrip())
+
+    def load_split(self) -> tuple[list, list, list]:
+        """The full lists: from the split file, or from the raw annotations when it does not exist."""
+        if self.split_path and os.path.exists(self.split_path):
+            return self.read_split(self.split_path, self.image_dir, self.test_only, self.missing_help())
+        train, val, test = self.read_raw(random.Random(SPLIT_SEED))
+        check_splits(train, val, test, f"{type(self).__name__} in {self.dataset_dir}")
+        if self.split_path:
+            try:
+                self.save_split(train, val, test, self.split_path, self.image_dir)
+            except OSError as error:  # a read-only folder: the same split is made again by the next run
+                print(f"Split not saved to {self.split_path} ({error.strerror or error}); it is made anew by each run")
+        return train, val, test
+
+    def items(self, rows: Sequence[Row], source: str) -> list:
+        """Datum objects of ``(path below image_dir, label, class name)``; ``source`` starts the error message."""
+        return to_items(rows, self.image_dir, source, self.missing_help())
+
+    def draw_shots(self, train: list, val: list, num_shots: int, seed: int) -> tuple[list, list]:
+        """Select K training and min(K, 4) validation images per class; see ``fewshot.py``."""
+
+        def draw() -> tuple[list, list]:
+            return (
+                self.generate_fewshot_dataset(train, num_shots=num_shots),
+                self.generate_fewshot_dataset(val, num_shots=min(num_shots, 4)),
+            )
+
+        if seed < 0:  # an unseeded run draws anew each time: nothing to keep
+            return draw()
+        # The user's own cache is for data folders that cannot be written; a hash of the path tells them apart.
+        place = hashlib.sha256(os.path.realpath(self.dataset_dir).encode()).hexdigest()[:12]
+        own_cache = user_cache_dir() / "split_fewshot" / f"{type(self).__name__}-{place}"
+        folders = [os.path.join(self.dataset_dir, "split_fewshot"), str(own_cache)]
+        store = FewShotStore(folders, train, val, num_shots, seed, self.image_dir)
+        kept = store.find()
+        if kept is not None:
+            # Drawn all the same, so that the generator goes on as in a run without a kept selection.
+            with redirect_stdout(io.StringIO()):
+                draw()
+            return kept
+        at_seed = random.getstate() == random.Random(seed).getstate()
+        selection = draw()
+        if at_seed:  # otherwise something drew before us, and these are not the shots of this seed
+            store.keep(*selection)
+        return selection
+
+
+def hash_lists(lists: Sequence[Sequence], image_dir: str) -> str:
+    """SHA-256 over relative path, label and class name of every item, in order; the same wherever the data lies."""
+    digest = hashlib.sha256()
+    for items in lists:
+        digest.update(f"{len(items)}\n".encode())
+        for item in items:
+            digest.update(f"{relative_path(item.impath, image_dir)}\t{item.label}\t{item.classname}\n".encode())
+    return digest.hexdigest()

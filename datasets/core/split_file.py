@@ -1,0 +1,114 @@
+"""The split file: which image is for training, validation and testing.
+
+Format (that of the files released with CoOp): a JSON object with the lists ``train``, ``val`` and ``test``;
+each entry is ``[path relative to the image folder, label, class name]``, labels from 0.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+
+from dassl.data.datasets import Datum
+
+from common.errors import UserError
+
+from .checks import check_splits
+from .storage import relative_path, write_text_atomically
+
+PARTS = ("train", "val", "test")
+Row = tuple[str, int, str]  # relative path, label, class name
+
+
+UNPACK_AGAIN = "Unpack the images again."
+
+
+def read_split(
+    filepath: str, path_prefix: str, test_only: bool = False, remedy: str = UNPACK_AGAIN
+) -> tuple[list, list, list]:
+    """Read a split file into three lists of Datum: train, val, test.
+
+    ``path_prefix``: the image folder that the paths in the file start from.
+    ``test_only``: the test list also stands in for training, so that class names exist; val is empty.
+    ``remedy``: what the user can do about a missing image.
+    Raises UserError, in one line, for everything that is wrong with the file or its images.
+    """
+    print(f"Reading the split from {filepath}")
+    content = _read_json(filepath)
+    rows = {part: [_check_row(filepath, part, i, row) for i, row in enumerate(content[part])] for part in PARTS}
+    source = f"Split file {filepath}"
+    test = to_items(rows["test"], path_prefix, source, remedy)
+    if test_only:
+        train, val = list(test), []
+    else:
+        train, val = (to_items(rows[part], path_prefix, source, remedy) for part in ("train", "val"))
+    check_splits(train, val, test, source)
+    return train, val, test
+
+
+def save_split(train: Sequence, val: Sequence, test: Sequence, filepath: str, path_prefix: str) -> None:
+    """Write three lists of Datum as a split file. Raises UserError for an image outside ``path_prefix``."""
+    rows = {}
+    for part, items in zip(PARTS, (train, val, test), strict=True):
+        try:
+            rows[part] = [(relative_path(item.impath, path_prefix), item.label, item.classname) for item in items]
+        except ValueError as error:
+            raise UserError(f"Cannot save the split {filepath}: image {error}.") from error
+    write_rows(rows, filepath)
+    print(f"Saved the split to {filepath}")
+
+
+def write_rows(rows: dict[str, Sequence[Row]], filepath: str) -> None:
+    """Write ``{"train": rows, "val": rows, "test": rows}``; a part that is not there is written empty."""
+    content = {part: [list(row) for row in rows.get(part, ())] for part in PARTS}
+    write_text_atomically(filepath, json.dumps(content, indent=4, separators=(",", ": ")))
+
+
+def to_items(rows: Iterable[Row], image_dir: str, source: str, remedy: str = UNPACK_AGAIN) -> list:
+    """Make Datum objects of rows. Raises UserError that names the first missing image and counts them."""
+    items, missing = [], []
+    for path, label, classname in rows:
+        impath = os.path.join(image_dir, path)
+        if os.path.isfile(impath):
+            items.append(Datum(impath=impath, label=label, classname=classname))
+        else:
+            missing.append(impath)
+    if missing:
+        more = f" ({len(missing)} of {len(items) + len(missing)} are missing)" if len(missing) > 1 else ""
+        raise UserError(f"{source} names an image that is not there: {missing[0]}{more}. {remedy}")
+    return items
+
+
+def _read_json(filepath: str) -> dict:
+    try:
+        with open(filepath, encoding="utf-8") as file:
+            content = json.load(file)
+    except OSError as error:
+        raise UserError(f"Split file {filepath} cannot be read: {error.strerror or error}.") from error
+    except ValueError as error:  # bad JSON and bad UTF-8 alike
+        raise UserError(f"Split file {filepath} is not JSON ({error}). Download it again or delete it.") from error
+    if not isinstance(content, dict):
+        raise UserError(f"Split file {filepath} holds a {type(content).__name__}, not an object with {_quoted(PARTS)}.")
+    for part in PARTS:
+        if not isinstance(content.get(part), list):
+            raise UserError(f"Split file {filepath} has no list '{part}'. It needs {_quoted(PARTS)}.")
+    return content
+
+
+def _check_row(filepath: str, part: str, index: int, row: object) -> Row:
+    where = f"Split file {filepath}, '{part}' entry {index}"
+    if not (isinstance(row, list) and len(row) == 3):
+        raise UserError(f"{where} is {json.dumps(row)[:80]}, not [path, label, class name].")
+    path, label, classname = row
+    if not isinstance(path, str) or not path:
+        raise UserError(f"{where}: the path is {path!r}, not text.")
+    if type(label) is not int or label < 0:  # bool is an int too, so no isinstance
+        raise UserError(f"{where} ({path}): the label is {label!r}. Labels are whole numbers from 0.")
+    if not isinstance(classname, str) or not classname.strip():
+        raise UserError(f"{where} ({path}): the class name is {classname!r}, not text.")
+    if os.path.isabs(path) or ".." in path.replace("\\", "/").split("/"):
+        raise UserError(f"{where}: the path {path} leads outside the image folder. Paths are relative to it.")
+    return path, label, classname
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)

@@ -1,0 +1,37 @@
+"""Where files go, and how they get there whole."""
+
+import os
+import uuid
+from pathlib import Path
+
+
+def user_cache_dir() -> Path:
+    """The user's own cache folder: ``$XDG_CACHE_HOME`` or ``~/.cache``, then ``clip-prompt-toolbox``."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base) / "clip-prompt-toolbox"
+
+
+def write_text_atomically(path: str | os.PathLike, text: str) -> None:
+    """Write ``text`` so that a reader sees the old file or the new one, never a part.
+
+    Creates the folder. Raises OSError where the place cannot be written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A name of its own per writer: two processes may write the same file at once.
+    part = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def relative_path(path: str, folder: str) -> str:
+    """``path`` relative to ``folder``, with ``/`` between the parts. Raises ValueError when it lies outside."""
+    prefix = folder.rstrip(os.sep) + os.sep
+    inside = path[len(prefix) :] if path.startswith(prefix) else os.path.relpath(path, folder)
+    inside = inside.replace(os.sep, "/")
+    if inside.split("/")[0] == "..":
+        raise ValueError(f"{path} lies outside {folder}")
+    return inside

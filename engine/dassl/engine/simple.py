@@ -1,0 +1,252 @@
+"""A trainer with everything but the training step: data, model, evaluation, saving, reporting."""
+
+import datetime
+import os
+import shutil
+import time
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from dassl.data import DataManager
+from dassl.evaluation import build_evaluator
+from dassl.optim import build_lr_scheduler, build_optimizer
+from dassl.utils import (
+    ConfigError,
+    NonFiniteLossError,
+    count_num_param,
+    load_pretrained_weights,
+    mkdir_if_missing,
+)
+from dassl.utils.atomic import atomic_path
+
+from .base import BEST_MODEL, TrainerBase
+from .progress import EpochProgress
+from .run_state import newest_checkpoint
+from .simple_net import SimpleNet
+
+# Where a best_val run goes on from when neither the best nor a periodic model is the newest.
+LATEST_MODEL = "model-latest.pth.tar"
+
+
+class SimpleTrainer(TrainerBase):
+    """Builds data, model and evaluator from a config, tests, saves and resumes.
+
+    The constructor calls ``check_cfg``, ``build_data_loader`` and ``build_model``, in this order.
+
+    Args:
+        cfg: the config tree.
+
+    Attributes:
+        cfg, device, output_dir, start_epoch, epoch, max_epoch: settings of the run.
+        dm (DataManager): data; also train_loader_x, train_loader_u, val_loader, test_loader,
+            num_classes, num_source_domains, lab2cname.
+        model, optim, sched: what the stock ``build_model`` makes.
+        evaluator: collects predictions.
+        best_result (float): best result on validation data so far.
+        num_batches, batch_idx (int): batches of this epoch and the running one; set by ``run_epoch``.
+    """
+
+    def __init__(self, cfg):
+        super().__init__()
+        self.check_cfg(cfg)
+        if cfg.TEST.FINAL_MODEL not in ("last_step", "best_val"):
+            raise ConfigError(f"TEST.FINAL_MODEL must be last_step or best_val, but got '{cfg.TEST.FINAL_MODEL}'.")
+        use_cuda = torch.cuda.is_available() and cfg.USE_CUDA
+        self.device = torch.device("cuda" if use_cuda else "cpu")
+        self.start_epoch = self.epoch = 0
+        self.max_epoch = cfg.OPTIM.MAX_EPOCH
+        self.output_dir = cfg.OUTPUT_DIR
+        self.cfg = cfg
+        self.build_data_loader()
+        self.build_model()
+        self.evaluator = build_evaluator(cfg, lab2cname=getattr(self, "lab2cname", None))
+        self.best_result = -float("inf")
+
+    def check_cfg(self, cfg):
+        """Check settings that the subclass depends on; ``self.cfg`` does not exist yet."""
+
+    def build_data_loader(self):
+        """Set ``dm`` and the attributes for data. An override must set all but ``dm``."""
+        dm = DataManager(self.cfg)
+        self.train_loader_x = dm.train_loader_x
+        self.train_loader_u = dm.train_loader_u
+        self.val_loader = dm.val_loader
+        self.test_loader = dm.test_loader
+        self.num_classes = dm.num_classes
+        self.num_source_domains = dm.num_source_domains
+        self.lab2cname = dm.lab2cname
+        self.dm = dm
+
+    def build_model(self):
+        """Build a :class:`SimpleNet` with its optimiser and scheduler, and register it as ``model``."""
+        cfg = self.cfg
+        print("Building model")
+        self.model = SimpleNet(cfg, cfg.MODEL, self.num_classes)
+        if cfg.MODEL.INIT_WEIGHTS:
+            load_pretrained_weights(self.model, cfg.MODEL.INIT_WEIGHTS)
+        self.model.to(self.device)
+        print(f"# params: {count_num_param(self.model):,}")
+        self.optim = build_optimizer(self.model, cfg.OPTIM)
+        self.sched = build_lr_scheduler(self.optim, cfg.OPTIM)
+        self.register_model("model", self.model, self.optim, self.sched)
+
+        num_gpus = torch.cuda.device_count()
+        if self.device.type == "cuda" and num_gpus > 1:
+            # After registration: checkpoints then have no "module." in their keys.
+            print(f"Detected {num_gpus} GPUs (use nn.DataParallel)")
+            self.model = nn.DataParallel(self.model)
+
+    # The run
+
+    def train(self):
+        super().train(self.start_epoch, self.max_epoch)
+
+    def before_train(self):
+        """Resume from RESUME, or from a used OUTPUT_DIR; open TensorBoard; start the clock."""
+        directory = self.cfg.RESUME or self.output_dir
+        self.start_epoch = self.resume_model_if_exist(directory)
+        if self.start_epoch > 0:
+            self._adopt_best_model(directory)
+        log_dir = os.path.join(self.output_dir, "tensorboard")
+        mkdir_if_missing(log_dir)
+        self.init_writer(log_dir)
+        self.time_start = time.time()
+
+    def _adopt_best_model(self, directory):
+        """Copy the best model of a run that is continued in another folder: it may stay the best."""
+        for name in self.get_model_names():
+            source = os.path.join(directory, name, BEST_MODEL)
+            target = os.path.join(self.output_dir, name, BEST_MODEL)
+            if os.path.exists(source) and not os.path.exists(target):
+                mkdir_if_missing(os.path.dirname(target))
+                with atomic_path(target) as temporary:
+                    shutil.copyfile(source, temporary)
+
+    def after_epoch(self):
+        """Test on validation data if the best model is wanted, and save what is due."""
+        cfg = self.cfg
+        epochs_done = self.epoch + 1
+        best_is_wanted = not cfg.TEST.NO_TEST and cfg.TEST.FINAL_MODEL == "best_val"
+        is_last = epochs_done == self.max_epoch
+        freq = cfg.TRAIN.CHECKPOINT_FREQ
+        is_due = is_last or (freq > 0 and epochs_done % freq == 0)
+        is_saved = is_due
+
+        if best_is_wanted:
+            result = self.test(split="val")
+            if result > self.best_result:
+                self.best_result = result
+                self.save_model(self.epoch, self.output_dir, val_result=result, model_name=BEST_MODEL)
+                is_saved = True
+        if is_due:
+            self.save_model(self.epoch, self.output_dir)
+        if best_is_wanted:
+            if is_saved:
+                self._remove_latest_model()
+            else:
+                # Otherwise an interrupted run would go on from its best epoch, not from its last.
+                self.save_model(self.epoch, self.output_dir, model_name=LATEST_MODEL)
+
+    def _remove_latest_model(self):
+        for name in self.get_model_names():
+            path = os.path.join(self.output_dir, name, LATEST_MODEL)
+            if os.path.exists(path):
+                os.remove(path)
+
+    def after_train(self):
+        """Test the model that the run is about, and report the time."""
+        print("Finish training")
+        if not self.cfg.TEST.NO_TEST:
+            if self.cfg.TEST.FINAL_MODEL == "best_val":
+                print("Deploy the model with the best val performance")
+                self.load_model(self.output_dir)
+            else:
+                print("Deploy the last-epoch model")
+            self.test()
+        elapsed = datetime.timedelta(seconds=round(time.time() - self.time_start))
+        print(f"Elapsed: {elapsed}")
+        self.close_writer()
+
+    # Training on batches, for the subclasses that say where batches come from
+
+    def _run_batches(self, batches):
+        """One ``forward_backward`` for each of ``num_batches`` batches, with its log line and curves."""
+        progress = EpochProgress(self.epoch, self.max_epoch, self.num_batches, self.cfg.TRAIN.PRINT_FREQ)
+        for self.batch_idx, batch in enumerate(batches):
+            progress.batch_loaded()
+            progress.batch_done(self._checked_step(batch))
+            # On the last batch the scheduler has stepped already, so this is the next epoch's rate.
+            lr = self.get_current_lr()
+            if progress.is_line_due(self.batch_idx):
+                print(progress.line(self.batch_idx, lr))
+            step = self.epoch * self.num_batches + self.batch_idx
+            for name, meter in progress.losses.meters.items():
+                self.write_scalar(f"train/{name}", meter.avg, step)
+            self.write_scalar("train/lr", lr, step)
+            progress.start_clock()
+
+    def _checked_step(self, batch):
+        try:
+            return self._step(batch)
+        except NonFiniteLossError:
+            raise
+        except FloatingPointError as error:
+            raise NonFiniteLossError(self._non_finite_line(batch, error)) from error
+
+    def _step(self, batch):
+        return self.forward_backward(batch)
+
+    def _non_finite_line(self, batch, error):
+        parts = batch if isinstance(batch, (list, tuple)) else [batch]
+        paths = [path for part in parts if isinstance(part, dict) for path in part.get("impath", [])]
+        shown = ", ".join(paths[:8]) + (f" and {len(paths) - 8} more" if len(paths) > 8 else "")
+        kept = [newest_checkpoint(os.path.join(self.output_dir, name)) for name in self.get_model_names()]
+        kept = ", ".join(path for path in kept if path)
+        return (
+            f"{error} Training stopped in epoch {self.epoch + 1} of {self.max_epoch}, "
+            f"batch {self.batch_idx + 1} of {self.num_batches}, on the images {shown or '(unknown)'}. "
+            + (f"The last checkpoint is kept: {kept}. " if kept else "No checkpoint was saved yet. ")
+            + "Look at these images, lower OPTIM.LR, or train in higher precision."
+        )
+
+    # Testing
+
+    @torch.no_grad()
+    def test(self, split=None):
+        """Evaluate on ``val`` or ``test`` (None: TEST.SPLIT); without validation data on ``test``.
+
+        Returns:
+            float: the first result of the evaluator, for Classification the accuracy in percent.
+
+        Raises:
+            ConfigError: another split.
+        """
+        self.set_model_mode("eval")
+        self.evaluator.reset()
+        split = split or self.cfg.TEST.SPLIT
+        if split not in ("val", "test"):
+            raise ConfigError(f"TEST.SPLIT must be val or test, but got '{split}'.")
+        if split == "val" and self.val_loader is None:
+            split = "test"
+        print(f"Evaluate on the *{split}* set")
+        for batch in tqdm(self.val_loader if split == "val" else self.test_loader):
+            images, labels = self.parse_batch_test(batch)
+            self.evaluator.process(self.model_inference(images), labels)
+        results = self.evaluator.evaluate()
+        for name, value in results.items():
+            self.write_scalar(f"{split}/{name}", value, self.epoch)
+        return next(iter(results.values()))
+
+    def model_inference(self, input):
+        """Images (B, 3, H, W) -> logits (B, C)."""
+        return self.model(input)
+
+    def parse_batch_test(self, batch):
+        """Return images (B, 3, H, W) and labels (B,) on the device."""
+        return self._to_device(batch["img"]), self._to_device(batch["label"])
+
+    def _to_device(self, tensor):
+        # The loaders pin memory for CUDA, so the copy can overlap with computation.
+        return tensor.to(self.device, non_blocking=True)

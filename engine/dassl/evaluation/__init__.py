@@ -1,0 +1,6 @@
+"""Evaluators: they collect predictions batch by batch and turn them into metrics."""
+
+from .build import EVALUATOR_REGISTRY, build_evaluator
+from .evaluator import Classification, EvaluatorBase
+
+__all__ = ["EVALUATOR_REGISTRY", "Classification", "EvaluatorBase", "build_evaluator"]

@@ -1,0 +1,18 @@
+"""The registry of evaluators."""
+
+from dassl.utils import Registry, check_availability
+
+EVALUATOR_REGISTRY = Registry("EVALUATOR")
+
+
+def build_evaluator(cfg, **kwargs):
+    """Build the evaluator ``cfg.TEST.EVALUATOR``; the keyword arguments go to it.
+
+    Raises:
+        UnknownNameError: (a ValueError) no evaluator has that name.
+    """
+    name = cfg.TEST.EVALUATOR
+    check_availability(name, EVALUATOR_REGISTRY.registered_names())
+    if cfg.VERBOSE:
+        print(f"Loading evaluator: {name}")
+    return EVALUATOR_REGISTRY.get(name)(cfg, **kwargs)

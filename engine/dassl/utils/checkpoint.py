@@ -1,0 +1,137 @@
+"""Writing and reading the checkpoint files of a run.
+
+A checkpoint is a dict with ``state_dict``, ``epoch`` (finished epochs), ``optimizer``,
+``scheduler`` and ``val_result``. Beside the files of one model stands ``checkpoint``, a text file
+with the name of the one saved last.
+"""
+
+import os
+import shutil
+from collections import OrderedDict
+
+import torch
+
+from .atomic import atomic_path
+from .errors import CheckpointError, ConfigError, MissingFileError
+from .safe_load import load_data
+from .tools import mkdir_if_missing
+
+_POINTER = "checkpoint"
+_BEST = "model-best.pth.tar"
+
+
+def save_checkpoint(state, save_dir, is_best=False, remove_module_from_keys=True, model_name=""):
+    """Write ``state`` to ``save_dir`` and point the file ``checkpoint`` there at it.
+
+    All files are written atomically, the pointer last, so that a run killed at any moment can be
+    resumed.
+
+    Args:
+        state (dict): the checkpoint; its ``epoch`` gives the name ``model.pth.tar-{epoch}``.
+        save_dir (str): the folder, created when missing.
+        is_best (bool): also copy to ``model-best.pth.tar``.
+        remove_module_from_keys (bool): strip a leading ``module.`` from the names of parameters.
+        model_name (str): file name to use instead.
+
+    Raises:
+        OutputError: the folder or file cannot be written.
+    """
+    mkdir_if_missing(save_dir)
+    if remove_module_from_keys:
+        state = {**state, "state_dict": _without_module_prefix(state["state_dict"])}
+    model_name = model_name or f"model.pth.tar-{state['epoch']}"
+    path = os.path.join(save_dir, model_name)
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        torch.save(state, file)
+    print(f"Checkpoint saved to {path}")
+    if is_best:
+        with atomic_path(os.path.join(save_dir, _BEST)) as temporary:
+            shutil.copyfile(path, temporary)
+    with atomic_path(os.path.join(save_dir, _POINTER)) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        file.write(f"{model_name}\n")
+
+
+def load_checkpoint(fpath):
+    """Read a checkpoint; nothing in the file is executed.
+
+    Tensors go to the device they were saved from, or to the CPU when there is no CUDA.
+
+    Raises:
+        ConfigError: (a ValueError) the path is None.
+        MissingFileError: (a FileNotFoundError) there is no such file.
+        CheckpointError: the file is corrupt, or holds objects that are not plain data.
+    """
+    if fpath is None:
+        raise ConfigError("File path is None")
+    if not os.path.exists(fpath):
+        raise MissingFileError(f'File is not found at "{fpath}"')
+    map_location = None if torch.cuda.is_available() else "cpu"
+    try:
+        try:
+            return load_data(fpath, map_location)
+        except UnicodeDecodeError:
+            # Written by Python 2, whose strings have no encoding.
+            return load_data(fpath, map_location, encoding="latin1")
+    except Exception as error:
+        print(f'Unable to load checkpoint from "{fpath}"')
+        if isinstance(error, CheckpointError):
+            raise
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        raise CheckpointError(
+            f'"{fpath}" is not a readable checkpoint ({reason}). Delete it and train again, or load another epoch.'
+        ) from error
+
+
+def resume_from_checkpoint(fdir, model, optimizer=None, scheduler=None):
+    """Restore the model, and the optimiser and scheduler if given, from the newest checkpoint.
+
+    Args:
+        fdir (str): a folder that ``save_checkpoint`` wrote.
+
+    Returns:
+        int: the number of finished epochs, which is the zero-based epoch to go on with.
+
+    Raises:
+        MissingFileError: the folder has no pointer file, or that names a missing file.
+        CheckpointError: the file is corrupt or does not fit the model.
+    """
+    fpath = os.path.join(fdir, _newest_name(fdir))
+    print(f'Loading checkpoint from "{fpath}"')
+    checkpoint = load_checkpoint(fpath)
+    try:
+        model.load_state_dict(checkpoint["state_dict"])
+        print("Loaded model weights")
+        for name, target in (("optimizer", optimizer), ("scheduler", scheduler)):
+            if target is not None and checkpoint.get(name) is not None:
+                target.load_state_dict(checkpoint[name])
+                print(f"Loaded {name}")
+        start_epoch = checkpoint["epoch"]
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(
+            f'"{fpath}" does not fit this run ({reason}). Resume with the settings it was written with, '
+            "or choose a new output folder."
+        ) from error
+    print(f"Previous epoch: {start_epoch}")
+    return start_epoch
+
+
+def _newest_name(fdir):
+    pointer = os.path.join(fdir, _POINTER)
+    try:
+        with open(pointer, encoding="utf-8") as file:
+            name = file.readline().strip()
+    except FileNotFoundError as error:
+        raise MissingFileError(
+            f'File is not found at "{pointer}". The folder holds no complete checkpoint; choose another to resume.'
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f'Cannot read "{pointer}" ({error}). Write the name of a checkpoint into it.') from error
+    if not name or os.path.basename(name) != name:
+        raise CheckpointError(f'"{pointer}" should hold the name of a file in its folder, but holds "{name}".')
+    return name
+
+
+def _without_module_prefix(state_dict):
+    prefix = "module."
+    return OrderedDict((key[len(prefix) :] if key.startswith(prefix) else key, v) for key, v in state_dict.items())

@@ -1,0 +1,98 @@
+"""Reading checkpoint files without executing anything that stands in them.
+
+``torch.load(weights_only=True)`` refuses every class but tensors and containers. Checkpoints that
+upstream's Dassl wrote hold a little more: the scheduler under ``successor`` is a pickled object
+that holds a pickled optimiser, and results may be NumPy numbers. Those names, and no others, are
+allowed here, and each is bound to a stand-in: an empty class that takes attributes, or a function
+that builds plain NumPy data. The real schedulers and optimisers are never created from a file.
+"""
+
+import contextlib
+import functools
+import re
+
+import numpy as np
+import torch
+
+from .errors import CheckpointError
+
+# The classes that upstream's build_lr_scheduler and build_optimizer make.
+_INERT = (
+    "torch.optim.lr_scheduler.StepLR",
+    "torch.optim.lr_scheduler.MultiStepLR",
+    "torch.optim.lr_scheduler.CosineAnnealingLR",
+    "torch.optim.adam.Adam",
+    "torch.optim.adamw.AdamW",
+    "torch.optim.sgd.SGD",
+    "torch.optim.rmsprop.RMSprop",
+    "dassl.optim.radam.RAdam",
+)
+
+
+class InertRecord:
+    """Attributes of a pickled object, without its class."""
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+
+
+def load_data(path, map_location=None, **options):
+    """``torch.load`` restricted to data; pickled schedulers come out as :class:`InertRecord`.
+
+    Raises:
+        CheckpointError: the file holds a class that is not allowed.
+        Exception: whatever torch raises for a file that it cannot read.
+    """
+    try:
+        with _allowed(_stand_ins()):
+            return torch.load(path, map_location=map_location, weights_only=True, **options)
+    except Exception as error:
+        refused = re.search(r"Unsupported (?:global: GLOBAL|class) ([\w.]+)", str(error))
+        if refused is None:
+            raise
+        raise CheckpointError(
+            f'"{path}" holds an object of {refused[1]}, and loading it could run foreign code. '
+            "Save plain tensors, numbers, lists and dicts instead."
+        ) from error
+
+
+@contextlib.contextmanager
+def _allowed(stand_ins):
+    # torch.serialization.safe_globals exists from torch 2.5 on; these three exist in 2.4 too.
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.add_safe_globals(stand_ins)
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)
+
+
+@functools.lru_cache(maxsize=1)
+def _stand_ins():
+    classes = [_named(type("Record", (InertRecord,), {}), path) for path in _INERT]
+    # Optimiser state is a defaultdict(dict).
+    containers = [dict, _named(lambda *_: {}, "collections.defaultdict")]
+    numbers = [np.dtype, np.ndarray, *{type(np.dtype(code)) for code in "?bBhHiIlLqQefd"}]
+    for package in ("numpy.core", "numpy._core"):  # NumPy 1 and 2
+        numbers.append(_named(lambda *args: _scalar(*args), f"{package}.multiarray.scalar"))
+        numbers.append(_named(lambda *args: _empty_array(*args), f"{package}.multiarray._reconstruct"))
+    return [*classes, *containers, *numbers]
+
+
+def _named(obj, path):
+    # torch looks an allowed object up by its module and name, so these make it the stand-in.
+    obj.__module__, _, obj.__name__ = path.rpartition(".")
+    obj.__qualname__ = obj.__name__
+    return obj
+
+
+def _scalar(dtype, raw):
+    if dtype.hasobject or not isinstance(raw, bytes):
+        raise CheckpointError("A NumPy number in the checkpoint is malformed. Save plain numbers instead.")
+    return np.frombuffer(raw, dtype)[0]
+
+
+def _empty_array(kind, shape, typecode):
+    # The shape and the content are set by the next instruction of the pickle.
+    return np.ndarray.__new__(np.ndarray, (0,), "b")

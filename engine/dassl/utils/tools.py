@@ -1,0 +1,183 @@
+"""Small helpers for files, names and seeds that the whole engine and its clients share."""
+
+import difflib
+import json
+import os
+import random
+import urllib.error
+import warnings
+
+import numpy as np
+import torch
+from PIL import Image
+
+from .atomic import atomic_path
+from .environment import collect_env_info
+from .errors import ConfigError, DownloadError, ImageReadError, MissingFileError, OutputError, UnknownNameError
+
+__all__ = [
+    "check_availability",
+    "check_isfile",
+    "collect_env_info",
+    "download_url",
+    "get_most_similar_str_to_a_from_b",
+    "listdir_nohidden",
+    "mkdir_if_missing",
+    "read_image",
+    "read_json",
+    "set_random_seed",
+    "tolist_if_not",
+    "write_json",
+]
+
+
+def mkdir_if_missing(dirname):
+    """Create a folder and its parents; an existing one is left as it is.
+
+    Raises:
+        MissingFileError: (a FileNotFoundError) the name is empty.
+        OutputError: (an OSError) the folder cannot be created, or a file has that name.
+    """
+    if not os.fspath(dirname):
+        raise MissingFileError("Cannot create a folder whose name is empty. Give a path, for example ./output.")
+    try:
+        os.makedirs(dirname, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(
+            f'Cannot create the folder "{dirname}" ({reason}). Choose a folder that you may write to.'
+        ) from error
+
+
+def check_isfile(fpath):
+    """Return whether ``fpath`` is a file; warn when it is not."""
+    found = os.path.isfile(fpath)
+    if not found:
+        warnings.warn(f'No file found at "{fpath}"', stacklevel=2)
+    return found
+
+
+def read_json(fpath):
+    """Return the content of a JSON file (UTF-8).
+
+    Raises:
+        MissingFileError: there is no such file.
+        ConfigError: (a ValueError) the file is not JSON.
+    """
+    try:
+        with open(fpath, encoding="utf-8") as file:
+            return json.load(file)
+    except FileNotFoundError as error:
+        raise MissingFileError(f'File is not found at "{fpath}"') from error
+    except ValueError as error:
+        raise ConfigError(f'"{fpath}" is not valid JSON ({error}). Delete it or restore it.') from error
+
+
+def write_json(obj, fpath):
+    """Write ``obj`` as JSON (indent 4), atomically; the parent folder is created."""
+    parent = os.path.dirname(fpath)
+    if parent:
+        mkdir_if_missing(parent)
+    with atomic_path(fpath) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        json.dump(obj, file, indent=4, separators=(",", ": "))
+
+
+def set_random_seed(seed):
+    """Seed Python's, NumPy's and torch's global generators, those of all CUDA devices included.
+
+    Args:
+        seed (int): 0 to 2**32 - 1, the range that NumPy takes.
+
+    Raises:
+        ConfigError: the seed is outside of that range.
+    """
+    if not 0 <= seed < 2**32:
+        raise ConfigError(f"SEED must be between 0 and {2**32 - 1}, but got {seed}.")
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    torch.cuda.manual_seed_all(seed)
+
+
+def download_url(url, dst):
+    """Fetch ``url`` into the file ``dst`` with a progress bar; a partial file never stays.
+
+    Raises:
+        DownloadError: the address cannot be reached.
+    """
+    print(f'* url="{url}"')
+    print(f'* destination="{dst}"')
+    parent = os.path.dirname(dst)
+    if parent:
+        mkdir_if_missing(parent)
+    try:
+        torch.hub.download_url_to_file(url, os.fspath(dst), progress=True)
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise DownloadError(
+            f'Cannot download "{url}" ({reason}). Fetch it by other means and put it at "{dst}".'
+        ) from error
+
+
+def read_image(path):
+    """Return the image at ``path`` as a PIL image in RGB, fully decoded.
+
+    Raises:
+        MissingFileError: there is no such file.
+        ImageReadError: the file is truncated or not an image; the line names it.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except FileNotFoundError as error:
+        raise MissingFileError(f'No image file at "{path}". Check DATASET.ROOT and the split file.') from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        # Pillow signals a broken file by any of these, depending on the format.
+        reason = " ".join(str(error).split())
+        raise ImageReadError(f'Cannot read the image "{path}" ({reason}). Replace or remove the file.') from error
+
+
+def listdir_nohidden(path, sort=False):
+    """Return the names in a folder that do not start with a dot.
+
+    Args:
+        path (str): the folder.
+        sort (bool): sort by name; otherwise the order is the file system's.
+
+    Raises:
+        MissingFileError: there is no such folder.
+    """
+    try:
+        names = [name for name in os.listdir(path) if not name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise MissingFileError(f'No folder at "{path}". Check DATASET.ROOT.') from error
+    return sorted(names) if sort else names
+
+
+def get_most_similar_str_to_a_from_b(a, b):
+    """Return the string of the list ``b`` closest to ``a``; ties go to the last, an empty list gives None."""
+    best, best_ratio = None, -1.0
+    for candidate in b:
+        ratio = difflib.SequenceMatcher(None, a, candidate).ratio()
+        if ratio >= best_ratio:
+            best, best_ratio = candidate, ratio
+    return best
+
+
+def check_availability(requested, available):
+    """Check that ``requested`` is one of the strings in ``available``.
+
+    Raises:
+        UnknownNameError: (a ValueError) it is not; the line lists all and suggests the closest.
+    """
+    if requested in available:
+        return
+    closest = get_most_similar_str_to_a_from_b(requested, available)
+    raise UnknownNameError(
+        f"The requested one is expected to belong to {available}, but got [{requested}] (do you mean [{closest}]?)"
+    )
+
+
+def tolist_if_not(x):
+    """Return ``x`` if it is a list, else ``[x]``; a tuple counts as one element."""
+    return x if isinstance(x, list) else [x]

@@ -1,0 +1,46 @@
+"""The command line of ``train.py``: upstream's flags, and ``--plugin``."""
+
+import argparse
+
+_DESCRIPTION = """Learn prompts for CLIP, or evaluate learned ones.
+
+Settings are merged in this order, later ones win: defaults, --dataset-config-file, --config-file, flags, and
+trailing KEY VALUE pairs such as  DATASET.NUM_SHOTS 16 TRAINER.COOP.N_CTX 4 ."""
+
+_EXAMPLES = """examples:
+  the embedded default, 16 shots of the base classes, on the CPU:
+    python train.py --trainer CoOp --dataset-config-file configs/datasets/digits.yaml \\
+        --config-file configs/trainers/CoOp/tiny.yaml --seed 1 --output-dir output/first \\
+        DATASET.NUM_SHOTS 16 DATASET.SUBSAMPLE_CLASSES base
+  the learned prompt on the new classes:
+    python train.py --trainer CoOp --dataset-config-file configs/datasets/digits.yaml \\
+        --config-file configs/trainers/CoOp/tiny.yaml --seed 1 --output-dir output/first_new \\
+        --eval-only --model-dir output/first DATASET.SUBSAMPLE_CLASSES new
+"""
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line; flags that are not given are None and change nothing."""
+    parser = argparse.ArgumentParser(
+        description=_DESCRIPTION, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--root", metavar="DIR", help="folder that holds the datasets")
+    add("--output-dir", metavar="DIR", help="where log.txt, results.json and checkpoints go (default: ./output)")
+    add("--resume", metavar="DIR", help="output folder of the run to continue")
+    add("--seed", type=int, metavar="N", help="seed of all random numbers, 0 or more; a negative one leaves them unseeded")
+    add("--source-domains", nargs="+", metavar="NAME", help="source domains, for datasets that have domains")
+    add("--target-domains", nargs="+", metavar="NAME", help="target domains, likewise")
+    add("--transforms", nargs="+", metavar="NAME", help="data augmentation, by name")
+    add("--config-file", metavar="YAML", help="settings of the method, configs/trainers/...")
+    add("--dataset-config-file", metavar="YAML", help="settings of the dataset, configs/datasets/...")
+    add("--trainer", metavar="NAME", help="CoOp, CoCoOp, ZeroshotCLIP, ...")
+    add("--backbone", metavar="NAME", help="ViT-B/16, RN50, tiny, ..., or the path of a checkpoint")
+    add("--head", metavar="NAME", help="head of the network, for trainers that have one")
+    add("--plugin", action="append", default=[], metavar="MODULE", help="import a module that registers more; repeatable")
+    add("--eval-only", action="store_true", help="no training: load --model-dir and test")
+    add("--model-dir", metavar="DIR", default="", help="output folder of the run whose prompts are evaluated")
+    add("--load-epoch", type=int, metavar="N", help="epoch to load (default: best on validation, else newest)")
+    add("--no-train", action="store_true", help="build everything and stop")
+    add("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="settings that win over all others")
+    return parser.parse_args(argv)

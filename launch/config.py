@@ -1,0 +1,132 @@
+"""From arguments to one frozen config."""
+
+import argparse
+import difflib
+import importlib
+import importlib.util
+import os
+import sys
+
+import yaml
+from dassl.config import get_cfg_default
+from dassl.engine import TRAINER_REGISTRY
+from yacs.config import CfgNode
+
+import datasets
+from common.errors import UserError
+
+# Flag -> the config key that it sets.
+_FLAGS = {
+    "root": "DATASET.ROOT",
+    "output_dir": "OUTPUT_DIR",
+    "resume": "RESUME",
+    "seed": "SEED",
+    "source_domains": "DATASET.SOURCE_DOMAINS",
+    "target_domains": "DATASET.TARGET_DOMAINS",
+    "transforms": "INPUT.TRANSFORMS",
+    "trainer": "TRAINER.NAME",
+    "backbone": "MODEL.BACKBONE.NAME",
+    "head": "MODEL.HEAD.NAME",
+}
+
+
+def default_config() -> CfgNode:
+    """Dassl's defaults, the datasets' keys, and the settings of every registered trainer."""
+    cfg = get_cfg_default()
+    datasets.add_config(cfg)
+    for name in TRAINER_REGISTRY.registered_names():
+        extend = getattr(TRAINER_REGISTRY.get(name), "extend_cfg", None)  # trainers written for upstream have none
+        if extend is not None:
+            extend(cfg)
+    return cfg
+
+
+def build_config(args: argparse.Namespace) -> CfgNode:
+    """Merge defaults, dataset file, method file, flags and trailing pairs; freeze.
+
+    Raises:
+        UserError: missing or malformed file, unknown key (with the closest match), value of the wrong type.
+    """
+    cfg = default_config()
+    for path in (args.dataset_config_file, args.config_file):
+        if path:
+            merge_file(cfg, path)
+    for flag, key in _FLAGS.items():
+        value = getattr(args, flag)
+        if value is not None:
+            _merge(cfg, [key, value], f"--{flag.replace('_', '-')}")
+    opts = [o for o in args.opts if o != "--"]
+    if len(opts) % 2:
+        raise UserError(f"Settings come in pairs, KEY VALUE: '{opts[-1]}' has no partner")
+    for key, value in zip(opts[::2], opts[1::2], strict=True):
+        _merge(cfg, [key, value], "the command line")
+    cfg.freeze()
+    return cfg
+
+
+def merge_file(cfg: CfgNode, path: str) -> None:
+    """Merge a YAML file into an open config. Other kinds of files are refused: yacs would execute Python ones."""
+    if not os.path.isfile(path):
+        folder = os.path.dirname(path) or "."
+        near = sorted(f for f in os.listdir(folder) if f.endswith(".yaml")) if os.path.isdir(folder) else []
+        hint = f" In {folder}: {', '.join(near)}" if near else f" There is no folder '{folder}'"
+        raise UserError(f"No config file '{path}'.{hint}")
+    if not path.endswith((".yaml", ".yml")):
+        raise UserError(f"Config file '{path}' is not YAML (.yaml, .yml)")
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = yaml.safe_load(file) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"Config file '{path}' is not valid YAML: {reason}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"Config file '{path}' holds no settings (KEY: VALUE)")
+    _check_keys(cfg, content, path)
+    try:
+        cfg.merge_from_other_cfg(CfgNode(content))
+    except (ValueError, KeyError, AssertionError) as error:
+        raise UserError(f"Config file '{path}': {' '.join(str(error).split())}") from error
+
+
+def import_plugin(name: str) -> None:
+    """Import a module by its dotted name or by the path of its file, so that it registers what it brings."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        if not name.endswith(".py"):
+            importlib.import_module(name)
+            return
+        spec = importlib.util.spec_from_file_location(os.path.basename(name).removesuffix(".py"), name)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # loader workers that are spawned import it by name
+        spec.loader.exec_module(module)
+    except (ModuleNotFoundError, FileNotFoundError) as error:
+        raise UserError(f"Plugin '{name}' cannot be imported: {error}. Give a module's name or a file's path") from error
+
+
+def _merge(cfg: CfgNode, pair: list, source: str) -> None:
+    key, value = pair
+    _check_keys(cfg, {key: value}, source)
+    try:
+        cfg.merge_from_list([key, value])
+    except (ValueError, KeyError, AssertionError) as error:
+        raise UserError(f"Setting {key} = '{value}' from {source}: {' '.join(str(error).split())}") from error
+
+
+def _check_keys(cfg: CfgNode, content: dict, source: str) -> None:
+    known = {".".join(path): value for path, value in _walk(cfg)}
+    for path, value in _walk(content):
+        key = ".".join(path)
+        if key in known and isinstance(known[key], CfgNode) and not isinstance(value, dict):
+            raise UserError(f"Config key '{key}' from {source} is a group of settings, not one setting")
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+            raise UserError(f"Unknown config key '{key}' in {source}. Did you mean '{close[0]}'?")
+
+
+def _walk(node: dict, path: tuple = ()):
+    for key, value in node.items():
+        here = (*path, str(key))
+        yield here, value
+        if isinstance(value, dict):
+            yield from _walk(value, here)

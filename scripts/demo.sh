@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# The main job on what comes with the repository: zero-shot CLIP, CoOp and CoCoOp from base to new classes,
+# three seeds, on real handwritten digits and on rendered shapes. Needs Python; downloads only its packages.
+# Usage: bash scripts/demo.sh
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+install requirements.txt
+exec "$PYTHON" "$ROOT/tools/base2new.py" CoOp,CoCoOp,ZeroshotCLIP digits,shapes --jobs "${JOBS:-2}" \
+    --output "${OUTPUT:-$ROOT/output/demo/$(date +%Y%m%d-%H%M%S)}"

@@ -1,0 +1,53 @@
+"""A small dataset, a small CLIP, and a short way to call the training program."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.golden.fixture import write_clip, write_pets
+
+ROOT = Path(__file__).resolve().parents[1]
+METHODS = {"CoOp": "vit_b16", "CoCoOp": "vit_b16_c4_ep10_batch1"}
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory) -> Path:
+    """Folder with ``oxford_pets/`` (10 classes of 50 pictures) and ``tiny_clip.pt``."""
+    root = tmp_path_factory.mktemp("small")
+    write_pets(root)
+    write_clip(root / "tiny_clip.pt")
+    return root
+
+
+@pytest.fixture
+def run(small, tmp_path, capsys):
+    """Call ``train.py`` on the small dataset and the small CLIP: 2 shots, 1 epoch, unless told otherwise.
+
+    ``run(trainer, *flags, out=..., opts=[...], **settings)`` gives the exit status; keys of settings have ``__`` for
+    dots, opts are appended as they are;
+    ``run.out`` is the folder of the last call, ``run.err`` what it printed on stderr.
+    """
+    import train
+
+    def call(trainer="CoOp", *flags, out="run", config=None, dataset="oxford_pets", opts=(), **settings):
+        config = config or ROOT / f"configs/trainers/{trainer}/{METHODS.get(trainer, 'vit_b16')}.yaml"
+        defaults = {
+            "INPUT__SIZE": "(32, 32)", "DATASET__NUM_SHOTS": 2, "OPTIM__MAX_EPOCH": 1, "DATALOADER__NUM_WORKERS": 0,
+            "TRAIN__PRINT_FREQ": 1, "SEED": 1,
+        }  # fmt: skip
+        pairs = [str(x) for key, value in (defaults | settings).items() for x in (key.replace("__", "."), value)]
+        call.out = tmp_path / out
+        capsys.readouterr()
+        call.status = train.main([
+            "--trainer", trainer, "--root", str(small), "--output-dir", str(call.out), "--config-file", str(config),
+            "--dataset-config-file", str(ROOT / f"configs/datasets/{dataset}.yaml"),
+            "--backbone", str(small / "tiny_clip.pt"), *flags, *pairs, *opts,
+        ])  # fmt: skip
+        captured = capsys.readouterr()
+        call.stdout, call.err = captured.out, captured.err
+        return call.status
+
+    console = sys.stdout
+    yield call
+    sys.stdout = console

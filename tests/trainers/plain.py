@@ -1,0 +1,62 @@
+"""CoOp and CoCoOp the obvious way: every prompt 77 tokens long, one class and one image at a time."""
+
+import clip
+import torch
+from clip.clip import _tokenizer
+from clip.model import CLIP
+
+SOS, EOT = _tokenizer.encoder["<|startoftext|>"], _tokenizer.encoder["<|endoftext|>"]
+
+
+def small_clip(width: int = 64, embed_dim: int = 64) -> CLIP:
+    """A CLIP of 2 + 2 layers on 32 x 32 pixels, with random weights, fp32, frozen."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = CLIP(embed_dim, 32, 2, 64, 8, 77, 49408, width, width // 64, 2)
+    return model.float().eval().requires_grad_(False)
+
+
+def prompt(model: CLIP, ctx: torch.Tensor, name: str, position: str) -> tuple[torch.Tensor, int]:
+    """One class' prompt: context (M, d) to embeddings (77, d), and the position of the end-of-text token."""
+    def embed(ids):
+        return model.token_embedding(torch.tensor(ids, dtype=torch.long))
+
+    name_ids = _tokenizer.encode(name)
+    half = len(ctx) // 2
+    middle = {
+        "end": [ctx, embed(name_ids)],
+        "middle": [ctx[:half], embed(name_ids), ctx[half:]],
+        "front": [embed(name_ids), ctx],
+    }[position]
+    words = torch.cat([embed([SOS]), *middle, embed(_tokenizer.encode("."))])
+    padding = embed([EOT] + [0] * (77 - len(words) - 1))
+    return torch.cat([words, padding]), len(words)
+
+
+def text_feature(model: CLIP, embeddings: torch.Tensor, eot: int) -> torch.Tensor:
+    """g: all 77 positions through the whole transformer, then the end-of-text state; a unit vector (D,)."""
+    x = (embeddings + model.positional_embedding)[:, None]  # CLIP's own blocks take (77, 1, d)
+    x = model.ln_final(model.transformer(x)[:, 0])
+    feature = x[eot] @ model.text_projection
+    return feature / feature.norm()
+
+
+def image_feature(model: CLIP, image: torch.Tensor) -> torch.Tensor:
+    """f: one image (3, H, W) to a unit vector (D,)."""
+    feature = model.encode_image(image[None])[0]
+    return feature / feature.norm()
+
+
+def logits(model: CLIP, images: torch.Tensor, names: list[str], context, position: str = "end") -> torch.Tensor:
+    """Logits (B, C); ``context(x, c)`` gives the (M, d) context for image feature x and class number c."""
+    rows = []
+    for image in images:
+        x = image_feature(model, image)
+        w = [text_feature(model, *prompt(model, context(x, c), name, position)) for c, name in enumerate(names)]
+        rows.append(torch.stack([model.logit_scale.exp() * (x @ w_c) for w_c in w]))
+    return torch.stack(rows)
+
+
+def tokens_of(text: str) -> int:
+    """Length of a text with start and end tokens."""
+    return int(clip.tokenize(text).argmax()) + 1

@@ -1,0 +1,97 @@
+"""The fast path equals the plain one: fp32 loss within 1e-5, gradients within 1e-4, relative."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tests.trainers import plain
+from trainers.clip.model import PromptedCLIP
+from trainers.clip.prompts import POSITIONS, PromptLearner, encode_texts
+from trainers.clip.text_encoder import TextEncoder
+from trainers.cocoop import ConditionalPromptedCLIP, ConditionalPromptLearner
+
+N_CTX = (1, 2, 3, 4, 8, 16)
+CLIP = plain.small_clip()
+
+
+def names_for(n_ctx: int) -> list[str]:
+    """From one token to the limit: start, M vectors, name, full stop and end fill 77 tokens exactly."""
+    return ["cat", "yorkshire_terrier", "F/A-18", " ".join(["cat"] * (77 - n_ctx - 3))]
+
+
+def images(batch: int) -> torch.Tensor:
+    return torch.randn(batch, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+
+
+def assert_close(ours: torch.Tensor, theirs: torch.Tensor, relative: float) -> None:
+    assert (ours - theirs).norm() <= relative * theirs.norm()
+    assert theirs.norm() > 0
+
+
+def compare(model, learner, context, names, batch, position="end"):
+    image, label = images(batch), torch.arange(batch) % len(names)
+    readable = [name.replace("_", " ") for name in names]
+    parameters = dict(learner.named_parameters())
+
+    loss = F.cross_entropy(model(image), label)
+    ours = torch.autograd.grad(loss, list(parameters.values()))
+    expected = F.cross_entropy(plain.logits(CLIP, image, readable, context, position), label)
+    theirs = torch.autograd.grad(expected, list(parameters.values()))
+
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    for one, other in zip(ours, theirs, strict=True):
+        assert_close(one, other, 1e-4)
+
+
+@pytest.mark.parametrize("batch", (1, 3))
+@pytest.mark.parametrize("n_ctx", N_CTX)
+@pytest.mark.parametrize("class_specific", (False, True), ids=("unified", "class-specific"))
+@pytest.mark.parametrize("position", POSITIONS)
+def test_coop(position, class_specific, n_ctx, batch):
+    names, encoder = names_for(n_ctx), TextEncoder(CLIP)
+    torch.manual_seed(n_ctx)
+    learner = PromptLearner(encoder, names, n_ctx, class_specific=class_specific, position=position)
+
+    def context(x, c):
+        return learner.ctx[c] if class_specific else learner.ctx
+
+    compare(PromptedCLIP(CLIP, encoder, learner), learner, context, names, batch, position)
+
+
+@pytest.mark.parametrize("batch", (1, 3))
+@pytest.mark.parametrize("n_ctx", N_CTX)
+def test_cocoop(n_ctx, batch):
+    names, encoder = names_for(n_ctx), TextEncoder(CLIP)
+    torch.manual_seed(n_ctx)
+    learner = ConditionalPromptLearner(encoder, names, image_width=64, n_ctx=n_ctx, ctx_init="", dtype=torch.float32)
+    first, second = learner.meta_net.linear1, learner.meta_net.linear2
+
+    def context(x, c):
+        shift = second.weight @ torch.relu(first.weight @ x + first.bias) + second.bias
+        return learner.ctx + shift
+
+    compare(ConditionalPromptedCLIP(CLIP, encoder, learner), learner, context, names, batch)
+
+
+@pytest.mark.parametrize("words", ("a photo of a", "a_photo_of_a", "photo"))
+def test_context_from_words_is_the_words_embedding(words):
+    """Untrained, a prompt that starts from words is the plain text prompt."""
+    names, encoder = ["cat", "great_pyrenees"], TextEncoder(CLIP)
+    learner = PromptLearner(encoder, names, n_ctx=9, ctx_init=words)
+    assert learner.ctx.shape == (len(words.replace("_", " ").split()), 64)
+    texts = [f"{words} {name}.".replace("_", " ") for name in names]
+    torch.testing.assert_close(encoder(learner(), learner.eot), encode_texts(encoder, texts, names))
+
+
+def test_text_features_equal_clips_own():
+    import clip
+
+    texts = ["a photo of a cat.", "satellite photo of permanent crop land, seen from above."]
+    torch.testing.assert_close(
+        encode_texts(TextEncoder(CLIP), texts, texts), CLIP.encode_text(clip.tokenize(texts)), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_prompts_are_no_longer_than_the_longest():
+    learner = PromptLearner(TextEncoder(CLIP), ["cat", "great pyrenees"], n_ctx=4)
+    assert learner().shape == (2, plain.tokens_of("X X X X great pyrenees."), 64)

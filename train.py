@@ -1,0 +1,65 @@
+"""Learn prompts for CLIP, or evaluate learned ones: ``python train.py --help``."""
+
+import gc
+import sys
+
+gc.disable()  # the imports below make millions of objects that stay; collecting among them costs a third of the start
+
+import torch  # noqa: E402
+from dassl.engine import build_trainer  # noqa: E402
+from dassl.utils import collect_env_info, set_random_seed, setup_logger  # noqa: E402
+
+import datasets  # noqa: E402, F401  (registers the readers)
+import trainers  # noqa: E402, F401  (registers the methods)
+from common.errors import UserError  # noqa: E402
+from launch import arguments  # noqa: E402
+from launch.checks import check_names  # noqa: E402
+from launch.config import build_config, import_plugin  # noqa: E402
+from launch.errors import one_line  # noqa: E402
+from launch.records import record_evaluations  # noqa: E402
+
+gc.freeze()
+gc.enable()
+
+
+def run(args) -> None:
+    """Build the config, then the trainer, then train or evaluate."""
+    for name in args.plugin:
+        import_plugin(name)
+    cfg = build_config(args)
+    check_names(cfg)
+    if cfg.SEED >= 0:
+        print(f"Setting fixed seed: {cfg.SEED}")
+        set_random_seed(cfg.SEED)
+    setup_logger(cfg.OUTPUT_DIR)
+    if torch.cuda.is_available() and cfg.USE_CUDA:
+        torch.backends.cudnn.benchmark = True
+    print("** Arguments **", *(f"{key}: {value}" for key, value in sorted(vars(args).items())), sep="\n")
+    print(f"** Config **\n{cfg}\n** Environment **\n{collect_env_info()}\n")
+
+    trainer = build_trainer(cfg)
+    loaded = {"model_dir": args.model_dir, "load_epoch": args.load_epoch} if args.eval_only else None
+    record_evaluations(trainer, cfg, loaded)
+    if args.eval_only:
+        trainer.load_model(args.model_dir, epoch=args.load_epoch)
+        trainer.test()
+    elif not args.no_train:
+        trainer.train()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run; an error that the user can mend is one line on stderr and exit status 2."""
+    console = sys.stdout
+    try:
+        run(arguments.parse(argv))
+    except UserError as error:
+        print(f"Error: {one_line(error)}", file=sys.stderr)
+        return 2
+    finally:
+        sys.stdout.flush()
+        sys.stdout = console  # the logger took its place
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""CLIP backbones: OpenAI's by name, any checkpoint by path, and the embedded ``tiny``."""
+
+import hashlib
+import os
+import pickle
+import warnings
+from pathlib import Path
+
+import torch
+
+from common.errors import UserError, unknown
+
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+    import clip.clip as openai
+    from clip.model import CLIP, build_model
+
+TINY = "tiny"
+
+
+def load_clip(name: str) -> CLIP:
+    """Build a frozen CLIP in evaluation mode on the CPU, in its stored precision (see ``Precision.convert``).
+
+    Args:
+        name: an OpenAI model name (``ViT-B/16``), ``tiny``, or the path of a checkpoint: a TorchScript
+            archive, a state dict, or a safetensors file, in OpenAI's naming.
+
+    Building draws from torch's global generator: CLIP initialises itself before the weights are loaded. Upstream
+    does the same, and seeds promise equal numbers only while we do too.
+
+    Raises:
+        UserError: unknown name, or a file that does not hold CLIP weights.
+    """
+    state_dict = _state_dict(name)
+    missing = [k for k in ("text_projection", "positional_embedding", "token_embedding.weight") if k not in state_dict]
+    if missing:
+        raise UserError(f"Backbone '{name}' is not a CLIP checkpoint: it has no '{missing[0]}'. {_ACCEPTED}")
+    try:
+        model = build_model(dict(state_dict))
+    except (KeyError, RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise UserError(f"Backbone '{name}' is not a CLIP checkpoint that fits together: {reason}") from error
+    return model.requires_grad_(False)
+
+
+_ACCEPTED = "Accepted: a model name, or a TorchScript archive, state dict or safetensors file in OpenAI's naming."
+
+
+def backbone_file(name: str) -> Path:
+    """The file that holds a backbone's weights; OpenAI's are downloaded to ``~/.cache/clip`` on first use.
+
+    Raises:
+        UserError: unknown name, missing path, or a download that failed.
+    """
+    if name == TINY:
+        from .tiny import WEIGHTS
+
+        return WEIGHTS
+    if name in openai._MODELS:
+        url, folder = openai._MODELS[name], Path("~/.cache/clip").expanduser()
+        try:
+            return Path(openai._download(url, str(folder)))
+        except (OSError, RuntimeError) as error:
+            raise UserError(
+                f"Backbone '{name}' could not be downloaded ({error}). Get {url} and put it in {folder}/"
+            ) from error
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    if path.suffix or len(path.parts) > 2:
+        raise UserError(f"Backbone file '{name}' does not exist. Give the path of a checkpoint, or one of: {_names()}")
+    raise unknown("backbone", name, [TINY, *openai._MODELS, "<path of a checkpoint>"])
+
+
+def backbone_sha256(name: str) -> str:
+    """SHA-256 of the weights file, in hexadecimal; it belongs to what determines a result."""
+    if name in openai._MODELS:
+        return openai._MODELS[name].split("/")[-2]  # part of the address; checked when downloaded
+    digest = hashlib.sha256()
+    with open(backbone_file(name), "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _names() -> str:
+    return ", ".join([TINY, *openai._MODELS])
+
+
+def _state_dict(name: str) -> dict[str, torch.Tensor]:
+    if name == TINY:
+        from .tiny import tiny_state_dict
+
+        return tiny_state_dict()
+    path = backbone_file(name)
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise UserError(f"Backbone file '{path}' is not readable as safetensors: {error}") from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # TorchScript is deprecated; OpenAI's files are TorchScript
+            return torch.jit.load(os.fspath(path), map_location="cpu").state_dict()
+    except RuntimeError:
+        pass  # not an archive of TorchScript; a state dict then
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+        raise UserError(f"Backbone file '{path}' is not readable as CLIP weights. {_ACCEPTED}") from error
+    content = content.get("state_dict", content) if isinstance(content, dict) else {}
+    return {key.removeprefix("module."): value for key, value in content.items()}

@@ -1,0 +1,172 @@
+"""The trainers that all methods stand on: CLIP built once, frozen, and only the prompts trained and saved."""
+
+import os
+import os.path as osp
+
+import torch
+import torch.nn.functional as F
+from clip.model import CLIP
+from dassl.engine import TrainerX
+from dassl.metrics import compute_accuracy
+from dassl.optim import build_lr_scheduler, build_optimizer
+from dassl.utils import load_checkpoint, load_pretrained_weights
+from torch import Tensor, nn
+from yacs.config import CfgNode
+
+from common.errors import UserError
+
+from .backbone import backbone_sha256, load_clip
+from .model import PromptedCLIP
+from .precision import Precision
+from .text_encoder import TextEncoder
+
+
+class CLIPTrainer(TrainerX):
+    """A trainer with a frozen CLIP.
+
+    ``CONFIG``: defaults of the trainer's own settings; they become the config node ``TRAINER.<NAME IN CAPITALS>``.
+    """
+
+    CONFIG: dict = {}
+
+    @classmethod
+    def extend_cfg(cls, cfg: CfgNode) -> None:
+        """Add the trainer's own settings, with their defaults, to a config that is still open."""
+        if cls.CONFIG:
+            cfg.TRAINER[cls.__name__.upper()] = CfgNode(cls.CONFIG)
+
+    @property
+    def settings(self) -> CfgNode:
+        """The trainer's own settings (``cfg.TRAINER.<NAME>``)."""
+        return self.cfg.TRAINER[type(self).__name__.upper()]
+
+    def load_clip(self, precision: str) -> tuple[CLIP, TextEncoder]:
+        """Build the frozen backbone in a precision; also sets ``self.precision`` and ``self.backbone_sha256``.
+
+        Raises:
+            UserError: unknown backbone or precision, or an INPUT.SIZE that the backbone does not take.
+        """
+        name = self.cfg.MODEL.BACKBONE.NAME
+        print(f"Loading CLIP (backbone: {name})")
+        clip_model = load_clip(name)
+        self.backbone_sha256 = backbone_sha256(name)
+        size, needed = tuple(self.cfg.INPUT.SIZE), clip_model.visual.input_resolution
+        if size != (needed, needed):
+            raise UserError(
+                f"INPUT.SIZE {size} does not fit the backbone '{name}', which takes {needed} x {needed} pixels: "
+                f'set INPUT.SIZE "({needed}, {needed})"'
+            )
+        self.precision = Precision(precision, self.device)
+        clip_model = self.precision.convert(clip_model)
+        return clip_model, TextEncoder(clip_model)
+
+    def parse_batch_train(self, batch: dict) -> tuple[Tensor, Tensor]:
+        """A loader's batch to images (B, 3, H, W) and labels (B,) on the device."""
+        return batch["img"].to(self.device), batch["label"].to(self.device)
+
+    def model_inference(self, image: Tensor) -> Tensor:
+        with self.precision.autocast():
+            return self.model(image)
+
+
+class PromptTrainer(CLIPTrainer):
+    """Trains the prompt learner of a ``PromptedCLIP`` and nothing else.
+
+    A method says what is learned (``build_prompt_learner``), and where it differs, how images and prompts meet
+    (``MODEL``) and what is minimised (``loss``).
+    """
+
+    MODEL = PromptedCLIP
+
+    def build_prompt_learner(self, clip_model: CLIP, text_encoder: TextEncoder, classnames: list[str]) -> nn.Module:
+        """The module whose parameters are learned and saved."""
+        raise NotImplementedError
+
+    def loss(self, image: Tensor, label: Tensor) -> tuple[Tensor, dict]:
+        """Images (B, 3, H, W) and labels (B,) to the scalar loss and the numbers to log."""
+        logits = self.model(image)
+        loss = F.cross_entropy(logits, label)
+        return loss, {"loss": loss.item(), "acc": compute_accuracy(logits, label)[0].item()}
+
+    def build_model(self) -> None:
+        cfg = self.cfg
+        clip_model, text_encoder = self.load_clip(self.settings.PREC)
+        learner = self.build_prompt_learner(clip_model, text_encoder, self.dm.dataset.classnames)
+        self.model = self.MODEL(clip_model, text_encoder, learner)
+        learned = sum(p.numel() for p in learner.parameters() if p.requires_grad)
+        print(f"Learned: {learned:,} parameters; CLIP is frozen")
+        if cfg.MODEL.INIT_WEIGHTS:
+            load_pretrained_weights(learner, cfg.MODEL.INIT_WEIGHTS)
+        self.model.to(self.device)
+        self.optim = build_optimizer(learner, cfg.OPTIM)
+        self.sched = build_lr_scheduler(self.optim, cfg.OPTIM)
+        self.scaler = self.precision.scaler
+        self.register_model("prompt_learner", learner, self.optim, self.sched)
+        if self.device.type == "cuda" and torch.cuda.device_count() > 1:
+            print(f"Images of a batch are spread over {torch.cuda.device_count()} GPUs")
+            self.model = nn.DataParallel(self.model)
+
+    def forward_backward(self, batch: dict) -> dict:
+        image, label = self.parse_batch_train(batch)
+        with self.precision.autocast():
+            loss, numbers = self.loss(image, label)
+        self.detect_anomaly(loss)
+        self.precision.backward_and_step(loss, self.optim)
+        if self.batch_idx + 1 == self.num_batches:  # the schedule goes by epochs
+            self.update_lr()
+        return numbers
+
+    def test(self, split: str | None = None) -> float:
+        with getattr(self.model, "module", self.model).fixed_prompts():
+            return super().test(split)
+
+    def load_model(self, directory: str, epoch: int | None = None) -> None:
+        """Load learned prompts, ours or upstream's.
+
+        Args:
+            directory: the output folder of the run that learned them.
+            epoch: the epoch to load; by default the best on the validation set, or else the newest.
+
+        Raises:
+            UserError: no such checkpoint (lists those there are), or one that does not fit this run.
+        """
+        if not directory:
+            print("Note that load_model() is skipped as no folder is given (--model-dir)")
+            return
+        for name in self.get_model_names():
+            path = find_checkpoint(directory, name, epoch)
+            checkpoint = load_checkpoint(path)
+            try:
+                self._models[name].load_state_dict(checkpoint["state_dict"])
+            except (KeyError, RuntimeError) as error:
+                reason = str(error).splitlines()[-1].strip()
+                raise UserError(f"Checkpoint '{path}' does not fit this run: {reason}") from error
+            except UserError as error:
+                raise UserError(f"Checkpoint '{path}' does not fit this run. {error}") from error
+            print(f'Loading weights to {name} from "{path}" (epoch = {checkpoint["epoch"]})')
+
+
+def find_checkpoint(directory: str, name: str, epoch: int | None = None) -> str:
+    """Path of a model's checkpoint.
+
+    Args:
+        directory: an output folder. name: the registered model's name. epoch: see ``PromptTrainer.load_model``.
+
+    Raises:
+        UserError: no folder, or no checkpoint of that epoch; names what there is.
+    """
+    folder = osp.join(directory, name)
+    if not osp.isdir(folder):
+        raise UserError(f"No checkpoint folder '{folder}'. --model-dir takes the output folder of a training run")
+    stem = "model.pth.tar-"
+    epochs = sorted(int(f.removeprefix(stem)) for f in os.listdir(folder) if f.removeprefix(stem).isdigit())
+    best = osp.join(folder, "model-best.pth.tar")
+    if epoch is None and osp.isfile(best):
+        return best
+    if epoch is None and epochs:
+        return osp.join(folder, f"{stem}{epochs[-1]}")
+    if epoch not in epochs:
+        wanted = "a checkpoint" if epoch is None else f"a checkpoint of epoch {epoch}"
+        there = ", ".join(map(str, epochs)) or "none"
+        raise UserError(f"No {wanted.removeprefix('a ')} in '{folder}'. Epochs there (--load-epoch): {there}")
+    return osp.join(folder, f"{stem}{epoch}")

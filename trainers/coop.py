@@ -1,0 +1,33 @@
+"""CoOp: the words around the class name become learned vectors."""
+
+from dassl.engine import TRAINER_REGISTRY
+
+from trainers.clip.base import PromptTrainer
+from trainers.clip.prompts import PromptLearner
+
+
+@TRAINER_REGISTRY.register()
+class CoOp(PromptTrainer):
+    """Context Optimization.
+
+    "Learning to Prompt for Vision-Language Models", IJCV 2022, section 3.2:
+
+        t_i = [v_1 .. v_M, c_i]          p(y=i|x) = softmax_i(s * <f(x), g(t_i)>)
+
+    Learned: the context v, (M, d), or (C, M, d) when class-specific. Frozen: all of CLIP (f, g, s, c).
+    The loss is the cross-entropy of the labels.
+    """
+
+    CONFIG = {"N_CTX": 16, "CSC": False, "CTX_INIT": "", "PREC": "fp16", "CLASS_TOKEN_POSITION": "end"}
+
+    def build_prompt_learner(self, clip_model, text_encoder, classnames):
+        own = self.settings
+        return PromptLearner(
+            text_encoder,
+            classnames,
+            n_ctx=own.N_CTX,
+            ctx_init=own.CTX_INIT,
+            class_specific=own.CSC,
+            position=own.CLASS_TOKEN_POSITION,
+            dtype=self.precision.learned_dtype,
+        )

@@ -1,0 +1,55 @@
+"""Zero-shot CLIP: hand-crafted prompts, nothing learned."""
+
+from dassl.engine import TRAINER_REGISTRY
+from torch.nn.functional import normalize
+
+from trainers.clip.base import CLIPTrainer
+from trainers.clip.prompts import encode_texts
+from trainers.clip.templates import SELECTED, fill, template_of
+
+
+@TRAINER_REGISTRY.register()
+class ZeroshotCLIP(CLIPTrainer):
+    """Classify with the dataset's own prompt, "a photo of a CLASS." or the like.
+
+    "Learning Transferable Visual Models From Natural Language Supervision", ICML 2021, section 3.1:
+
+        p(y=i|x) = softmax_i(s * <f(x), w_i>)     w_i = g(template with class i)
+
+    Learned: nothing.
+    """
+
+    CONFIG = {"PREC": "fp16"}
+
+    def templates(self) -> list[str]:
+        return [template_of(self.dm.dataset)]
+
+    def build_model(self):
+        clip_model, text_encoder = self.load_clip(self.settings.PREC)
+        clip_model.to(self.device)
+        classnames = self.dm.dataset.classnames
+        templates = self.templates()
+        print(f"Prompts ({len(templates)}): {'; '.join(templates)}")
+        each = [normalize(encode_texts(text_encoder, fill(t, classnames), classnames), dim=-1) for t in templates]
+        self.text_features = normalize(sum(each) / len(each), dim=-1)  # (C, D)
+        self.model = clip_model
+
+    def model_inference(self, image):
+        x = normalize(self.model.encode_image(image), dim=-1)
+        return self.model.logit_scale.exp() * x @ self.text_features.t()
+
+    def train(self):
+        print("Nothing to train: the prompts are hand-crafted")
+        self.test()
+
+
+@TRAINER_REGISTRY.register()
+class ZeroshotCLIP2(ZeroshotCLIP):
+    """Zero-shot CLIP with a prompt ensemble: the mean of seven selected prompts and the dataset's own.
+
+    The same paper, section 3.1.4. ImageNet's own prompt is left out, as upstream does.
+    """
+
+    def templates(self) -> list[str]:
+        own = [] if self.cfg.DATASET.NAME == "ImageNet" else super().templates()
+        return [*SELECTED, *own]
