@@ -11,7 +11,7 @@ install() {
             { echo "Error: Python 3.10 or newer is needed, $base is older or missing; set BASE_PYTHON" >&2; exit 2; }
         [ -x "$ROOT/.venv/bin/python" ] || "$base" -m venv "$ROOT/.venv"
         (cd "$ROOT" && .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$1")
-        echo "$state" > "$stamp"
+        echo "$state" | tee "$stamp" > "$ROOT/.venv/.installed-requirements.txt"   # the other files include this one
     fi
     PYTHON="$ROOT/.venv/bin/python"
 }

@@ -11,6 +11,14 @@ ROOT = Path(__file__).resolve().parents[1]
 METHODS = {"CoOp": "vit_b16", "CoCoOp": "vit_b16_c4_ep10_batch1"}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Nothing is written to the user's cache folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def small(tmp_path_factory) -> Path:
     """Folder with ``oxford_pets/`` (10 classes of 50 pictures) and ``tiny_clip.pt``."""

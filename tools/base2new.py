@@ -47,8 +47,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("trainers", type=lambda s: s.split(","), help="trainer, or several with commas: ZeroshotCLIP,CoOp,CoCoOp")
-    add("datasets", type=lambda s: s.split(","), help="dataset, or several with commas: names of configs/datasets/*.yaml")
-    add("config", nargs="?", help="name in configs/trainers/TRAINER/ (default: the paper's; tiny for embedded datasets)")
+    add("datasets", type=lambda s: s.split(","), help="dataset, or several: names in configs/datasets/, or YAML files")
+    add("config", nargs="?", help="name in configs/trainers/TRAINER/, or a YAML file (default: the paper's settings)")
     add("--seeds", type=int, nargs="+", default=[1, 2, 3], help="default: 1 2 3")
     add("--shots", type=int, default=16, help="training images of each class (default: 16)")
     add("--root", default="", help="folder of the datasets; the embedded ones need none")
@@ -69,6 +69,8 @@ def config_file(trainer: str, dataset: str, name: str | None) -> Path:
     Raises:
         FileNotFoundError: no folder, or no such file in it; names what there is.
     """
+    if name and name.endswith((".yaml", ".yml")):
+        return _existing(name)
     folders = [f for f in (CONFIGS / "trainers").iterdir() if f.is_dir() and trainer.startswith(f.name)]
     if not folders:
         raise FileNotFoundError(f"Trainer '{trainer}' has no configs: make configs/trainers/{trainer}/NAME.yaml")
@@ -85,10 +87,32 @@ def config_file(trainer: str, dataset: str, name: str | None) -> Path:
     return folder / f"{name}.yaml"
 
 
+def dataset_file(name: str) -> Path:
+    """The dataset's YAML, from its name in configs/datasets/ or its path.
+
+    Raises:
+        FileNotFoundError: no such file; names what there is.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return _existing(name)
+    file = CONFIGS / "datasets" / f"{name}.yaml"
+    if not file.is_file():
+        known = ", ".join(sorted(f.stem for f in file.parent.glob("*.yaml")))
+        raise FileNotFoundError(f"No dataset config '{name}'. Known: {known}")
+    return file
+
+
+def _existing(path: str) -> Path:
+    file = Path(path).expanduser().resolve()
+    if not file.is_file():
+        raise FileNotFoundError(f"No config file '{path}'")
+    return file
+
+
 def folder_of(args, part: str, trainer: str, dataset: str, seed: int) -> Path:
     """Upstream's output folders: <part>/<dataset>/shots_<K>/<trainer>/<config>/seed<S>."""
     config = config_file(trainer, dataset, args.config).stem
-    return args.output / part / dataset / f"shots_{args.shots}" / trainer / config / f"seed{seed}"
+    return args.output / part / Path(dataset).stem / f"shots_{args.shots}" / trainer / config / f"seed{seed}"
 
 
 def pair(args, trainer: str, dataset: str, seed: int) -> tuple[Job, Job]:
@@ -97,18 +121,14 @@ def pair(args, trainer: str, dataset: str, seed: int) -> tuple[Job, Job]:
     Raises:
         FileNotFoundError: no such dataset or method config.
     """
-    dataset_file = CONFIGS / "datasets" / f"{dataset}.yaml"
-    if not dataset_file.is_file():
-        known = ", ".join(sorted(f.stem for f in dataset_file.parent.glob("*.yaml")))
-        raise FileNotFoundError(f"No dataset config '{dataset}'. Known: {known}")
     base = folder_of(args, "train_base", trainer, dataset, seed)
     new = folder_of(args, "test_new", trainer, dataset, seed)
-    common = ["--trainer", trainer, "--seed", str(seed), "--dataset-config-file", str(dataset_file)]
+    common = ["--trainer", trainer, "--seed", str(seed), "--dataset-config-file", str(dataset_file(dataset))]
     common += ["--config-file", str(config_file(trainer, dataset, args.config))]
     common += ["--root", args.root] if args.root else []
     common += [flag for plugin in args.plugin for flag in ("--plugin", plugin)]
     settings = ["DATASET.NUM_SHOTS", str(args.shots), *args.set, "DATASET.SUBSAMPLE_CLASSES"]
-    title = f"{trainer} {dataset} seed {seed}"
+    title = f"{trainer} {Path(dataset).stem} seed {seed}"
     train = Job(f"{title} base", [*common, "--output-dir", str(base), *settings, "base"], base)
     load = ["--eval-only", "--model-dir", str(base)]
     return train, Job(f"{title} new", [*common, "--output-dir", str(new), *load, *settings, "new"], new, after=train)
@@ -137,13 +157,13 @@ def table(args) -> str:
             ]
             whole = [p for p in pairs if None not in p]
             if not whole:
-                rows.append([dataset, trainer, "-", "-", "-", 0])
+                rows.append([Path(dataset).stem, trainer, "-", "-", "-", 0])
                 continue
             base, new = zip(*whole, strict=True)
             h = harmonic_mean(statistics.mean(base), statistics.mean(new))
             spread = statistics.pstdev(harmonic_mean(*p) for p in whole)
             cells = [(statistics.mean(v), statistics.pstdev(v)) for v in (base, new)] + [(h, spread)]
-            rows.append([dataset, trainer, *(f"{mean:.2f} ± {std:.2f}" for mean, std in cells), len(whole)])
+            rows.append([Path(dataset).stem, trainer, *(f"{mean:.2f} ± {std:.2f}" for mean, std in cells), len(whole)])
     return tabulate(rows, headers=["dataset", "trainer", "base", "new", "H", "seeds"], tablefmt="github")
 
 

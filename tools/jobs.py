@@ -56,7 +56,9 @@ def run_jobs(jobs: list[Job], workers: int, report: Callable[[str], None] = tqdm
         report(f"{skipped} of {len(jobs)} runs are done already; their results are kept")
     failed: list[Job] = []
     running: dict[Job, multiprocessing.Process] = {}
-    with tqdm(total=len(jobs), initial=skipped, unit="run", dynamic_ncols=True) as bar:
+    shown = 0.0
+    pause = 0.2 if sys.stderr.isatty() else 15.0  # seconds between two looks of the bar; a log file wants few
+    with tqdm(total=len(jobs), initial=skipped, unit="run", dynamic_ncols=True, mininterval=pause) as bar:
         while waiting or running:
             for job in [j for j in waiting if len(running) < workers and _ready(j, running)]:
                 if len(running) == workers:
@@ -69,7 +71,10 @@ def run_jobs(jobs: list[Job], workers: int, report: Callable[[str], None] = tqdm
                 job.folder.mkdir(parents=True, exist_ok=True)
                 running[job] = context.Process(target=_run, args=(job.args, job.folder / "console.txt"))
                 running[job].start()
-            bar.set_postfix_str(", ".join(f"{j.name} {_epoch(j)}".strip() for j in running), refresh=True)
+            bar.set_postfix_str(", ".join(f"{j.name} {_epoch(j)}".strip() for j in running), refresh=False)
+            if time.monotonic() - shown > pause:
+                bar.refresh()
+                shown = time.monotonic()
             time.sleep(0.1)
             for job in [j for j, process in running.items() if not process.is_alive()]:
                 job.status = running.pop(job).exitcode

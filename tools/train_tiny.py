@@ -1,6 +1,7 @@
 """Trains the embedded backbone ``tiny`` from scratch on rendered pictures, or evaluates its weights."""
 
 import argparse
+import os
 import sys
 import time
 from dataclasses import fields, replace
@@ -8,6 +9,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+# Threads that wait must not spin: on a machine that does other work too, spinning slows every step many times.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch  # noqa: E402
 
@@ -58,6 +62,7 @@ def main() -> None:
     args = parse_arguments()
     torch.set_num_threads(THREADS)
     torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads such memory; filling takes time
     if not args.evaluate:
         names = {field.name for field in fields(training.Recipe)}
         recipe = replace(training.Recipe(), **{k: v for k, v in vars(args).items() if k in names})

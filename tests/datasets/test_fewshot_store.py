@@ -110,7 +110,7 @@ def test_a_damaged_selection_is_named_and_made_anew(pets, build, names, damage):
 
 
 def test_unseeded_runs_draw_anew_and_keep_nothing(pets, build, names):
-    random.seed(11)
+    random.seed(1)  # for Python, the seeds 1 and -1 are one
     first = names(build(shots=2, seed=-1).train_x)
     assert names(build(shots=2, seed=-1).train_x) != first
     assert not (pets / "split_fewshot").exists()

@@ -161,9 +161,7 @@ def test_resumed_rates_equal_uninterrupted_ones(tmp_path, kind, epochs, recount,
     optimizer, scheduler = _build(model, **settings)
     first = [_epoch(optimizer, scheduler) for _ in range(stop)]
     state = {"state_dict": model.state_dict(), "epoch": stop}
-    save_checkpoint(
-        {**state, "optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict()}, str(tmp_path)
-    )
+    save_checkpoint({**state, "optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict()}, str(tmp_path))
 
     model = nn.Linear(2, 2)
     optimizer, scheduler = _build(model, **settings)

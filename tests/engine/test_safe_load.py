@@ -106,12 +106,17 @@ def test_the_allow_list_of_the_process_is_left_as_it_was(tmp_path):
     class Own:
         pass
 
-    torch.serialization.add_safe_globals([Own])
+    before = torch.serialization.get_safe_globals()
     try:
-        before = set(torch.serialization.get_safe_globals())
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals([Own])
         torch.save({}, tmp_path / "c")
         load_checkpoint(tmp_path / "c")
-        assert set(torch.serialization.get_safe_globals()) == before
+        assert torch.serialization.get_safe_globals() == [Own]
+        (tmp_path / "c").write_text("broken")
+        with pytest.raises(CheckpointError):
+            load_checkpoint(tmp_path / "c")
+        assert torch.serialization.get_safe_globals() == [Own]
     finally:
         torch.serialization.clear_safe_globals()
-        torch.serialization.add_safe_globals([g for g in before if g is not Own])
+        torch.serialization.add_safe_globals(before)

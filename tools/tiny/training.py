@@ -20,9 +20,9 @@ STD = (0.26862954, 0.26130258, 0.27577711)
 class Recipe:
     """Everything that determines the weights, besides the rendered world."""
 
-    steps: int = 2400
+    steps: int = 2000
     batch: int = 256
-    pictures: int = 80_000
+    pictures: int = 60_000
     seed: int = 1
     lr: float = 1.5e-3
     warmup: int = 150

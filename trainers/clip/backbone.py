@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import pickle
 import warnings
 from pathlib import Path
 
@@ -109,7 +108,7 @@ def _state_dict(name: str) -> dict[str, torch.Tensor]:
         pass  # not an archive of TorchScript; a state dict then
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+    except Exception as error:  # bytes that are no checkpoint make the reader fail in any way
         raise UserError(f"Backbone file '{path}' is not readable as CLIP weights. {_ACCEPTED}") from error
     content = content.get("state_dict", content) if isinstance(content, dict) else {}
     return {key.removeprefix("module."): value for key, value in content.items()}

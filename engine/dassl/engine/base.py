@@ -195,8 +195,9 @@ class TrainerBase:
                 self._scheds[name].step()
 
     def get_current_lr(self, names=None):
-        """Return the rate of the first parameter group of the first name; 0 if it has no optimiser."""
-        optim = self._optims[self.get_model_names(names)[0]]
+        """Return the rate of the first parameter group of the first name; 0 without an optimiser."""
+        names = self.get_model_names(names)
+        optim = self._optims[names[0]] if names else None
         return 0.0 if optim is None else optim.param_groups[0]["lr"]
 
     def detect_anomaly(self, loss):
@@ -262,7 +263,7 @@ class TrainerBase:
         self.max_epoch = max_epoch
         try:
             self.before_train()
-            for self.epoch in range(self.start_epoch, self.max_epoch):
+            for self.epoch in range(self.start_epoch, self.max_epoch):  # noqa: B020
                 self.before_epoch()
                 self.run_epoch()
                 self.after_epoch()

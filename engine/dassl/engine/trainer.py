@@ -38,7 +38,7 @@ __all__ = [
     "OrderedDict",
     "SimpleNet",
     "SimpleTrainer",
-    "SummaryWriter",
+    "SummaryWriter",  # noqa: F822
     "TrainerBase",
     "TrainerX",
     "TrainerXU",

@@ -10,6 +10,8 @@ that builds plain NumPy data. The real schedulers and optimisers are never creat
 import contextlib
 import functools
 import re
+from _codecs import encode
+from collections import Counter
 
 import numpy as np
 import torch
@@ -71,13 +73,14 @@ def _allowed(stand_ins):
 @functools.lru_cache(maxsize=1)
 def _stand_ins():
     classes = [_named(type("Record", (InertRecord,), {}), path) for path in _INERT]
-    # Optimiser state is a defaultdict(dict).
-    containers = [dict, _named(lambda *_: {}, "collections.defaultdict")]
+    # Optimiser state is a defaultdict(dict), the milestones of MultiStepLR are a Counter.
+    containers = [dict, Counter, _named(lambda *_: {}, "collections.defaultdict")]
     numbers = [np.dtype, np.ndarray, *{type(np.dtype(code)) for code in "?bBhHiIlLqQefd"}]
     for package in ("numpy.core", "numpy._core"):  # NumPy 1 and 2
         numbers.append(_named(lambda *args: _scalar(*args), f"{package}.multiarray.scalar"))
         numbers.append(_named(lambda *args: _empty_array(*args), f"{package}.multiarray._reconstruct"))
-    return [*classes, *containers, *numbers]
+    # The bytes of a number are pickled as a call of _codecs.encode.
+    return [*classes, *containers, *numbers, encode]
 
 
 def _named(obj, path):

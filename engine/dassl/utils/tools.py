@@ -131,8 +131,8 @@ def read_image(path):
             return image.convert("RGB")
     except FileNotFoundError as error:
         raise MissingFileError(f'No image file at "{path}". Check DATASET.ROOT and the split file.') from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        # Pillow signals a broken file by any of these, depending on the format.
+    except Exception as error:
+        # Depending on the format, Pillow signals a broken file by an OSError, SyntaxError, struct.error and others.
         reason = " ".join(str(error).split())
         raise ImageReadError(f'Cannot read the image "{path}" ({reason}). Replace or remove the file.') from error
 

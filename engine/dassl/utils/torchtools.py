@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from .checkpoint import load_checkpoint, resume_from_checkpoint, save_checkpoint
+from .errors import CheckpointError
 
 __all__ = [
     "adjust_learning_rate",
@@ -106,12 +107,14 @@ def load_pretrained_weights(model, weight_path):
         MissingFileError, CheckpointError: as ``load_checkpoint``.
     """
     checkpoint = load_checkpoint(weight_path)
-    loaded = checkpoint.get("state_dict", checkpoint)
+    loaded = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, dict) else None
+    if not isinstance(loaded, dict):
+        raise CheckpointError(f'"{weight_path}" holds no state dict. Give a file with weights by name.')
     own = model.state_dict()
     matched, discarded = OrderedDict(), []
     for key, value in loaded.items():
         key = key.removeprefix("module.")
-        if key in own and own[key].size() == value.size():
+        if key in own and isinstance(value, torch.Tensor) and own[key].size() == value.size():
             matched[key] = value
         else:
             discarded.append(key)

@@ -4,6 +4,7 @@ The modules keep torchvision's names for their parameters, so torchvision's weig
 checkpoints of the same networks fit.
 """
 
+import torchvision.models
 from torch import nn
 
 from .build import BACKBONE_REGISTRY
@@ -34,9 +35,6 @@ def headless(model):
 
 def _register(name):
     def build(pretrained=True, **kwargs):
-        # A second of import time, for those who use a backbone only.
-        import torchvision.models
-
         with explaining_failed_download(name):
             weights = "IMAGENET1K_V1" if pretrained else None
             return headless(torchvision.models.get_model(name, weights=weights))

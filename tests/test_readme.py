@@ -1,0 +1,71 @@
+"""Every command of the README runs, on a small dataset and for a short time; its example is the tested one."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+INSTALLED = (ROOT / ".venv/.installed-requirements.txt").exists()
+SHORT = ["OPTIM.MAX_EPOCH", "1", "DATASET.NUM_SHOTS", "1"]
+SMALL_CLIP = ["MODEL.BACKBONE.NAME", "{clip}", "INPUT.SIZE", "(32, 32)", "DATALOADER.NUM_WORKERS", "0"]
+# What is added to a command to make it short, by how the command begins.
+ADDED = {
+    "bash scripts/demo.sh": ["--seeds", "1", "--shots", "1", "--set", "OPTIM.MAX_EPOCH", "1"],
+    "bash scripts/test.sh": ["--collect-only", "tests/golden"],
+    "DATA=/path/to/datasets bash scripts/base2new.sh CoOp": ["--set", *SHORT, *SMALL_CLIP],
+    "python train.py": [*SHORT, *SMALL_CLIP],
+    "bash scripts/base2new.sh AnchoredCoOp": ["--set", *SHORT],
+}
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"^ *```bash\n(.*?)^ *```", README, re.M | re.S)
+    return [" ".join(line.split()) for block in blocks for line in block.replace("\\\n", " ").splitlines() if line.strip()]
+
+
+def test_the_example_of_the_readme_is_the_tested_one():
+    (example,) = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
+    assert example == (ROOT / "tests/examples/my_trainer.py").read_text()
+    assert len(example.splitlines()) <= 60
+
+
+def test_every_folder_of_the_readme_is_there():
+    for folder in re.findall(r"^\| `(\w+/)` \|", README, re.M):
+        assert (ROOT / folder).is_dir()
+
+
+def test_every_command_runs(small, tmp_path):
+    """One after the other, since later ones use what earlier ones wrote."""
+    assert len(commands()) >= 6
+    for command in commands():
+        start = next((start for start in ADDED if command.startswith(start)), None)
+        assert start, f"the README has a command that no test runs: {command}"
+        if command.startswith(("bash scripts/demo.sh", "bash scripts/test.sh")) and not INSTALLED:
+            continue  # these two would install into .venv, which needs the network
+        run(command, ADDED[start], small, tmp_path)
+
+
+def run(command, added, small, tmp_path):
+    command = command.replace("/path/to/datasets", str(small)).replace("--load-epoch 50", "--load-epoch 1")
+    command = command.replace("output/pets", str(tmp_path / "pets"))
+    command = command.replace(" my_trainer.py", f" {ROOT / 'tests/examples/my_trainer.py'}")
+    command = re.sub(r"^python ", f"{shlex.quote(sys.executable)} ", command)
+    # Settings at the end win, so the short ones go last.
+    command += " " + shlex.join(part.format(clip=small / "tiny_clip.pt") for part in added)
+    env = {**os.environ, "OUTPUT": str(tmp_path / "output"), "SEEDS": "1", "VIRTUAL_ENV": sys.prefix, "JOBS": "1"}
+    env["PATH"] = f"{os.path.dirname(sys.executable)}:{env['PATH']}"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "scripts").glob("*.sh")), ids=lambda p: p.name)
+def test_scripts_are_valid_bash(script):
+    assert subprocess.run(["bash", "-n", str(script)]).returncode == 0
+    if script.name != "setup.sh":
+        assert "set -euo pipefail" in script.read_text() and "# Usage: bash scripts/" in script.read_text()

@@ -1,0 +1,81 @@
+"""Data flows one way: train.py -> trainers, datasets -> dassl; and the engine knows nothing of CLIP."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+PLUGIN = {"trainers", "datasets", "common", "launch", "tools", "train", "tests"}
+FORBIDDEN = {
+    "engine/dassl": PLUGIN | {"clip"},
+    "common": PLUGIN - {"common"} | {"clip"},
+    "datasets": PLUGIN - {"datasets", "common"} | {"clip"},
+    "trainers": PLUGIN - {"trainers", "common"},
+    "launch": PLUGIN - {"launch", "trainers", "datasets", "common"},
+}
+# What upstream's Dassl offers, by module; the plugin uses nothing else, so it also runs there.
+DASSL = {
+    "dassl.config": {"get_cfg_default", "clean_cfg"},
+    "dassl.data.datasets": {"DATASET_REGISTRY", "DatasetBase", "Datum", "build_dataset"},
+    "dassl.data.transforms": {"INTERPOLATION_MODES", "build_transform"},
+    "dassl.data.transforms.transforms": {"AVAI_CHOICES"},
+    "dassl.engine": {"TRAINER_REGISTRY", "TrainerX", "TrainerXU", "build_trainer"},
+    "dassl.evaluation": {"EVALUATOR_REGISTRY", "EvaluatorBase", "Classification"},
+    "dassl.metrics": {"compute_accuracy"},
+    "dassl.optim": {"build_optimizer", "build_lr_scheduler"},
+    "dassl.optim.lr_scheduler": {"AVAI_SCHEDS"},
+    "dassl.optim.optimizer": {"AVAI_OPTIMS"},
+    "dassl.utils": {
+        "collect_env_info", "load_checkpoint", "load_pretrained_weights", "listdir_nohidden", "mkdir_if_missing",
+        "read_image", "read_json", "set_random_seed", "setup_logger", "write_json",
+    },
+}  # fmt: skip
+
+
+def imports(path: Path):
+    """(module, name or None) of every absolute import in a file, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield from ((node.module, alias.name) for alias in node.names)
+
+
+@pytest.mark.parametrize("folder", FORBIDDEN)
+def test_imports_go_one_way(folder):
+    files = list((ROOT / folder).rglob("*.py"))
+    assert files
+    wrong = [
+        f"{file.relative_to(ROOT)} imports {module}"
+        for file in files
+        for module, _ in imports(file)
+        if module.split(".")[0] in FORBIDDEN[folder]
+    ]
+    assert not wrong
+
+
+def test_the_plugin_uses_only_upstreams_public_names():
+    files = [ROOT / "train.py"]
+    files += [f for part in ("common", "datasets", "launch", "trainers", "tools") for f in (ROOT / part).rglob("*.py")]
+    wrong = [
+        f"{file.relative_to(ROOT)} uses {module}.{name}"
+        for file in files
+        for module, name in imports(file)
+        if module.split(".")[0] == "dassl" and name not in DASSL.get(module, ())
+        # ours alone, and imported only where it is there
+        and (file.name, name) != ("errors.py", "UserError")
+    ]
+    assert not wrong
+
+
+def test_a_method_is_one_file_and_one_folder_of_configs():
+    from dassl.engine import TRAINER_REGISTRY
+
+    import trainers  # noqa: F401
+
+    ours = {n: TRAINER_REGISTRY.get(n).__module__ for n in TRAINER_REGISTRY.registered_names()}
+    modules = {name: module for name, module in ours.items() if module.startswith("trainers.")}
+    assert {"CoOp", "CoCoOp", "ZeroshotCLIP", "ZeroshotCLIP2"} <= set(modules)
+    assert all(module.count(".") == 1 for module in modules.values()), "shared code registers nothing"
