@@ -28,7 +28,12 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add("--root", metavar="DIR", help="folder that holds the datasets")
     add("--output-dir", metavar="DIR", help="where log.txt, results.json and checkpoints go (default: ./output)")
     add("--resume", metavar="DIR", help="output folder of the run to continue")
-    add("--seed", type=int, metavar="N", help="seed of all random numbers, 0 or more; a negative one leaves them unseeded")
+    add(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="seed of all random numbers, 0 or more; a negative one leaves them unseeded",
+    )
     add("--source-domains", nargs="+", metavar="NAME", help="source domains, for datasets that have domains")
     add("--target-domains", nargs="+", metavar="NAME", help="target domains, likewise")
     add("--transforms", nargs="+", metavar="NAME", help="data augmentation, by name")
@@ -37,7 +42,13 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add("--trainer", metavar="NAME", help="CoOp, CoCoOp, ZeroshotCLIP, ...")
     add("--backbone", metavar="NAME", help="ViT-B/16, RN50, tiny, ..., or the path of a checkpoint")
     add("--head", metavar="NAME", help="head of the network, for trainers that have one")
-    add("--plugin", action="append", default=[], metavar="MODULE", help="import a module that registers more; repeatable")
+    add(
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="import a module that registers more; repeatable",
+    )
     add("--eval-only", action="store_true", help="no training: load --model-dir and test")
     add("--model-dir", metavar="DIR", default="", help="output folder of the run whose prompts are evaluated")
     add("--load-epoch", type=int, metavar="N", help="epoch to load (default: best on validation, else newest)")

@@ -101,7 +101,9 @@ def import_plugin(name: str) -> None:
         sys.modules[spec.name] = module  # loader workers that are spawned import it by name
         spec.loader.exec_module(module)
     except (ModuleNotFoundError, FileNotFoundError) as error:
-        raise UserError(f"Plugin '{name}' cannot be imported: {error}. Give a module's name or a file's path") from error
+        raise UserError(
+            f"Plugin '{name}' cannot be imported: {error}. Give a module's name or a file's path"
+        ) from error
 
 
 def _merge(cfg: CfgNode, pair: list, source: str) -> None:

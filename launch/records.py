@@ -14,7 +14,17 @@ import torch
 from yacs.config import CfgNode
 
 FILE = "results.json"
-_PACKAGES = ("torch", "torchvision", "clip-anytorch", "dassl-engine", "dassl", "numpy", "pillow", "scikit-learn", "yacs")
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "clip-anytorch",
+    "dassl-engine",
+    "dassl",
+    "numpy",
+    "pillow",
+    "scikit-learn",
+    "yacs",
+)
 
 
 def record_evaluations(trainer, cfg: CfgNode, checkpoint: dict | None = None) -> None:

@@ -26,7 +26,9 @@ ADDED = {
 
 def commands() -> list[str]:
     blocks = re.findall(r"^ *```bash\n(.*?)^ *```", README, re.M | re.S)
-    return [" ".join(line.split()) for block in blocks for line in block.replace("\\\n", " ").splitlines() if line.strip()]
+    return [
+        " ".join(line.split()) for block in blocks for line in block.replace("\\\n", " ").splitlines() if line.strip()
+    ]
 
 
 def test_the_example_of_the_readme_is_the_tested_one():

@@ -63,7 +63,8 @@ def test_the_plugin_uses_only_upstreams_public_names():
         f"{file.relative_to(ROOT)} uses {module}.{name}"
         for file in files
         for module, name in imports(file)
-        if module.split(".")[0] == "dassl" and name not in DASSL.get(module, ())
+        if module.split(".")[0] == "dassl"
+        and name not in DASSL.get(module, ())
         # ours alone, and imported only where it is there
         and (file.name, name) != ("errors.py", "UserError")
     ]

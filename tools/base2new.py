@@ -39,7 +39,9 @@ def main(argv: list[str] | None = None) -> int:
     print(table(args))
     print(f"Logs, checkpoints and results.json of every run: {args.output}")
     if failed:
-        print(f"Error: {len(failed)} of {len(jobs)} runs failed; the same command runs what is missing", file=sys.stderr)
+        print(
+            f"Error: {len(failed)} of {len(jobs)} runs failed; the same command runs what is missing", file=sys.stderr
+        )
     return 1 if failed else 0
 
 

@@ -18,7 +18,7 @@ SYMBOL_FONTS = ("DejaVuSans", "DejaVuSans-Bold")
 GLYPH_PIXELS = 64  # the height at which fonts are loaded; masks are scaled afterwards
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def font_path(name: str) -> Path:
     """Path of a font file inside matplotlib's data folder."""
     import matplotlib  # slow to import, and only glyphs need it
@@ -26,7 +26,7 @@ def font_path(name: str) -> Path:
     return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf"
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def characters(font: str) -> frozenset:
     """All characters that a font has a glyph for."""
     from matplotlib.ft2font import FT2Font
@@ -34,7 +34,7 @@ def characters(font: str) -> frozenset:
     return frozenset(map(chr, FT2Font(str(font_path(font))).get_charmap()))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _font(name: str) -> ImageFont.FreeTypeFont:
     # Basic layout: the complex one depends on a library that not every Pillow has.
     return ImageFont.truetype(str(font_path(name)), GLYPH_PIXELS, layout_engine=ImageFont.Layout.BASIC)

@@ -9,7 +9,8 @@ from clip.model import CLIP
 from PIL import Image
 
 CLASSES = (
-    "Abyssinian american_bulldog Bengal beagle Egyptian_Mau great_pyrenees Sphynx wheaten_terrier yorkshire_terrier Ragdoll"
+    "Abyssinian american_bulldog Bengal beagle Egyptian_Mau "
+    "great_pyrenees Sphynx wheaten_terrier yorkshire_terrier Ragdoll"
 ).split()
 TRAIN, TRAINVAL, TOTAL = 24, 30, 50  # images of a class: 24 train, 6 val, 20 test
 

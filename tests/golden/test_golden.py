@@ -61,7 +61,9 @@ def call(fixture, args, output, *flags):
 
 
 def result(log: str) -> dict:
-    return {name: float(re.findall(rf"^\* {name}: (\S+)%$", log, re.M)[-1]) for name in ("accuracy", "error", "macro_f1")}
+    return {
+        name: float(re.findall(rf"^\* {name}: (\S+)%$", log, re.M)[-1]) for name in ("accuracy", "error", "macro_f1")
+    }
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -94,7 +96,9 @@ def test_few_shot_draw(name, fixture):
     case = GOLDEN[name]
     args = case["args"].split()
     cfg = default_config()
-    cfg.merge_from_list(["DATASET.ROOT", str(fixture), "DATASET.NAME", "OxfordPets", "SEED", args[args.index("--seed") + 1]])
+    cfg.merge_from_list(
+        ["DATASET.ROOT", str(fixture), "DATASET.NAME", "OxfordPets", "SEED", args[args.index("--seed") + 1]]
+    )
     cfg.DATASET.NUM_SHOTS = int(args[args.index("DATASET.NUM_SHOTS") + 1])
     for cache in (fixture / "oxford_pets" / "split_fewshot").glob("*"):
         cache.unlink()

@@ -18,7 +18,13 @@ def test_later_settings_win(tmp_path):
     method.write_text("DATASET:\n  ROOT: b\nOPTIM:\n  LR: 1e-2\n  MAX_EPOCH: 7\n")
     files = ["--dataset-config-file", str(dataset), "--config-file", str(method)]
     cfg = config(*files)
-    assert (cfg.DATASET.NAME, cfg.DATASET.ROOT, cfg.OPTIM.LR, cfg.OPTIM.MAX_EPOCH, cfg.SEED) == ("OxfordPets", "b", 0.01, 7, 5)
+    assert (cfg.DATASET.NAME, cfg.DATASET.ROOT, cfg.OPTIM.LR, cfg.OPTIM.MAX_EPOCH, cfg.SEED) == (
+        "OxfordPets",
+        "b",
+        0.01,
+        7,
+        5,
+    )
     cfg = config(*files, "--root", "c", "OPTIM.MAX_EPOCH", "9")
     assert (cfg.DATASET.ROOT, cfg.OPTIM.MAX_EPOCH) == ("c", 9)
     assert config(*files, "--root", "c", "DATASET.ROOT", "d").DATASET.ROOT == "d"

@@ -20,7 +20,12 @@ def test_record_of_a_run(run):
 
 def test_hashes_follow_what_they_stand_for(run, small):
     hashes = {}
-    for name, settings in {"one": {}, "same": {}, "seed": {"SEED": 2}, "base": {"DATASET__SUBSAMPLE_CLASSES": "base"}}.items():
+    for name, settings in {
+        "one": {},
+        "same": {},
+        "seed": {"SEED": 2},
+        "base": {"DATASET__SUBSAMPLE_CLASSES": "base"},
+    }.items():
         assert run("ZeroshotCLIP", "--eval-only", out=name, **settings) == 0
         hashes[name] = json.loads((run.out / "results.json").read_text())[-1]["hashes"]
     one = hashes["one"]

@@ -84,14 +84,17 @@ def example(tmp_path_factory):
     output = tmp_path_factory.mktemp("example")
     argv = [
         "AnchoredCoOp,Unheard", "digits", str(ROOT / "configs/trainers/CoOp/tiny.yaml"), "--seeds", "0", "--shots", "2",
-        "--plugin", str(ROOT / "tests/examples/my_trainer.py"), "--output", str(output), "--set", "OPTIM.MAX_EPOCH", "1",
+        "--plugin", str(ROOT / "tests/examples/my_trainer.py"), "--output", str(output),
+        "--set", "OPTIM.MAX_EPOCH", "1",
     ]  # fmt: skip
     return output, argv, base2new.main(argv)
 
 
 def test_example_trainer_runs_from_base_to_new(example, capsys):
     output, argv, status = example
-    records = {p.parts[len(output.parts)]: json.loads(p.read_text()) for p in output.rglob("AnchoredCoOp/**/results.json")}
+    records = {
+        p.parts[len(output.parts)]: json.loads(p.read_text()) for p in output.rglob("AnchoredCoOp/**/results.json")
+    }
     assert {part: r[-1]["classes"] for part, r in records.items()} == {"train_base": "base", "test_new": "new"}
     assert all(0 < r[-1]["metrics"]["accuracy"] <= 100 and r[-1]["seed"] == 0 for r in records.values())
     log = next(output.rglob("train_base/**/log.txt")).read_text()

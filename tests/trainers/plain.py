@@ -18,6 +18,7 @@ def small_clip(width: int = 64, embed_dim: int = 64) -> CLIP:
 
 def prompt(model: CLIP, ctx: torch.Tensor, name: str, position: str) -> tuple[torch.Tensor, int]:
     """One class' prompt: context (M, d) to embeddings (77, d), and the position of the end-of-text token."""
+
     def embed(ids):
         return model.token_embedding(torch.tensor(ids, dtype=torch.long))
 

@@ -31,7 +31,12 @@ def test_only_what_is_learned_is_saved(trainer, run):
 @pytest.mark.parametrize("trainer", METHODS)
 def test_resume_ends_with_the_same_losses(trainer, run, monkeypatch):
     """Interrupted after epoch 2 of 4 and resumed, against never interrupted: losses, rates and result are equal."""
-    settings = {"OPTIM__MAX_EPOCH": 4, "TRAIN__CHECKPOINT_FREQ": 1, "DATALOADER__TRAIN_X__BATCH_SIZE": 4, "OPTIM__LR": 0.1}
+    settings = {
+        "OPTIM__MAX_EPOCH": 4,
+        "TRAIN__CHECKPOINT_FREQ": 1,
+        "DATALOADER__TRAIN_X__BATCH_SIZE": 4,
+        "OPTIM__LR": 0.1,
+    }
     assert run(trainer, out="whole", **settings) == 0
     whole = run.out
 
