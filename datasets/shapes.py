@@ -1,7 +1,9 @@
 """Shapes: rendered pictures of coloured shapes, and shifted variants of its test part."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from dassl.data.datasets import DATASET_REGISTRY
 
 from .core import GeneratedDataset
@@ -20,6 +22,20 @@ CLASSES = tuple(
 IMAGES = {"train": 20, "val": 6, "test": 24}  # a class
 
 
+def draw(part: str, variant: str) -> Iterator[tuple[str, int, np.ndarray]]:
+    """All pictures of a part ("train", "val", "test"): file name, label and pixels, uint8 (32, 32, 3).
+
+    ``variant`` is one of ``paper_cutouts.VARIANTS``. A picture depends on part, label and number only.
+    """
+    from .rendering.paper_cutouts import draw_cutout
+
+    for label, name in enumerate(CLASSES):
+        colour, shape = name.split()
+        for number in range(IMAGES[part]):
+            stream = (list(IMAGES).index(part), label, number)
+            yield f"{part}/{colour}_{shape}_{number:02d}.png", label, draw_cutout(colour, shape, variant, stream)
+
+
 @DATASET_REGISTRY.register()
 class Shapes(GeneratedDataset):
     """42 classes of 20/6/24 pictures (train/val/test), 32 x 32 pixels: painted card on paper, see ``paper_cutouts``.
@@ -35,22 +51,13 @@ class Shapes(GeneratedDataset):
     def generate(self, folder: Path) -> dict[str, list]:
         from PIL import Image
 
-        from .rendering.paper_cutouts import draw_cutout
-
         rows = {}
-        for part_number, (part, count) in enumerate(IMAGES.items()):
-            if self.test_only and part != "test":
-                continue
+        for part in ("test",) if self.test_only else IMAGES:
+            (folder / part).mkdir()
             rows[part] = []
-            for label, name in enumerate(CLASSES):
-                colour, shape = name.split()
-                for number in range(count):
-                    file = f"{part}/{colour}_{shape}_{number:02d}.png"
-                    path = folder / file
-                    path.parent.mkdir(exist_ok=True)
-                    picture = draw_cutout(colour, shape, self.variant, (part_number, label, number))
-                    Image.fromarray(picture).save(path, compress_level=1)
-                    rows[part].append((file, label, name))
+            for file, label, pixels in draw(part, self.variant):
+                Image.fromarray(pixels).save(folder / file, compress_level=1)
+                rows[part].append((file, label, CLASSES[label]))
         return rows
 
 

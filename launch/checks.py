@@ -1,5 +1,7 @@
 """Names in a config, checked before anything is built: an unknown one is answered with the known ones."""
 
+import os
+
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.data.transforms.transforms import AVAI_CHOICES
 from dassl.engine import TRAINER_REGISTRY
@@ -32,6 +34,8 @@ def check_names(cfg: CfgNode) -> None:
     _check("evaluator (TEST.EVALUATOR)", cfg.TEST.EVALUATOR, EVALUATOR_REGISTRY.registered_names())
     _check("interpolation (INPUT.INTERPOLATION)", cfg.INPUT.INTERPOLATION, ("bilinear", "bicubic", "nearest"))
     _check("class subset (DATASET.SUBSAMPLE_CLASSES)", cfg.DATASET.SUBSAMPLE_CLASSES, ("all", "base", "new"))
+    if cfg.RESUME and not os.path.isdir(cfg.RESUME):
+        raise UserError(f"No folder '{cfg.RESUME}' to resume from. --resume takes the output folder of a training run")
     if cfg.OPTIM.WARMUP_EPOCH > 0:
         _check("warm-up (OPTIM.WARMUP_TYPE)", cfg.OPTIM.WARMUP_TYPE, ("constant", "linear"))
 

@@ -96,7 +96,10 @@ def import_plugin(name: str) -> None:
         if not name.endswith(".py"):
             importlib.import_module(name)
             return
-        spec = importlib.util.spec_from_file_location(os.path.basename(name).removesuffix(".py"), name)
+        stem, path = os.path.basename(name).removesuffix(".py"), os.path.abspath(name)
+        if getattr(sys.modules.get(stem), "__file__", None) == path:
+            return
+        spec = importlib.util.spec_from_file_location(stem, path)
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module  # loader workers that are spawned import it by name
         spec.loader.exec_module(module)

@@ -39,6 +39,7 @@ def record_evaluations(trainer, cfg: CfgNode, checkpoint: dict | None = None) ->
     evaluate, test = trainer.evaluator.evaluate, trainer.test
     metrics: dict = {}
     facts = run_facts(trainer, cfg, checkpoint)
+    trained = bool(trainer.get_model_names()) and checkpoint is None
 
     def listening_evaluate():
         found = evaluate()
@@ -53,10 +54,11 @@ def record_evaluations(trainer, cfg: CfgNode, checkpoint: dict | None = None) ->
         if split == "val" and trainer.val_loader is None:
             split = "test"
         loader = trainer.val_loader if split == "val" else trainer.test_loader
+        tests_last_epoch = split == "val" or cfg.TEST.FINAL_MODEL != "best_val"
         record = {
             "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "split": split,
-            "epoch": trainer.epoch + 1 if trainer.get_model_names() and checkpoint is None else None,
+            "epoch": trainer.epoch + 1 if trained and tests_last_epoch else None,
             "images": len(loader.dataset),
             "seconds": time.time() - started,
             "metrics": dict(metrics),

@@ -1,6 +1,7 @@
 """Trains the embedded backbone ``tiny`` from scratch on rendered pictures, or evaluates its weights."""
 
 import argparse
+import hashlib
 import os
 import sys
 import time
@@ -14,6 +15,7 @@ sys.path.insert(0, str(ROOT))
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch  # noqa: E402
+from tabulate import tabulate  # noqa: E402
 
 from tools.tiny import captions, evaluation, packing, pool, training, vocabulary  # noqa: E402
 
@@ -47,15 +49,25 @@ def report(path: Path) -> None:
     """Prints the zero-shot accuracies of a weights file."""
     from clip.model import build_model
 
+    from datasets.digits import Digits
+    from datasets.rendering.paper_cutouts import VARIANTS
+    from datasets.shapes import Shapes
     from trainers.clip.tiny import tiny_state_dict
 
     model = build_model(tiny_state_dict(path)).float()
-    seed = training.Recipe.seed
-    print(f"Zero-shot accuracy (%) with the prompt '{evaluation.PROMPT}'")
-    held_out = pool.render_pool(VALIDATION_PICTURES, seed, "val")
-    for name, value in evaluation.rendered_accuracy(model, held_out).items():
-        print(f"  rendered, held-out fonts and scenes: {name:<24} {value:5.1f}")
-    print(f"  real digits of scikit-learn, all 1,797: {evaluation.digits_accuracy(model):5.1f}")
+    print(f"{path}: {path.stat().st_size:,} bytes, sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}")
+    print("Zero-shot accuracy (%)")
+    held_out = pool.render_pool(VALIDATION_PICTURES, training.Recipe.seed, "val")
+    rows = [
+        (f"rendered, held-out fonts and scenes: {name}", evaluation.PROMPT, value)
+        for name, value in evaluation.rendered_accuracy(model, held_out).items()
+    ]
+    for prompt in (Digits.template, evaluation.PROMPT):
+        rows.append(("real digits of scikit-learn, all 1,797", prompt, evaluation.digits_accuracy(model, prompt)))
+    for variant in VARIANTS:
+        value = evaluation.shapes_accuracy(model, variant, Shapes.template)
+        rows.append((f"Shapes, test part, 42 classes: {variant}", Shapes.template, value))
+    print(tabulate(rows, headers=["data", "prompt", "accuracy"], floatfmt=".1f", tablefmt="github"))
 
 
 def main() -> None:
@@ -67,7 +79,7 @@ def main() -> None:
         names = {field.name for field in fields(training.Recipe)}
         recipe = replace(training.Recipe(), **{k: v for k, v in vars(args).items() if k in names})
         words = vocabulary.Vocabulary(captions.all_words())
-        started = time.time()
+        started, busy = time.time(), time.process_time()
         pictures = pool.render_pool(recipe.pictures, recipe.seed, "train")
 
         def on_step(step: int, model) -> None:
@@ -75,9 +87,9 @@ def main() -> None:
                 packing.pack(model, words, recipe, args.out)
 
         model = training.train(pictures, words, recipe, on_step)
-        digest = packing.pack(model, words, recipe, args.out)
-        print(f"Wrote {args.out}: {args.out.stat().st_size:,} bytes, sha256 {digest}")
-        print(f"Rendering and training took {(time.time() - started) / 60:.1f} minutes.")
+        packing.pack(model, words, recipe, args.out)
+        wall, busy = time.time() - started, time.process_time() - busy
+        print(f"Rendering and training: {wall / 60:.1f} minutes, training alone {busy / 60:.1f} CPU minutes.")
     report(args.out)
 
 

@@ -54,6 +54,7 @@ def pets(small, tmp_path):
         (["DATASET.SUBSAMPLE_CLASSES", "old"], ["old", "base"]),
         (["INPUT.SIZE", "(224, 224)"], ["(224, 224)", "32 x 32"]),
         (["--root", "/nowhere"], ["/nowhere"]),
+        (["--resume", "/nowhere"], ["/nowhere", "--resume"]),
         (["--config-file", "configs/trainers/CoOp/vit.yaml"], ["vit.yaml"]),
         (["--plugin", "no_such_module"], ["no_such_module"]),
         (["--eval-only", "--model-dir", "/nowhere"], ["/nowhere", "--model-dir"]),

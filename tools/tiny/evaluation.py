@@ -1,4 +1,4 @@
-"""Zero-shot accuracy of a CLIP on held-out rendered pictures and on real handwritten digits."""
+"""Zero-shot accuracy of a CLIP on held-out rendered pictures, on real handwritten digits and on Shapes."""
 
 import numpy as np
 import torch
@@ -23,8 +23,8 @@ def class_features(model, names: list[str], prompt: str = PROMPT) -> torch.Tenso
 @torch.no_grad()
 def image_features(model, pictures: np.ndarray) -> torch.Tensor:
     """Unit image features (N, D) of bytes (N, 3, 32, 32)."""
-    parts = [model.encode_image(normalise(torch.from_numpy(part))).float() for part in np.array_split(
-        pictures, max(1, len(pictures) // 500))]
+    batches = np.array_split(pictures, max(1, len(pictures) // 500))
+    parts = [model.encode_image(normalise(torch.from_numpy(batch))).float() for batch in batches]
     return F.normalize(torch.cat(parts), dim=-1)
 
 
@@ -67,7 +67,16 @@ def real_digits() -> tuple[np.ndarray, np.ndarray]:
     return pictures, digits.target
 
 
-def digits_accuracy(model, prompt: str = PROMPT) -> float:
+def digits_accuracy(model, prompt: str) -> float:
     """Zero-shot accuracy in percent on all real digits."""
     pictures, labels = real_digits()
     return accuracy(image_features(model, pictures), class_features(model, list(DIGIT_NAMES), prompt), labels)
+
+
+def shapes_accuracy(model, variant: str, prompt: str) -> float:
+    """Zero-shot accuracy in percent on the test part of Shapes, 42 classes, in one of its variants."""
+    from datasets.shapes import CLASSES, draw
+
+    _, labels, pictures = zip(*draw("test", variant), strict=True)
+    images = image_features(model, np.stack(pictures).transpose(0, 3, 1, 2))
+    return accuracy(images, class_features(model, list(CLASSES), prompt), np.array(labels))

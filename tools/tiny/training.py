@@ -118,7 +118,8 @@ def train(pool: Pool, vocabulary: Vocabulary, recipe: Recipe, on_step=None):
         batch = next(rows)
         codes = pool.codes[batch]
         captions, stated = zip(*(make_caption(code, rng) for code in codes), strict=True)
-        images = F.normalize(model.encode_image(normalise(torch.from_numpy(augment(pool.pictures[batch], rng)))), dim=-1)
+        pictures = torch.from_numpy(augment(pool.pictures[batch], rng))
+        images = F.normalize(model.encode_image(normalise(pictures)), dim=-1)
         texts = encode_texts(model, vocabulary.encode(list(captions)))
         positive = torch.from_numpy(fits(codes, codes, np.stack(stated)))
         loss = contrastive_loss(model.logit_scale.exp() * images @ texts.t(), positive)

@@ -1,0 +1,22 @@
+"""A trainer that knows nothing of this repository runs on its launcher, datasets and records."""
+
+import json
+
+from tests.conftest import ROOT
+
+
+def test_stock_trainer(run, tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text("OPTIM:\n  NAME: sgd\n  LR: 0.01\nMODEL:\n  BACKBONE:\n    PRETRAINED: False\n")
+    plugin = ["--plugin", str(ROOT / "tests/examples/stock_trainer.py"), "--backbone", "resnet18"]
+    settings = {"OPTIM__MAX_EPOCH": 2, "DATALOADER__TRAIN_X__BATCH_SIZE": 10, "TRAIN__CHECKPOINT_FREQ": 1}
+    assert run("Supervised", *plugin, config=config, **settings) == 0
+    trained = json.loads((run.out / "results.json").read_text())[-1]
+    assert trained["images"] == 200 and trained["epoch"] == 2
+
+    flags = ["--eval-only", "--model-dir", str(run.out), "--load-epoch", "2"]
+    assert run("Supervised", *plugin, *flags, out="eval", config=config, **settings) == 0
+    assert json.loads((run.out / "results.json").read_text())[-1]["metrics"] == trained["metrics"]
+
+    assert run("Supervised", *plugin, *flags[:-1], "7", out="eval", config=config, **settings) == 2
+    assert "1, 2" in run.err
