@@ -5,13 +5,10 @@ from collections import OrderedDict
 import torch
 from dassl.engine import TRAINER_REGISTRY
 from torch import nn
-from torch.nn.functional import normalize
 
 from trainers.clip.base import PromptTrainer
-from trainers.clip.model import PromptedCLIP
+from trainers.clip.model import PromptedCLIP, unit
 from trainers.clip.prompts import PromptLearner
-
-ROWS_AT_ONCE = 2**15  # of packed prompts
 
 
 class ConditionalPromptLearner(PromptLearner):
@@ -26,28 +23,25 @@ class ConditionalPromptLearner(PromptLearner):
                 relu=nn.ReLU(),
                 linear2=nn.Linear(hidden, self.ctx.shape[-1]),
             )
-        ).to(dtype)
+        )
 
     def conditional_contexts(self, x):
         """v_m(x) = v_m + h(x): unit image features (B, D) to contexts (B, M, d)."""
-        return self.ctx + self.meta_net(x.to(self.ctx.dtype)).unsqueeze(1)
+        return self.ctx + self.meta_net(x).unsqueeze(1)
 
 
 class ConditionalPromptedCLIP(PromptedCLIP):
     """CLIP whose prompts depend on the image: every image has its own C text features."""
 
     def forward(self, image):
-        x = self.image_features(image)
-        learner, logits = self.prompt_learner, []
-        for x_i, ctx in zip(x.split(self.chunk), learner.conditional_contexts(x).split(self.chunk), strict=True):
-            w = normalize(self.text_encoder(learner.prompts, ctx), dim=-1)  # (B, C, D)
-            logits.append(self.logit_scale.exp() * (w @ x_i.unsqueeze(-1)).squeeze(-1))
+        x, encoder, prompts = self.image_features(image), self.text_encoder, self.prompt_learner.prompts
+        contexts, logits = self.prompt_learner.conditional_contexts(x), []
+        # With gradients, all at once: the encoder itself keeps to its budget.
+        size = len(x) if torch.is_grad_enabled() else encoder.contexts_at_once(prompts)
+        for x_i, ctx in zip(x.split(size), contexts.split(size), strict=True):
+            w = unit(encoder(prompts, ctx))  # (B, C, D)
+            logits.append(self.logits(x_i, w))
         return torch.cat(logits)
-
-    @property
-    def chunk(self):
-        """Images whose prompts are encoded at once: enough to keep the processor busy, few enough for its memory."""
-        return max(1, ROWS_AT_ONCE // len(self.prompt_learner.prompts.positions))
 
 
 @TRAINER_REGISTRY.register()
@@ -72,5 +66,5 @@ class CoCoOp(PromptTrainer):
             image_width=clip_model.visual.output_dim,
             n_ctx=own.N_CTX,
             ctx_init=own.CTX_INIT,
-            dtype=self.precision.learned_dtype,
+            dtype=self.precision.start_dtype,
         )

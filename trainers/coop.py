@@ -29,5 +29,5 @@ class CoOp(PromptTrainer):
             ctx_init=own.CTX_INIT,
             class_specific=own.CSC,
             position=own.CLASS_TOKEN_POSITION,
-            dtype=self.precision.learned_dtype,
+            dtype=self.precision.start_dtype,
         )

@@ -1,9 +1,9 @@
 """Zero-shot CLIP: hand-crafted prompts, nothing learned."""
 
 from dassl.engine import TRAINER_REGISTRY
-from torch.nn.functional import normalize
 
 from trainers.clip.base import CLIPTrainer
+from trainers.clip.model import encode_images, unit
 from trainers.clip.prompts import encode_texts
 from trainers.clip.templates import SELECTED, fill, template_of
 
@@ -30,13 +30,15 @@ class ZeroshotCLIP(CLIPTrainer):
         classnames = self.dm.dataset.classnames
         templates = self.templates()
         print(f"Prompts ({len(templates)}): {'; '.join(templates)}")
-        each = [normalize(encode_texts(text_encoder, fill(t, classnames), classnames), dim=-1) for t in templates]
-        self.text_features = normalize(sum(each) / len(each), dim=-1)  # (C, D)
+        with self.precision.autocast():
+            each = [unit(encode_texts(text_encoder, fill(t, classnames), classnames)) for t in templates]
+        self.text_features = unit(sum(each) / len(each))  # (C, D)
         self.model = clip_model
 
     def model_inference(self, image):
-        x = normalize(self.model.encode_image(image), dim=-1)
-        return self.model.logit_scale.exp() * x @ self.text_features.t()
+        with self.precision.autocast():
+            x = unit(encode_images(self.model.visual, image, self.model.dtype))
+        return self.model.logit_scale.float().exp() * x @ self.text_features.t()
 
     def train(self):
         print("Nothing to train: the prompts are hand-crafted")

@@ -10,12 +10,13 @@ from contextlib import redirect_stdout
 from dassl.data.datasets import DatasetBase
 
 from common.errors import UserError
+from common.places import user_cache_dir
 
 from .checks import check_splits
 from .fewshot import FewShotStore
 from .split_file import Row, read_split, save_split, to_items
 from .split_rules import split_trainval
-from .storage import relative_path, user_cache_dir
+from .storage import relative_path
 from .subsample import subsample_classes
 
 # A split that is made here is always the one that upstream makes when its first run has --seed 1. It does not

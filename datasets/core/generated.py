@@ -9,10 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from common.errors import UserError
+from common.places import user_cache_dir
 
 from .benchmark import BenchmarkDataset
 from .split_file import PARTS, Row, write_rows
-from .storage import user_cache_dir
 
 MARKER = "generated.json"
 

@@ -5,12 +5,6 @@ import uuid
 from pathlib import Path
 
 
-def user_cache_dir() -> Path:
-    """The user's own cache folder: ``$XDG_CACHE_HOME`` or ``~/.cache``, then ``clip-prompt-toolbox``."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(base) / "clip-prompt-toolbox"
-
-
 def write_text_atomically(path: str | os.PathLike, text: str) -> None:
     """Write ``text`` so that a reader sees the old file or the new one, never a part.
 

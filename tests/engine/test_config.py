@@ -43,7 +43,13 @@ EXPECTED = {
         "CIFAR_C_LEVEL": 1,
         "ALL_AS_UNLABELED": False,
     },
-    "DATALOADER": {"NUM_WORKERS": 4, "K_TRANSFORMS": 1, "RETURN_IMG0": False},
+    "DATALOADER": {
+        "NUM_WORKERS": 4,
+        "K_TRANSFORMS": 1,
+        "RETURN_IMG0": False,
+        "DECODED_MB": 512,
+        "PERSISTENT_WORKERS": False,
+    },
     "DATALOADER.TRAIN_X": {"SAMPLER": "RandomSampler", "BATCH_SIZE": 32, "N_DOMAIN": 0, "N_INS": 16},
     "DATALOADER.TRAIN_U": {
         "SAME_AS_X": True,

@@ -105,3 +105,43 @@ def test_each_distinct_position_is_computed_once_and_none_behind_the_end():
     each = [plain.tokens_of(f"X X X X {name}.") for name in names]
     shared = {"end": 1 + 4, "middle": 1 + 2, "front": 1}
     assert rows == {(p, csc): sum(each) - (1 if csc else shared[p]) for p in POSITIONS for csc in (False, True)}
+
+
+@pytest.mark.parametrize("class_specific", (False, True), ids=("unified", "class-specific"))
+@pytest.mark.parametrize("names", (["cat"], ["cat", "cat"]), ids=("one class", "equal names"))
+def test_few_classes(names, class_specific):
+    """One prompt has nobody to share rows with, and two equal ones share all but the last."""
+    encoder = TextEncoder(CLIP)
+    torch.manual_seed(0)
+    learner = PromptLearner(encoder, names, 4, class_specific=class_specific)
+    texts = plain_features(learner, names)
+    ours = PromptedCLIP(CLIP, encoder, learner).text_features()
+    torch.testing.assert_close(ours, texts, rtol=1e-5, atol=1e-6)
+    weight = torch.randn(ours.shape, generator=torch.Generator().manual_seed(2))  # a loss over one class is constant
+    (one,), (other,) = (torch.autograd.grad((w * weight).sum(), learner.ctx) for w in (ours, texts))
+    assert_close(one, other, 1e-4)
+
+
+def test_a_thousand_classes():
+    """All of ImageNet's names; the plain way in batches, for time."""
+    from torchvision.models._meta import _IMAGENET_CATEGORIES as names
+
+    encoder = TextEncoder(CLIP)
+    torch.manual_seed(0)
+    learner = PromptLearner(encoder, names, 4)
+    label, image = torch.tensor([999]), images(1)
+    model = PromptedCLIP(CLIP, encoder, learner)
+    loss = F.cross_entropy(model(image), label)
+    w = plain_features(learner, names)
+    expected = F.cross_entropy(CLIP.logit_scale.exp() * model.image_features(image) @ w.t(), label)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert_close(torch.autograd.grad(loss, learner.ctx)[0], torch.autograd.grad(expected, learner.ctx)[0], 1e-4)
+
+
+def plain_features(learner, names):
+    """All prompts at 77 positions through CLIP's own transformer at once: unit vectors (C, D)."""
+    contexts = learner.ctx.expand(len(names), *learner.ctx.shape[-2:])
+    made = [plain.prompt(CLIP, ctx, name, "end") for ctx, name in zip(contexts, names, strict=True)]
+    x = torch.stack([embeddings for embeddings, _ in made], dim=1) + CLIP.positional_embedding[:, None]
+    x = CLIP.ln_final(CLIP.transformer(x))[torch.tensor([eot for _, eot in made]), torch.arange(len(names))]
+    return F.normalize(x @ CLIP.text_projection, dim=-1)

@@ -47,7 +47,8 @@ def test_logits_are_those_of_plain_clip(small, run, monkeypatch):
 
     original = zsclip.ZeroshotCLIP.model_inference
     monkeypatch.setattr(zsclip.ZeroshotCLIP, "model_inference", inference)
-    assert run("ZeroshotCLIP2", "--eval-only", config="configs/trainers/ZeroshotCLIP/vit_b16.yaml") == 0
+    config = "configs/trainers/ZeroshotCLIP/vit_b16.yaml"
+    assert run("ZeroshotCLIP2", "--eval-only", config=config, FEATURES__CACHE=False) == 0
 
     model = clip.model.build_model(torch.load(small / "tiny_clip.pt", weights_only=True)).float()
     templates = [*SELECTED, "a photo of a {}, a type of pet."]

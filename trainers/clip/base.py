@@ -6,7 +6,6 @@ import os.path as osp
 import torch
 import torch.nn.functional as F
 from clip.model import CLIP
-from dassl.engine import TrainerX
 from dassl.metrics import compute_accuracy
 from dassl.optim import build_lr_scheduler, build_optimizer
 from dassl.utils import load_checkpoint, load_pretrained_weights
@@ -16,12 +15,20 @@ from yacs.config import CfgNode
 from common.errors import UserError
 
 from .backbone import backbone_sha256, load_clip
+from .feature_trainer import FEATURES_CONFIG, FeatureTrainer
+from .memory import MemoryBudget
 from .model import PromptedCLIP
 from .precision import Precision
+from .step_times import TEXT, StepTimes
 from .text_encoder import TextEncoder
 
+# What all methods have in common (TRAINER.CLIP).
+SHARED_CONFIG = {
+    "MEMORY_GB": 0.0,  # for the activations of text encoding; 0 is no limit
+}
 
-class CLIPTrainer(TrainerX):
+
+class CLIPTrainer(FeatureTrainer):
     """A trainer with a frozen CLIP.
 
     ``CONFIG``: defaults of the trainer's own settings; they become the config node ``TRAINER.<NAME IN CAPITALS>``.
@@ -32,6 +39,10 @@ class CLIPTrainer(TrainerX):
     @classmethod
     def extend_cfg(cls, cfg: CfgNode) -> None:
         """Add the trainer's own settings, with their defaults, to a config that is still open."""
+        if "FEATURES" not in cfg:
+            cfg.FEATURES = CfgNode(FEATURES_CONFIG)
+        if "CLIP" not in cfg.TRAINER:
+            cfg.TRAINER.CLIP = CfgNode(SHARED_CONFIG)
         if cls.CONFIG:
             cfg.TRAINER[cls.__name__.upper()] = CfgNode(cls.CONFIG)
 
@@ -58,7 +69,10 @@ class CLIPTrainer(TrainerX):
             )
         self.precision = Precision(precision, self.device)
         clip_model = self.precision.convert(clip_model)
-        return clip_model, TextEncoder(clip_model)
+        self.image_encoder = clip_model.visual
+        shared = self.cfg.TRAINER.get("CLIP", SHARED_CONFIG)  # a config made for upstream has no such node
+        self.memory = MemoryBudget(shared["MEMORY_GB"])
+        return clip_model, TextEncoder(clip_model, self.memory)
 
     def parse_batch_train(self, batch: dict) -> tuple[Tensor, Tensor]:
         """A loader's batch to images (B, 3, H, W) and labels (B,) on the device."""
@@ -66,7 +80,7 @@ class CLIPTrainer(TrainerX):
 
     def model_inference(self, image: Tensor) -> Tensor:
         with self.precision.autocast():
-            return self.model(image)
+            return self.memory.retry(lambda: self.model(image))
 
 
 class PromptTrainer(CLIPTrainer):
@@ -98,6 +112,7 @@ class PromptTrainer(CLIPTrainer):
         if cfg.MODEL.INIT_WEIGHTS:
             load_pretrained_weights(learner, cfg.MODEL.INIT_WEIGHTS)
         self.model.to(self.device)
+        self.step_times = StepTimes(self.device, self.image_encoder, text_encoder)
         self.optim = build_optimizer(learner, cfg.OPTIM)
         self.sched = build_lr_scheduler(self.optim, cfg.OPTIM)
         self.scaler = self.precision.scaler
@@ -107,14 +122,28 @@ class PromptTrainer(CLIPTrainer):
             self.model = nn.DataParallel(self.model)
 
     def forward_backward(self, batch: dict) -> dict:
-        image, label = self.parse_batch_train(batch)
-        with self.precision.autocast():
-            loss, numbers = self.loss(image, label)
-        self.detect_anomaly(loss)
-        self.precision.backward_and_step(loss, self.optim)
+        with self.step_times.step():
+            numbers = self.memory.retry(lambda: self._train_on(*self.parse_batch_train(batch)))
         if self.batch_idx + 1 == self.num_batches:  # the schedule goes by epochs
             self.update_lr()
         return numbers
+
+    def _train_on(self, image: Tensor, label: Tensor) -> dict:
+        with self.precision.autocast():
+            loss, numbers = self.loss(image, label)
+        self.detect_anomaly(loss)
+        with self.step_times.part(TEXT):  # the image encoder is frozen, so all that goes backward is text
+            self.precision.backward_and_step(loss, self.optim)
+        return numbers
+
+    def run_epoch(self) -> None:
+        self.step_times.epoch_begins()
+        super().run_epoch()
+
+    def after_train(self) -> None:
+        if line := self.step_times.line():
+            print(line)
+        super().after_train()
 
     def test(self, split: str | None = None) -> float:
         with getattr(self.model, "module", self.model).fixed_prompts():

@@ -3,12 +3,23 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from clip.model import CLIP
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from .prompts import PromptLearner
 from .text_encoder import TextEncoder
+
+
+def unit(features: Tensor) -> Tensor:
+    """Features (..., D) to unit vectors, in float32 whatever the encoder computes in."""
+    return normalize(features.float(), dim=-1)
+
+
+def encode_images(image_encoder: nn.Module, image: Tensor, dtype: torch.dtype) -> Tensor:
+    """Images (B, 3, H, W) to features (B, D); what is features already (see ``features.py``) stays as it is."""
+    return image if image.dim() == 2 else image_encoder(image.to(dtype))
 
 
 class PromptedCLIP(nn.Module):
@@ -34,20 +45,22 @@ class PromptedCLIP(nn.Module):
         self._keep_text = False
 
     def image_features(self, image: Tensor) -> Tensor:
-        """Images (B, 3, H, W) to unit vectors x (B, D)."""
-        return normalize(self.image_encoder(image.to(self.dtype)), dim=-1)
+        """Images (B, 3, H, W), or their features (B, D), to unit vectors x (B, D)."""
+        return unit(encode_images(self.image_encoder, image, self.dtype))
 
     def text_features(self) -> Tensor:
         """Unit vectors w (C, D) of the learned prompts."""
         learner: PromptLearner = self.prompt_learner
-        return normalize(self.text_encoder(learner.prompts, learner.contexts())[0], dim=-1)
+        return unit(self.text_encoder(learner.prompts, learner.contexts())[0])
 
     def logits(self, x: Tensor, w: Tensor) -> Tensor:
-        """s * x * w^T: unit vectors (B, D) and (C, D) to (B, C)."""
-        return self.logit_scale.exp() * x @ w.t()
+        """s * <x, w>, in float32: unit vectors x (B, D), and w (C, D) or one set an image (B, C, D), to (B, C)."""
+        with torch.autocast(x.device.type, enabled=False):
+            scale = self.logit_scale.float().exp()
+            return scale * x @ w.t() if w.dim() == 2 else scale * (w @ x.unsqueeze(-1)).squeeze(-1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Images (B, 3, H, W) to logits (B, C)."""
+        """Images (B, 3, H, W), or their features (B, D), to logits (B, C)."""
         return self.logits(self.image_features(image), self._classifier())
 
     @contextmanager

@@ -76,7 +76,7 @@ class PromptLearner(nn.Module):
         ctx_init: words to start from instead; then M is their number, and the context is shared by all classes.
         class_specific: one context per class (CSC).
         position: where the class name stands, see ``place_context``.
-        dtype: data type of the context.
+        dtype: data type in which a random start is drawn; the context itself is float32.
 
     Raises:
         UserError: unknown position, no context vectors, class name too long for the prompt.
@@ -101,12 +101,12 @@ class PromptLearner(nn.Module):
             if class_specific:
                 print("Note: a context that starts from words is shared by all classes; CSC is ignored")
             init = torch.tensor(tokenize([words], [words])[0][1 : 1 + n_ctx])
-            ctx = encoder.embed(init).detach().to(dtype).clone()
+            ctx = encoder.embed(init).detach().float().clone()
         else:
             if n_ctx < 1:
                 raise UserError(f"A prompt needs at least one context vector, not N_CTX {n_ctx}")
             shape = (len(names), n_ctx, width) if class_specific else (n_ctx, width)
-            ctx = nn.init.normal_(torch.empty(shape, dtype=dtype), std=0.02)
+            ctx = nn.init.normal_(torch.empty(shape, dtype=dtype), std=0.02).float()
             words = " ".join(["X"] * n_ctx)
         print(f'Initial context: "{words}", {n_ctx} context vectors of width {width}')
 

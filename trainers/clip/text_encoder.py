@@ -10,14 +10,21 @@ import torch.nn.functional as F
 from clip.model import CLIP, ResidualAttentionBlock
 from torch import Tensor, nn
 
+from .memory import MemoryBudget, TextShape
 from .prompt_set import PromptSet
 
 
 class TextEncoder(nn.Module):
-    """g(t) of the papers: prompts to text features; frozen, but gradients flow through to what is learned."""
+    """g(t) of the papers: prompts to text features; frozen, but gradients flow through to what is learned.
 
-    def __init__(self, clip_model: CLIP) -> None:
+    Args:
+        clip_model: whose text side this is.
+        budget: how much is encoded at once; by default everything, where gradients are needed.
+    """
+
+    def __init__(self, clip_model: CLIP, budget: MemoryBudget | None = None) -> None:
         super().__init__()
+        self.budget = budget or MemoryBudget()
         self.blocks = clip_model.transformer.resblocks
         self.token_embedding = clip_model.token_embedding
         self.positional_embedding = clip_model.positional_embedding
@@ -39,14 +46,38 @@ class TextEncoder(nn.Module):
         Returns:
             Features (B, C, D), not normalised.
         """
+        return self.budget.encode(self._encode, self.shape, prompts, learned)[:, prompts.rank]
+
+    @property
+    def shape(self) -> TextShape:
+        """What the memory of encoding depends on."""
+        attn, (width, joint) = self.blocks[0].attn, self.text_projection.shape
+        return TextShape(len(self.blocks), width, attn.num_heads, joint, self.dtype.itemsize)
+
+    def contexts_at_once(self, prompts: PromptSet) -> int:
+        """How many contexts an evaluation encodes at once, so that it holds no more features than it needs."""
+        return self.budget.contexts_at_once(self.shape, prompts)
+
+    def _encode(self, prompts: PromptSet, learned: Tensor | None) -> Tensor:
+        """Features (B, C, D) in packed order, in one go."""
         x = prompts.rows(learned) + self.positional_embedding[prompts.positions].to(self.dtype)  # (B, R, d)
         for block in self.blocks[:-1]:
             x = x + block.attn.out_proj(_attend(block, block.ln_1(x), prompts))
-            x = x + block.mlp(block.ln_2(x))
+            x = x + _mlp(block, block.ln_2(x))
         last = self.blocks[-1]
         x = x[:, prompts.ends] + last.attn.out_proj(_attend(last, last.ln_1(x), prompts, ends_only=True))
-        x = x + last.mlp(last.ln_2(x))
-        return (self.ln_final(x).to(self.dtype) @ self.text_projection)[:, prompts.rank]
+        x = x + _mlp(last, last.ln_2(x))
+        return self.ln_final(x).to(self.dtype) @ self.text_projection
+
+
+def _mlp(block: ResidualAttentionBlock, x: Tensor) -> Tensor:
+    """The block's MLP, rows (B, R, d) to (B, R, d).
+
+    CLIP's QuickGELU, x sigmoid(1.702 x), is silu(1.702 x) / 1.702: so PyTorch's fused function keeps one tensor for
+    the backward pass, where the formula as written keeps two.
+    """
+    hidden = block.mlp.c_fc(x).mul_(1.702)
+    return block.mlp.c_proj(F.silu(hidden).div_(1.702))
 
 
 def _attend(block: ResidualAttentionBlock, x: Tensor, prompts: PromptSet, ends_only: bool = False) -> Tensor:
@@ -62,8 +93,9 @@ def _attend(block: ResidualAttentionBlock, x: Tensor, prompts: PromptSet, ends_o
     heads, P = attn.num_heads, prompts.shared
     qkv = F.linear(x, attn.in_proj_weight, attn.in_proj_bias).unflatten(-1, (3, heads, -1))
     q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, h, R, d/h)
-    k_shared, v_shared = k[:, :, :P], v[:, :, :P]
-    parts = [] if ends_only else [F.scaled_dot_product_attention(q[:, :, :P], k_shared, v_shared, is_causal=True)]
+    # Copies of the shared rows: views would keep all of q, k and v for the backward pass, which copies of the rest do.
+    q_shared, k_shared, v_shared = (t[:, :, :P].clone() for t in (q, k, v))
+    parts = [] if ends_only else [F.scaled_dot_product_attention(q_shared, k_shared, v_shared, is_causal=True)]
     scale, start = q.shape[-1] ** -0.5, P
     for count, length in prompts.groups:  # prompts of equal length need no padding
         own = slice(start, start + count * length)
@@ -71,6 +103,7 @@ def _attend(block: ResidualAttentionBlock, x: Tensor, prompts: PromptSet, ends_o
         q_own, k_own, v_own = (t[:, :, own].unflatten(2, (count, length)) for t in (q, k, v))  # (B, h, n, L, d/h)
         if ends_only:
             q_own = q_own[:, :, :, -1:]
+        q_own = q_own.contiguous()  # once for both products
         # The shared keys meet all queries in one product, without a copy for each prompt.
         to_shared = (q_own.flatten(2, 3) @ k_shared.transpose(-1, -2)).unflatten(2, q_own.shape[2:4])
         to_own = q_own @ k_own.transpose(-1, -2)

@@ -53,6 +53,8 @@ _C.DATALOADER = CN()
 _C.DATALOADER.NUM_WORKERS = 4
 _C.DATALOADER.K_TRANSFORMS = 1  # views of each training image
 _C.DATALOADER.RETURN_IMG0 = False  # add the image without augmentation
+_C.DATALOADER.DECODED_MB = 512  # memory for decoded training images; 0: decode them anew every time
+_C.DATALOADER.PERSISTENT_WORKERS = False  # training workers outlive an epoch; other random draws than upstream's
 
 _C.DATALOADER.TRAIN_X = CN()  # labelled
 _C.DATALOADER.TRAIN_X.SAMPLER = "RandomSampler"

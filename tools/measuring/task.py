@@ -1,0 +1,151 @@
+"""One thing to measure: a method, a backbone's shape, classes, a batch; computed the plain way and ours."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from tools.measuring import backbones, plain
+from trainers.clip.memory import MemoryBudget, keys_of, peak_bytes
+from trainers.clip.model import PromptedCLIP, encode_images, unit
+from trainers.clip.precision import Precision
+from trainers.clip.prompts import CONTEXT_LENGTH, PromptLearner
+from trainers.clip.text_encoder import TextEncoder
+from trainers.cocoop import ConditionalPromptedCLIP, ConditionalPromptLearner
+
+METHODS = ("CoOp", "CoCoOp")
+_PLAIN_WIDTHS = 20  # numbers that the plain way keeps per position and layer, in units of d
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is measured; every field is a flag of the program."""
+
+    method: str = "CoCoOp"
+    backbone: str = "ViT-B/16"
+    classes: int = 50
+    batch: int = 1
+    n_ctx: int = 4
+    device: str = "cpu"
+    precision: str = "fp32"
+    memory_gb: float = 0.0
+
+    def flags(self) -> list[str]:
+        """The command line that gives this setting."""
+        return [str(part) for key, value in asdict(self).items() for part in ("--" + key.replace("_", "-"), value)]
+
+
+class Task:
+    """Models and inputs of a setting; what is learned starts at random.
+
+    Raises:
+        UserError: unknown backbone or precision, or a number of classes that ImageNet has not.
+    """
+
+    def __init__(self, setting: Setting, with_plain: bool = True) -> None:
+        self.setting = setting
+        self.device = torch.device(setting.device)
+        self.precision = Precision(setting.precision, self.device)
+        clip_model = backbones.random_clip(setting.backbone, stored=setting.precision != "fp32")
+        clip_model = self.precision.convert(clip_model)
+        names = backbones.class_names(setting.classes)
+        self.encoder = encoder = TextEncoder(clip_model, MemoryBudget(setting.memory_gb))
+        self.image_encoder, self.dtype = clip_model.visual, clip_model.dtype
+        if setting.method == "CoCoOp":
+            width = clip_model.visual.output_dim
+            learner = ConditionalPromptLearner(encoder, names, width, setting.n_ctx, "", torch.float32)
+            self.model = ConditionalPromptedCLIP(clip_model, encoder, learner)
+        else:
+            learner = PromptLearner(encoder, names, setting.n_ctx)
+            self.model = PromptedCLIP(clip_model, encoder, learner)
+        self.learner = learner
+        self.model.to(self.device)
+        self.plain = plain.PlainText(clip_model, names, setting.n_ctx) if with_plain else None
+        self.optimizer = torch.optim.SGD(learner.parameters(), lr=0.002)
+
+    @property
+    def contexts(self) -> int:
+        """Different contexts of a batch: one an image under CoCoOp, one altogether under CoOp."""
+        return self.setting.batch if self.setting.method == "CoCoOp" else 1
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """Positions that each way computes per batch."""
+        packed = len(self.learner.prompts.positions)
+        return {
+            "plain": self.contexts * self.setting.classes * CONTEXT_LENGTH,
+            "ours": self.contexts * packed,
+        }
+
+    def images(self, count: int | None = None) -> Tensor:
+        """Random pictures, a batch or ``count`` of them."""
+        size = self.image_encoder.input_resolution
+        return torch.randn(count or self.setting.batch, 3, size, size, device=self.device)
+
+    def features(self, count: int | None = None) -> Tensor:
+        """Random unit vectors (B, D) in place of image features."""
+        shape = (count or self.setting.batch, self.image_encoder.output_dim)
+        return unit(torch.randn(shape, device=self.device))
+
+    def labels(self, count: int | None = None) -> Tensor:
+        return torch.randint(self.setting.classes, (count or self.setting.batch,), device=self.device)
+
+    def plain_separately(self, available: int) -> bool:
+        """Whether the plain way must go backward after every image, because the batch does not fit ``available``."""
+        shape = self.encoder.shape
+        positions = self.positions["plain"]
+        return positions * shape.layers * _PLAIN_WIDTHS * shape.width * shape.bytes > 0.7 * available
+
+    def backward(self, way: str, x: Tensor, label: Tensor, separately: bool = False) -> Tensor:
+        """Loss of image features (B, D) and labels (B,); gradients arrive at what is learned."""
+        self.learner.zero_grad()
+        with self.precision.autocast():
+            if way == "plain":
+                return plain.backward(self.plain, self.learner, x, label, separately)
+            loss = cross_entropy(self.model(x), label)
+        loss.backward()
+        return loss.detach()
+
+    def encode_images(self, images: Tensor) -> Tensor:
+        with torch.no_grad(), self.precision.autocast():
+            return encode_images(self.image_encoder, images, self.dtype)
+
+    def step(self, images: Tensor, label: Tensor) -> None:
+        """One whole training step, ours: image encoder, text encoder, backward, optimiser."""
+        self.optimizer.zero_grad()
+        with self.precision.autocast():
+            loss = cross_entropy(self.model(images), label)
+        loss.backward()
+        self.optimizer.step()
+
+    def evaluate(self, way: str, x: Tensor) -> Tensor:
+        """Logits (B, C) of image features, in batches of 100."""
+        with torch.no_grad(), self.precision.autocast():
+            if way == "plain":
+                return plain.logits(self.plain, self.learner, x)
+            return torch.cat([self.model(part) for part in x.split(100)])
+
+    def gradients(self) -> list[Tensor]:
+        return [parameter.grad.clone() for parameter in self.learner.parameters()]
+
+    def predicted_bytes(self) -> int:
+        """What ``memory.py`` expects our text encoding to take, without a limit."""
+        return peak_bytes(self.encoder.shape, self.positions["ours"], keys_of(self.learner.prompts))
+
+
+def relative(ours: Tensor, theirs: Tensor) -> float:
+    """Norm of the difference, relative to the second."""
+    return ((ours.float() - theirs.float()).norm() / theirs.float().norm().clamp_min(1e-30)).item()
+
+
+def calls(task: Task, separately: bool) -> dict[str, Callable[[], object]]:
+    """What the memory of a step is measured on, by name."""
+    x, label, images = task.features(), task.labels(), task.images()
+    return {
+        "text, plain": lambda: task.backward("plain", x, label, separately),
+        "text, ours": lambda: task.backward("ours", x, label),
+        "image encoder": lambda: task.encode_images(images),
+        "step, ours": lambda: task.step(images, label),
+    }

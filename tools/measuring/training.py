@@ -1,0 +1,88 @@
+"""A training step: times, memory and equality of both ways."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from common.errors import UserError
+from tools.measuring import counters
+from tools.measuring.task import Setting, Task, calls, relative
+
+PROGRAM = Path(__file__).resolve().parents[1] / "benchmark.py"
+TOLERANCES = {"loss": 1e-5, "gradient": 1e-4}  # relative, in fp32
+
+
+def measure(setting: Setting, repeat: int, with_plain: bool = True, with_memory: bool = True) -> dict:
+    """Everything about one training step.
+
+    Returns:
+        A record for JSON: ``ways`` (per way: seconds of a step, positions computed, bytes at the peak), ``machine``
+        (operations per second of a matrix product), ``necessary_operations``, ``equality``.
+    """
+    task = Task(setting, with_plain)
+    separately = task.plain_separately(_available(task.device))
+    ways = {name: {"seconds": None} for name in calls(task, separately) if with_plain or name != "text, plain"}
+    record = {"equality": _equality(task, separately) if with_plain else None, "ways": ways}
+    for name, call in calls(task, separately).items():
+        if name in ways:
+            ways[name]["seconds"] = counters.seconds(call, repeat, task.device)
+    for way, count in task.positions.items():
+        if f"text, {way}" in ways:
+            ways[f"text, {way}"]["positions"] = count
+    shape, prompts = task.encoder.shape, task.learner.prompts
+    record |= {
+        "machine_flops": counters.machine_flops(task.device, task.dtype, repeat),
+        "necessary_operations": counters.text_flops(shape, prompts, task.contexts, backward=True),
+        "predicted_bytes": task.predicted_bytes(),
+        "plain_backward_after_each_image": separately,
+    }
+    if with_memory:
+        for name in ways:
+            if task.device.type == "cuda":
+                ways[name] |= memory(task, name, separately)
+            else:
+                ways[name] |= _memory_of_own_process(setting, name, separately)
+    return record
+
+
+def memory(task: Task, name: str, separately: bool) -> dict:
+    """Peak of one way's step, measured in this process: on top of what was in use, and altogether, in bytes."""
+    step, process = counters.peak_memory(calls(task, separately)[name], task.device)
+    return {"peak_bytes": step, "process_bytes": process}
+
+
+def _memory_of_own_process(setting: Setting, name: str, separately: bool) -> dict:
+    command = [sys.executable, str(PROGRAM), *setting.flags(), "--only-memory", name, *["--separately"] * separately]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONWARNINGS": "ignore"})
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or [f"status {done.returncode}, perhaps out of memory"])[-1]
+        raise UserError(f"Measuring the memory of '{name}' failed: {reason}. --no-memory leaves it out")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _equality(task: Task, separately: bool) -> dict:
+    x, label = task.features(), task.labels()
+    expected = task.backward("plain", x, label, separately)
+    theirs = task.gradients()
+    loss = task.backward("ours", x, label)
+    found = {
+        "loss": relative(loss, expected),
+        "gradient": max(relative(a, b) for a, b in zip(task.gradients(), theirs, strict=True)),
+    }
+    exact = task.dtype == torch.float32 and task.precision.name == "fp32"
+    return found | {"holds": all(found[key] <= TOLERANCES[key] for key in TOLERANCES) if exact else None}
+
+
+def _available(device: torch.device) -> int:
+    """Bytes of memory that are free."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]) * 1024
+    except (OSError, StopIteration):
+        return 8 * 2**30
