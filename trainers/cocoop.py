@@ -11,6 +11,8 @@ from trainers.clip.base import PromptTrainer
 from trainers.clip.model import PromptedCLIP
 from trainers.clip.prompts import PromptLearner
 
+ROWS_AT_ONCE = 2**15  # of packed prompts
+
 
 class ConditionalPromptLearner(PromptLearner):
     """The context of CoOp and the Meta-Net h: image feature (B, D) -> shift (B, d)."""
@@ -36,12 +38,16 @@ class ConditionalPromptedCLIP(PromptedCLIP):
 
     def forward(self, image):
         x = self.image_features(image)
-        learner = self.prompt_learner
-        rows = []
-        for x_i, ctx in zip(x, learner.conditional_contexts(x), strict=True):
-            w = normalize(self.text_encoder(learner(ctx), learner.eot), dim=-1)  # (C, D)
-            rows.append(self.logits(x_i, w))
-        return torch.stack(rows)
+        learner, logits = self.prompt_learner, []
+        for x_i, ctx in zip(x.split(self.chunk), learner.conditional_contexts(x).split(self.chunk), strict=True):
+            w = normalize(self.text_encoder(learner.prompts, ctx), dim=-1)  # (B, C, D)
+            logits.append(self.logit_scale.exp() * (w @ x_i.unsqueeze(-1)).squeeze(-1))
+        return torch.cat(logits)
+
+    @property
+    def chunk(self):
+        """Images whose prompts are encoded at once: enough to keep the processor busy, few enough for its memory."""
+        return max(1, ROWS_AT_ONCE // len(self.prompt_learner.prompts.positions))
 
 
 @TRAINER_REGISTRY.register()

@@ -82,7 +82,7 @@ def test_context_from_words_is_the_words_embedding(words):
     learner = PromptLearner(encoder, names, n_ctx=9, ctx_init=words)
     assert learner.ctx.shape == (len(words.replace("_", " ").split()), 64)
     texts = [f"{words} {name}.".replace("_", " ") for name in names]
-    torch.testing.assert_close(encoder(learner(), learner.eot), encode_texts(encoder, texts, names))
+    torch.testing.assert_close(encoder(learner.prompts, learner.contexts())[0], encode_texts(encoder, texts, names))
 
 
 def test_text_features_equal_clips_own():
@@ -94,6 +94,14 @@ def test_text_features_equal_clips_own():
     )
 
 
-def test_prompts_are_no_longer_than_the_longest():
-    learner = PromptLearner(TextEncoder(CLIP), ["cat", "great pyrenees"], n_ctx=4)
-    assert learner().shape == (2, plain.tokens_of("X X X X great pyrenees."), 64)
+def test_each_distinct_position_is_computed_once_and_none_behind_the_end():
+    """Two prompts of 4 vectors: start and context once, then "cat . end" and "great pyrenees . end"."""
+    encoder, names = TextEncoder(CLIP), ["great pyrenees", "cat"]
+    rows = {}
+    for position in POSITIONS:
+        for csc in (False, True):
+            learner = PromptLearner(encoder, names, n_ctx=4, class_specific=csc, position=position)
+            rows[position, csc] = len(learner.prompts.positions)
+    each = [plain.tokens_of(f"X X X X {name}.") for name in names]
+    shared = {"end": 1 + 4, "middle": 1 + 2, "front": 1}
+    assert rows == {(p, csc): sum(each) - (1 if csc else shared[p]) for p in POSITIONS for csc in (False, True)}

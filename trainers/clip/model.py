@@ -40,7 +40,7 @@ class PromptedCLIP(nn.Module):
     def text_features(self) -> Tensor:
         """Unit vectors w (C, D) of the learned prompts."""
         learner: PromptLearner = self.prompt_learner
-        return normalize(self.text_encoder(learner(), learner.eot), dim=-1)
+        return normalize(self.text_encoder(learner.prompts, learner.contexts())[0], dim=-1)
 
     def logits(self, x: Tensor, w: Tensor) -> Tensor:
         """s * x * w^T: unit vectors (B, D) and (C, D) to (B, C)."""

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -10,78 +9,58 @@ from torch import Tensor, nn
 from common.errors import UserError, unknown
 
 from .backbone import openai
+from .prompt_set import PromptSet
 from .text_encoder import TextEncoder
 
 POSITIONS = ("end", "middle", "front")
 CONTEXT_LENGTH = 77  # of every OpenAI model
+_SOS, _EOT = (openai._tokenizer.encoder[token] for token in ("<|startoftext|>", "<|endoftext|>"))
 # Buffers that upstream's checkpoints carry beside what was learned; they belong to the classes, not to the prompt.
 FIXED_BUFFERS = ("token_prefix", "token_suffix")
 
 
-@dataclass(frozen=True)
-class TokenizedPrompts:
-    """Texts as OpenAI's tokenizer sees them, cut behind the longest one's end-of-text token.
+def tokenize(texts: Sequence[str], names: Sequence[str]) -> list[list[int]]:
+    """Token ids of one text per class, from start to end-of-text.
 
-    tokens: ids (N, L), zero after each end-of-text; eot: positions of the end-of-text tokens (N,).
+    Raises:
+        UserError: a text is longer than CLIP's 77 tokens; names the class.
     """
-
-    tokens: Tensor
-    eot: Tensor
-
-    @staticmethod
-    def of(texts: Sequence[str], names: Sequence[str]) -> "TokenizedPrompts":
-        """Tokenise one text per class.
-
-        Raises:
-            UserError: a text is longer than CLIP's 77 tokens; names the class.
-        """
-        rows = []
-        for text, name in zip(texts, names, strict=True):
-            try:
-                rows.append(openai.tokenize(text)[0])
-            except RuntimeError as error:
-                count = len(openai._tokenizer.encode(text)) + 2
-                raise UserError(
-                    f"Class name too long: '{name}' makes a prompt of {count} tokens, CLIP reads {CONTEXT_LENGTH}. "
-                    "Shorten the name or use fewer context vectors"
-                ) from error
-        tokens = torch.stack(rows)
-        eot = tokens.argmax(dim=-1)
-        return TokenizedPrompts(tokens[:, : int(eot.max()) + 1], eot)
+    rows = []
+    for text, name in zip(texts, names, strict=True):
+        ids = [_SOS, *openai._tokenizer.encode(text), _EOT]
+        if len(ids) > CONTEXT_LENGTH:
+            raise UserError(
+                f"Class name too long: '{name}' makes a prompt of {len(ids)} tokens, CLIP reads {CONTEXT_LENGTH}. "
+                "Shorten the name or use fewer context vectors"
+            )
+        rows.append(ids)
+    return rows
 
 
 def encode_texts(encoder: TextEncoder, texts: Sequence[str], names: Sequence[str]) -> Tensor:
-    """Features (N, D) of plain texts, not normalised."""
-    prompts = TokenizedPrompts.of(texts, names)
+    """Features (C, D) of one plain text per class, not normalised."""
     device = encoder.positional_embedding.device
-    return encoder(encoder.embed(prompts.tokens.to(device)), prompts.eot.to(device))
+    return encoder(PromptSet(tokenize(texts, names), encoder.embed).to(device))[0]
 
 
-def token_order(position: str, n_ctx: int, name_lengths: Sequence[int], length: int) -> Tensor | None:
-    """Where each position of the prompt comes from, as indices into [SOS, v_1 .. v_M, name, "." ...].
+def place_context(ids: list[int], n_ctx: int, n_name: int, position: str, first: int = 0) -> list[int]:
+    """One class' prompt as entries of a ``PromptSet``.
 
     Args:
-        position: ``end``, ``middle`` or ``front``: where the class name stands in relation to the context.
-        n_ctx: M. name_lengths: tokens of each class name (C). length: L.
-
-    Returns:
-        Indices (C, L), or None for ``end``, which is the order as it is. ``middle`` puts floor(M/2) vectors before
-        the name (CoOp, section 3.2).
+        ids: tokens of the prompt with M placeholder words before the name: start, M words, name, rest.
+        n_ctx: M. n_name: number of tokens of the class name. position: where the name stands in relation to the
+            context: ``end``, ``middle`` (floor(M/2) vectors before it) or ``front`` (CoOp, section 3.2).
+        first: number of the first learned vector of this class.
 
     Raises:
         UserError: unknown position.
     """
     if position not in POSITIONS:
         raise unknown("class token position", position, POSITIONS)
-    if position == "end":
-        return None
-    before = n_ctx // 2 if position == "middle" else 0
-    order = []
-    for n_name in name_lengths:
-        first, rest = list(range(1, 1 + before)), list(range(1 + before, 1 + n_ctx))
-        name = list(range(1 + n_ctx, 1 + n_ctx + n_name))
-        order.append([0, *first, *name, *rest, *range(1 + n_ctx + n_name, length)])
-    return torch.tensor(order)
+    context = [-1 - first - m for m in range(n_ctx)]
+    name, rest = ids[1 + n_ctx : 1 + n_ctx + n_name], ids[1 + n_ctx + n_name :]
+    before = {"end": n_ctx, "middle": n_ctx // 2, "front": 0}[position]
+    return [ids[0], *context[:before], *name, *context[before:], *rest]
 
 
 class PromptLearner(nn.Module):
@@ -96,7 +75,7 @@ class PromptLearner(nn.Module):
         n_ctx: M, for a random start (normal, std 0.02).
         ctx_init: words to start from instead; then M is their number, and the context is shared by all classes.
         class_specific: one context per class (CSC).
-        position: where the class name stands, see ``token_order``.
+        position: where the class name stands, see ``place_context``.
         dtype: data type of the context.
 
     Raises:
@@ -121,9 +100,8 @@ class PromptLearner(nn.Module):
             n_ctx = len(words.split(" "))
             if class_specific:
                 print("Note: a context that starts from words is shared by all classes; CSC is ignored")
-            init = TokenizedPrompts.of([words], [words])
-            with torch.no_grad():
-                ctx = encoder.embed(init.tokens)[0, 1 : 1 + n_ctx].to(dtype).clone()
+            init = torch.tensor(tokenize([words], [words])[0][1 : 1 + n_ctx])
+            ctx = encoder.embed(init).detach().to(dtype).clone()
         else:
             if n_ctx < 1:
                 raise UserError(f"A prompt needs at least one context vector, not N_CTX {n_ctx}")
@@ -133,34 +111,19 @@ class PromptLearner(nn.Module):
         print(f'Initial context: "{words}", {n_ctx} context vectors of width {width}')
 
         self.ctx = nn.Parameter(ctx)
-        prompts = TokenizedPrompts.of([f"{words} {name}." for name in names], names)
-        with torch.no_grad():
-            embedding = encoder.embed(prompts.tokens)  # (C, L, d)
+        tokens = tokenize([f"{words} {name}." for name in names], names)
         lengths = [len(openai._tokenizer.encode(name)) for name in names]
-        self.register_buffer("token_prefix", embedding[:, :1], persistent=False)
-        self.register_buffer("token_suffix", embedding[:, 1 + n_ctx :], persistent=False)
-        self.register_buffer("eot", prompts.eot, persistent=False)
-        self.register_buffer("order", token_order(position, n_ctx, lengths, embedding.shape[1]), persistent=False)
+        step = n_ctx if self.ctx.dim() == 3 else 0  # from one class' vectors to the next one's
+        entries = [place_context(tokens[c], n_ctx, lengths[c], position, c * step) for c in range(len(names))]
+        self.prompts = PromptSet(entries, encoder.embed)
+        self._embed, self._tokens = encoder.embed, tokens
         if self.ctx.dim() == 3:  # a class-specific context is worth nothing for other classes, so it says whose it is
             digest = hashlib.sha256("\n".join(names).encode()).digest()
             self.register_buffer("classes_sha256", torch.tensor(list(digest), dtype=torch.uint8))
 
-    def forward(self, ctx: Tensor | None = None) -> Tensor:
-        """Put the context between the fixed tokens.
-
-        Args:
-            ctx: another context to place, (M, d) or (C, M, d); the learned one by default.
-
-        Returns:
-            Embedded prompts (C, L, d) for ``TextEncoder``, whose end-of-text positions are ``self.eot``.
-        """
-        ctx = self.ctx if ctx is None else ctx
-        if ctx.dim() == 2:
-            ctx = ctx.expand(len(self.eot), -1, -1)
-        prompts = torch.cat([self.token_prefix, ctx.to(self.token_prefix.dtype), self.token_suffix], dim=1)
-        if self.order is None:
-            return prompts
-        return prompts.gather(1, self.order[..., None].expand(-1, -1, prompts.shape[-1]))
+    def contexts(self) -> Tensor:
+        """The learned vectors as ``TextEncoder`` takes them: (1, M, d), or (1, C * M, d) when class-specific."""
+        return self.ctx.reshape(1, -1, self.ctx.shape[-1])
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
         """Check a checkpoint against this run before anything is copied; leave the fixed tokens out.
@@ -178,7 +141,7 @@ class PromptLearner(nn.Module):
         if self.ctx.dim() == 3:
             digest = state_dict.setdefault(prefix + "classes_sha256", self.classes_sha256)
             # Upstream names no classes; its fixed tokens tell as much.
-            same = suffix is None or _same_tokens(suffix, self.token_suffix)
+            same = suffix is None or self._same_tokens(suffix)
             if not same or not torch.equal(digest.cpu(), self.classes_sha256.cpu()):
                 raise UserError(_OTHER_CLASSES)
         super()._load_from_state_dict(state_dict, prefix, *args)
@@ -203,14 +166,17 @@ class PromptLearner(nn.Module):
         if stored.dim() == 3 and len(stored) != len(self.ctx):
             raise UserError(f"{_OTHER_CLASSES} ({len(stored)} classes there, {len(self.ctx)} here)")
 
+    def _same_tokens(self, suffix: Tensor) -> bool:
+        """Whether upstream's fixed tokens behind the context, (C, 76 - M, d), are those of this run's classes."""
+        for theirs, ids in zip(suffix, self._tokens, strict=False):
+            behind = torch.tensor(ids[1 + self.ctx.shape[-2] :], device=self.prompts.fixed.device)
+            ours = self._embed(behind).float()
+            if not torch.allclose(theirs[: len(ours)].float().to(ours.device), ours, atol=1e-3):
+                return False
+        return True
+
 
 _OTHER_CLASSES = (
     "The checkpoint's class-specific context (CSC) was learned for other classes than this run's; "
     "evaluate it on its own classes, or learn a shared context (CSC False)"
 )
-
-
-def _same_tokens(theirs: Tensor, ours: Tensor) -> bool:
-    """Whether two sets of fixed tokens (C, L, d) agree as far as both go; upstream's are padded to 77."""
-    length = min(theirs.shape[1], ours.shape[1])
-    return torch.allclose(theirs[:, :length].float().cpu(), ours[:, :length].float().cpu(), atol=1e-3)

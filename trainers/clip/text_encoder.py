@@ -1,17 +1,20 @@
-"""CLIP's text transformer on embedded prompts, computed no further than it is read."""
+"""CLIP's text transformer on packed prompts: each distinct position is computed once, and none that is not read.
+
+The transformer is causal and only end-of-text states are read. So nothing behind end-of-text matters, and leading
+positions that all prompts share need computing once, not once per prompt (see ``prompt_set.py``). Linear layers,
+norms and MLPs run over the packed rows, whosever they are; only attention asks which rows belong together.
+"""
 
 import torch
 import torch.nn.functional as F
 from clip.model import CLIP, ResidualAttentionBlock
 from torch import Tensor, nn
 
+from .prompt_set import PromptSet
+
 
 class TextEncoder(nn.Module):
-    """g(t) of the papers: embedded prompts to text features; frozen, but gradients flow through it.
-
-    The mask is causal and only the end-of-text state is read, so callers cut prompts behind the longest one's
-    end-of-text token; nothing changes by it.
-    """
+    """g(t) of the papers: prompts to text features; frozen, but gradients flow through to what is learned."""
 
     def __init__(self, clip_model: CLIP) -> None:
         super().__init__()
@@ -23,30 +26,57 @@ class TextEncoder(nn.Module):
         self.dtype = clip_model.dtype
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """Token ids (N, L) to embeddings (N, L, d), without positions."""
+        """Token ids (...) to embeddings (..., d), without positions."""
         return self.token_embedding(tokens).to(self.dtype)
 
-    def forward(self, prompts: Tensor, eot: Tensor) -> Tensor:
-        """Encode prompts.
+    def forward(self, prompts: PromptSet, learned: Tensor | None = None) -> Tensor:
+        """Encode a set of C prompts, under B contexts at once.
 
         Args:
-            prompts: embeddings (N, L, d), L at most the model's context length.
-            eot: position of each prompt's end-of-text token (N,).
+            prompts: the set.
+            learned: the learned vectors that the set names, (B, K, d); None for a set without any (B = 1).
 
         Returns:
-            Features (N, D), not normalised.
+            Features (B, C, D), not normalised.
         """
-        x = prompts.to(self.dtype) + self.positional_embedding[: prompts.shape[1]].to(self.dtype)
-        for block in self.blocks:
-            x = x + _causal_attention(block, block.ln_1(x))
+        x = prompts.rows(learned) + self.positional_embedding[prompts.positions].to(self.dtype)  # (B, R, d)
+        for block in self.blocks[:-1]:
+            x = x + block.attn.out_proj(_attend(block, block.ln_1(x), prompts))
             x = x + block.mlp(block.ln_2(x))
-        x = x[torch.arange(len(x), device=x.device), eot]
-        return self.ln_final(x).to(self.dtype) @ self.text_projection
+        last = self.blocks[-1]
+        x = x[:, prompts.ends] + last.attn.out_proj(_attend(last, last.ln_1(x), prompts, ends_only=True))
+        x = x + last.mlp(last.ln_2(x))
+        return (self.ln_final(x).to(self.dtype) @ self.text_projection)[:, prompts.rank]
 
 
-def _causal_attention(block: ResidualAttentionBlock, x: Tensor) -> Tensor:
-    """Self-attention of one block, (N, L, d) to (N, L, d), each position looking at itself and backwards."""
+def _attend(block: ResidualAttentionBlock, x: Tensor, prompts: PromptSet, ends_only: bool = False) -> Tensor:
+    """Self-attention of packed rows: each looks at the shared rows, and at its own prompt's rows up to itself.
+
+    Args:
+        x: rows (B, R, d), normalised. ends_only: compute the result for end-of-text rows only.
+
+    Returns:
+        (B, R, d), or (B, C, d) in packed order; before the output projection.
+    """
     attn = block.attn
-    q, k, v = F.linear(x, attn.in_proj_weight, attn.in_proj_bias).chunk(3, dim=-1)
-    q, k, v = (t.unflatten(-1, (attn.num_heads, -1)).transpose(1, 2) for t in (q, k, v))  # (N, heads, L, d/heads)
-    return attn.out_proj(F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2))
+    heads, P = attn.num_heads, prompts.shared
+    qkv = F.linear(x, attn.in_proj_weight, attn.in_proj_bias).unflatten(-1, (3, heads, -1))
+    q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, h, R, d/h)
+    k_shared, v_shared = k[:, :, :P], v[:, :, :P]
+    parts = [] if ends_only else [F.scaled_dot_product_attention(q[:, :, :P], k_shared, v_shared, is_causal=True)]
+    scale, start = q.shape[-1] ** -0.5, P
+    for count, length in prompts.groups:  # prompts of equal length need no padding
+        own = slice(start, start + count * length)
+        start = own.stop
+        q_own, k_own, v_own = (t[:, :, own].unflatten(2, (count, length)) for t in (q, k, v))  # (B, h, n, L, d/h)
+        if ends_only:
+            q_own = q_own[:, :, :, -1:]
+        # The shared keys meet all queries in one product, without a copy for each prompt.
+        to_shared = (q_own.flatten(2, 3) @ k_shared.transpose(-1, -2)).unflatten(2, q_own.shape[2:4])
+        to_own = q_own @ k_own.transpose(-1, -2)
+        if not ends_only:
+            to_own = to_own + prompts.causal[:length, :length].to(to_own.dtype)
+        weight = torch.softmax(torch.cat([to_shared, to_own], dim=-1) * scale, dim=-1)
+        seen = (weight[..., :P].flatten(2, 3) @ v_shared).unflatten(2, q_own.shape[2:4]) + weight[..., P:] @ v_own
+        parts.append(seen.flatten(2, 3))
+    return torch.cat(parts, dim=2).transpose(1, 2).flatten(2)
