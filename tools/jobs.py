@@ -48,6 +48,7 @@ def run_jobs(jobs: list[Job], workers: int, report: Callable[[str], None] = tqdm
     """
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # looking for a GPU must not spoil the forks for it
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait must not take turns from those that work
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["train"])
     waiting = deque(job for job in jobs if not job.done)

@@ -29,7 +29,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         description="Train the embedded CLIP 'tiny' on rendered pictures with captions (no downloads), "
         "write it in half precision and print its zero-shot accuracy. The same seed gives the same file on the same "
         "versions of torch, numpy and Pillow.",
-        epilog="examples: python tools/train_tiny.py --out /tmp/tiny.safetensors   (about 20 minutes on two cores)\n"
+        epilog="examples: python tools/train_tiny.py --out /tmp/tiny.safetensors   (at most 40 minutes on two cores)\n"
         "          python tools/train_tiny.py --out /tmp/t.safetensors --steps 300 --pictures 10000   (a quick look)\n"
         "          python tools/train_tiny.py --evaluate   (the numbers of the model card)",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -79,7 +79,7 @@ def test_knows_held_out_fonts_and_scenes(model):
     result = evaluation.rendered_accuracy(model, held_out)
     chance = 100 / len(CONCEPTS)
     assert result[f"any concept ({len(CONCEPTS)})"] > 20 * chance
-    assert result["digit (10)"] > 60
+    assert result["digit (10)"] > 45
 
 
 def test_zero_shot_on_real_digits_is_above_chance_with_room_to_learn(model):
