@@ -38,7 +38,7 @@ def record_evaluations(trainer, cfg: CfgNode, checkpoint: dict | None = None) ->
     """
     evaluate, test = trainer.evaluator.evaluate, trainer.test
     metrics: dict = {}
-    facts = run_facts(trainer, cfg, checkpoint)
+    facts: dict = {}
     trained = bool(trainer.get_model_names()) and checkpoint is None
 
     def listening_evaluate():
@@ -54,6 +54,8 @@ def record_evaluations(trainer, cfg: CfgNode, checkpoint: dict | None = None) ->
         if split == "val" and trainer.val_loader is None:
             split = "test"
         loader = trainer.val_loader if split == "val" else trainer.test_loader
+        if not facts:  # once, and not while the user waits for the first batch
+            facts.update(run_facts(trainer, cfg, checkpoint))
         tests_last_epoch = split == "val" or cfg.TEST.FINAL_MODEL != "best_val"
         record = {
             "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),

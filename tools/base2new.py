@@ -13,8 +13,6 @@ import statistics
 import sys
 from pathlib import Path
 
-from tabulate import tabulate
-
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -150,6 +148,8 @@ def harmonic_mean(base: float, new: float) -> float:
 
 def table(args) -> str:
     """Mean and population standard deviation over seeds; H is of the mean base and the mean new accuracy."""
+    from tabulate import tabulate  # here, since every job imports this module
+
     rows = []
     for dataset in args.datasets:
         for trainer in args.trainers:

@@ -11,9 +11,8 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from pathlib import Path
-
-from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,7 +37,21 @@ class Job:
         return (self.folder / "results.json").is_file()
 
 
-def run_jobs(jobs: list[Job], workers: int, report: Callable[[str], None] = tqdm.write) -> list[Job]:
+def start_server(workers: int):
+    """Start the process that jobs are forked from, and return its ``multiprocessing`` context.
+
+    It imports the training program, which takes seconds: call this first and do other things meanwhile.
+    """
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # looking for a GPU must not spoil the forks for it
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait must not take turns from those that work
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["train"])
+    forkserver.ensure_running()
+    return context
+
+
+def run_jobs(jobs: list[Job], workers: int, report: Callable[[str], None] | None = None) -> list[Job]:
     """Run all jobs that are not done, ``workers`` at a time; a failed one does not stop the rest.
 
     What a run prints goes to ``console.txt`` in its folder.
@@ -46,11 +59,10 @@ def run_jobs(jobs: list[Job], workers: int, report: Callable[[str], None] = tqdm
     Returns:
         The jobs that failed, and those that waited for them.
     """
-    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # looking for a GPU must not spoil the forks for it
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait must not take turns from those that work
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["train"])
+    context = start_server(workers)
+    from tqdm import tqdm  # here, since every job imports this module
+
+    report = report or tqdm.write
     waiting = deque(job for job in jobs if not job.done)
     skipped = len(jobs) - len(waiting)
     if skipped:
@@ -105,7 +117,7 @@ def _run(args: list[str], console: Path) -> None:
             traceback.print_exc()
             status = 1
         stream.flush()
-        os._exit(status)
+        sys.exit(status)
 
 
 def _lines(job: Job) -> list[str]:
