@@ -5,6 +5,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from common.errors import UserError
+
 # Fonts with digits, letters and punctuation at their usual code points. Symbol fonts are left out on purpose:
 # they place other pictures at the letters' code points.
 TEXT_FONTS = (
@@ -20,10 +22,19 @@ GLYPH_PIXELS = 64  # the height at which fonts are loaded; masks are scaled afte
 
 @functools.cache
 def font_path(name: str) -> Path:
-    """Path of a font file inside matplotlib's data folder."""
+    """Path of a font file inside matplotlib's data folder.
+
+    Raises:
+        UserError: this matplotlib does not ship the font.
+    """
     import matplotlib  # slow to import, and only glyphs need it
 
-    return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf"
+    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf"
+    if not path.is_file():
+        raise UserError(
+            f"matplotlib {matplotlib.__version__} does not ship the font '{name}'. Install matplotlib 3.11 or newer"
+        )
+    return path
 
 
 @functools.cache

@@ -106,7 +106,7 @@ def test_the_allow_list_of_the_process_is_left_as_it_was(tmp_path):
     class Own:
         pass
 
-    before = torch.serialization.get_safe_globals()
+    before = list(torch.serialization.get_safe_globals())
     try:
         torch.serialization.clear_safe_globals()
         torch.serialization.add_safe_globals([Own])

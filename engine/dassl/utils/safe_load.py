@@ -61,7 +61,7 @@ def load_data(path, map_location=None, **options):
 @contextlib.contextmanager
 def _allowed(stand_ins):
     # torch.serialization.safe_globals exists from torch 2.5 on; these three exist in 2.4 too.
-    before = torch.serialization.get_safe_globals()
+    before = list(torch.serialization.get_safe_globals())  # torch 2.4 returns the list that it then changes
     torch.serialization.add_safe_globals(stand_ins)
     try:
         yield
