@@ -167,12 +167,12 @@ class PromptTrainer(CLIPTrainer):
             checkpoint = load_checkpoint(path)
             try:
                 self._models[name].load_state_dict(checkpoint["state_dict"])
+                print(f'Loading weights to {name} from "{path}" (epoch = {checkpoint["epoch"]})')
             except (KeyError, RuntimeError) as error:
                 reason = str(error).splitlines()[-1].strip()
                 raise UserError(f"Checkpoint '{path}' does not fit this run: {reason}") from error
             except UserError as error:
                 raise UserError(f"Checkpoint '{path}' does not fit this run. {error}") from error
-            print(f'Loading weights to {name} from "{path}" (epoch = {checkpoint["epoch"]})')
 
 
 def find_checkpoint(directory: str, name: str, epoch: int | None = None) -> str:
@@ -195,7 +195,7 @@ def find_checkpoint(directory: str, name: str, epoch: int | None = None) -> str:
     if epoch is None and epochs:
         return osp.join(folder, f"{stem}{epochs[-1]}")
     if epoch not in epochs:
-        wanted = "a checkpoint" if epoch is None else f"a checkpoint of epoch {epoch}"
+        which = "" if epoch is None else f" of epoch {epoch}"
         there = ", ".join(map(str, epochs)) or "none"
-        raise UserError(f"No {wanted.removeprefix('a ')} in '{folder}'. Epochs there (--load-epoch): {there}")
+        raise UserError(f"No checkpoint{which} in '{folder}'. Epochs there (--load-epoch): {there}")
     return osp.join(folder, f"{stem}{epoch}")

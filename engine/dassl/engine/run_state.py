@@ -11,6 +11,9 @@ import re
 import numpy as np
 import torch
 
+from dassl.utils import UserError
+from dassl.utils.checkpoint import newest_name
+
 _PERIODIC = re.compile(r"model\.pth\.tar-(\d+)")
 
 
@@ -51,9 +54,8 @@ def restore_random_states(states):
 def newest_checkpoint(folder):
     """Return the path of the checkpoint that was saved last in a model's folder, or None."""
     try:
-        with open(os.path.join(folder, "checkpoint"), encoding="utf-8") as file:
-            return os.path.join(folder, file.readline().strip())
-    except OSError:
+        return os.path.join(folder, newest_name(folder))
+    except UserError:
         return None
 
 

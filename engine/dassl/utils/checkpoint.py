@@ -95,7 +95,7 @@ def resume_from_checkpoint(fdir, model, optimizer=None, scheduler=None):
         MissingFileError: the folder has no pointer file, or that names a missing file.
         CheckpointError: the file is corrupt or does not fit the model.
     """
-    fpath = os.path.join(fdir, _newest_name(fdir))
+    fpath = os.path.join(fdir, newest_name(fdir))
     print(f'Loading checkpoint from "{fpath}"')
     checkpoint = load_checkpoint(fpath)
     try:
@@ -116,7 +116,13 @@ def resume_from_checkpoint(fdir, model, optimizer=None, scheduler=None):
     return start_epoch
 
 
-def _newest_name(fdir):
+def newest_name(fdir):
+    """Return the name of the file that was saved last in a model's folder, as its pointer file tells.
+
+    Raises:
+        MissingFileError: (a FileNotFoundError) there is no pointer file.
+        CheckpointError: the pointer file cannot be read or names no file of its folder.
+    """
     pointer = os.path.join(fdir, _POINTER)
     try:
         with open(pointer, encoding="utf-8") as file:
