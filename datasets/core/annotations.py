@@ -1,6 +1,7 @@
 """Reading annotation lists: text files with one image a line."""
 
-from collections.abc import Collection, Iterator
+import json
+from collections.abc import Collection, Iterator, Mapping
 
 from common.errors import UserError
 
@@ -11,11 +12,7 @@ def read_fields(path: str, n: int, numbers: Collection[int] = (), remedy: str = 
     Empty lines and lines that start with ``#`` are skipped. Raises UserError that names the file and the line;
     ``remedy`` says what to do about a missing file.
     """
-    try:
-        with open(path, encoding="utf-8") as file:
-            lines = file.read().splitlines()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}. {remedy}".rstrip()) from error
+    lines = _read_text(path, remedy).splitlines()
     for line_number, line in enumerate(lines, start=1):
         fields: list = line.split()
         if not fields or line.startswith("#"):
@@ -28,3 +25,35 @@ def read_fields(path: str, n: int, numbers: Collection[int] = (), remedy: str = 
                 raise UserError(f"{where}: '{fields[position]}' is not a whole number from 1.")
             fields[position] = int(fields[position])
         yield fields
+
+
+def read_lines(path: str, remedy: str = "") -> list[str]:
+    """The lines of a list that are not empty, without space around them. Raises UserError."""
+    return [line.strip() for line in _read_text(path, remedy).splitlines() if line.strip()]
+
+
+def read_names(path: str, remedy: str = "") -> dict[str, str]:
+    """A JSON object of names by number, as ``{"1": "pink primrose"}``. Raises UserError."""
+    try:
+        names = json.loads(_read_text(path, remedy))
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON ({error}). {remedy}".rstrip()) from error
+    if not isinstance(names, dict) or not all(isinstance(name, str) and name for name in names.values()):
+        raise UserError(f"{path} is not an object of class names by number. {remedy}".rstrip())
+    return names
+
+
+def class_label(labels: Mapping[str, int], name: str, path: str, line: str) -> int:
+    """The label of class ``name``. Raises UserError that shows the ``line`` of the list ``path``."""
+    if name not in labels:
+        raise UserError(f"{path}, line '{line}': '{name}' is none of the {len(labels)} classes of the class list.")
+    return labels[name]
+
+
+def _read_text(path: str, remedy: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path} cannot be read: {reason}. {remedy}".rstrip()) from error

@@ -1,0 +1,29 @@
+"""EuroSAT: 10 kinds of land use seen from a satellite, RGB (Helber et al., EuroSAT, IEEE JSTARS 2019)."""
+
+from dassl.data.datasets import DATASET_REGISTRY
+
+from .core.class_folders import ClassFolders
+
+
+@DATASET_REGISTRY.register()
+class EuroSAT(ClassFolders):
+    """``2750/<class>/<class>_1.jpg``, 64 x 64 pixels."""
+
+    dataset_dir = "eurosat"
+    image_folder = "2750"
+    split_file = "split_zhou_EuroSAT.json"
+    template = "a centered satellite photo of {}."
+    renamed = {
+        "AnnualCrop": "Annual Crop Land",
+        "HerbaceousVegetation": "Herbaceous Vegetation Land",
+        "Highway": "Highway or Road",
+        "Industrial": "Industrial Buildings",
+        "Pasture": "Pasture Land",
+        "PermanentCrop": "Permanent Crop Land",
+        "Residential": "Residential Buildings",
+        "SeaLake": "Sea or Lake",
+    }
+    where_to_get = (
+        "Unpack EuroSAT.zip (RGB) of https://zenodo.org/records/7711810 into <root>/eurosat; for published numbers "
+        "add CoOp's split_zhou_EuroSAT.json."
+    )

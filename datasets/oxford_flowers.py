@@ -1,0 +1,38 @@
+"""Oxford Flowers: 102 kinds of flowers (Nilsback and Zisserman, Automated Flower Classification, ICVGIP 2008)."""
+
+import os
+
+from dassl.data.datasets import DATASET_REGISTRY
+
+from common.errors import UserError
+
+from .core import BenchmarkDataset
+from .core.annotations import read_names
+from .core.matfiles import read_mat
+from .core.split_rules import split_per_class
+
+
+@DATASET_REGISTRY.register()
+class OxfordFlowers(BenchmarkDataset):
+    """``jpg/image_00001.jpg`` with ``imagelabels.mat``; the official ``setid.mat`` is not used."""
+
+    dataset_dir = "oxford_flowers"
+    image_folder = "jpg"
+    split_file = "split_zhou_OxfordFlowers.json"
+    template = "a photo of a {}, a type of flower."
+    where_to_get = (
+        "Unpack 102flowers.tgz of https://www.robots.ox.ac.uk/~vgg/data/flowers/102/ into <root>/oxford_flowers and "
+        "put its imagelabels.mat and CoOp's cat_to_name.json there; for published numbers add CoOp's "
+        "split_zhou_OxfordFlowers.json."
+    )
+
+    def read_raw(self, rng):
+        path = os.path.join(self.dataset_dir, "imagelabels.mat")
+        names_path = os.path.join(self.dataset_dir, "cat_to_name.json")
+        names = read_names(names_path, self.missing_help())
+        rows = []
+        for number, label in enumerate(map(int, read_mat(path, "labels", self.missing_help())), start=1):
+            if str(label) not in names:
+                raise UserError(f"{path} gives image {number} the label {label}, which {names_path} does not name.")
+            rows.append((f"image_{number:05d}.jpg", label - 1, names[str(label)]))
+        return split_per_class(self.items(rows, path), rng=rng, label=lambda item: item.classname)
