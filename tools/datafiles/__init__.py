@@ -1,0 +1,1 @@
+"""What tools/data.py does: facts, downloading, unpacking, checking, contact sheets, documentation."""
