@@ -1,5 +1,6 @@
 """Learn prompts for CLIP, or evaluate learned ones: ``python train.py --help``."""
 
+import atexit
 import gc
 import sys
 
@@ -19,6 +20,7 @@ from launch.errors import one_line  # noqa: E402
 from launch.records import record_evaluations  # noqa: E402
 
 gc.freeze()
+atexit.register(gc.unfreeze)  # what stays frozen at the exit counts as leaked for extension modules, and they say so
 gc.enable()
 
 

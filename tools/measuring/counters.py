@@ -4,6 +4,7 @@ import gc
 import resource
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -42,15 +43,14 @@ def peak_memory(call: Callable[[], object], device: torch.device) -> tuple[int, 
         call()
         peak = torch.cuda.max_memory_allocated(device)
         return peak - before, peak
-    try:
-        _CLEAR.write_text("5")  # Linux: the peak counts from here
-        before = _status("VmRSS")
+    before = _resident()
+    if _reset_peak():
         call()
         peak = _status("VmHWM")
-    except OSError:
-        before = _max_rss()
-        call()
-        peak = _max_rss()
+    else:
+        with _Watch() as watch:
+            call()
+        peak = watch.peak
     return peak - before, peak
 
 
@@ -83,6 +83,39 @@ def _status(key: str) -> int:
     return int(line.split()[1]) * 1024
 
 
-def _max_rss() -> int:
-    """Peak of the whole process so far; macOS counts bytes, Linux kilobytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+def _resident() -> int:
+    """Resident bytes now; where the system does not say, the peak of the whole process so far."""
+    try:
+        return _status("VmRSS")
+    except (OSError, StopIteration):  # macOS counts in bytes, others in kilobytes
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _reset_peak() -> bool:
+    """Let the peak that Linux keeps count from here; containers may forbid it, or do nothing."""
+    try:
+        _CLEAR.write_text("5")
+        return _status("VmHWM") < _status("VmRSS") + 2**24
+    except (OSError, StopIteration):
+        return False
+
+
+class _Watch(threading.Thread):
+    """Looks at the resident memory every millisecond while the block runs."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.peak, self._over = _resident(), threading.Event()
+
+    def run(self) -> None:
+        while not self._over.wait(0.001):
+            self.peak = max(self.peak, _resident())
+
+    def __enter__(self) -> "_Watch":
+        self.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._over.set()
+        self.join()
+        self.peak = max(self.peak, _resident())
