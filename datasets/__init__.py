@@ -1,6 +1,7 @@
 """One file per benchmark. Every module in this folder registers its datasets by being here.
 
-``datasets/core/`` holds what the readers share. To add a dataset, put a file beside ``oxford_pets.py``.
+``datasets/core/`` holds what the readers share, ``datasets/folders/`` the layouts of the user's own pictures.
+To add a dataset, put a file beside ``oxford_pets.py``.
 """
 
 import importlib
@@ -14,14 +15,19 @@ def add_config(cfg) -> None:
     """Add the config keys that the datasets read, with their defaults. Call it before merging files.
 
     ``DATASET.SUBSAMPLE_CLASSES``: ``all`` classes, the ``base`` (first) or the ``new`` (second) half.
+    ``DATASET.TEMPLATE``: the zero-shot prompt, as ``a photo of a {}.``; "" is the dataset's own.
+    ``DATASET.LIST_FILE``: of ImageFolder, the file that lists the pictures; "" is the one that is there.
     """
     if "SUBSAMPLE_CLASSES" not in cfg.DATASET:
         cfg.DATASET.SUBSAMPLE_CLASSES = "all"
+    for key in ("TEMPLATE", "LIST_FILE"):
+        if key not in cfg.DATASET:
+            cfg.DATASET[key] = ""
 
 
 def _import_readers() -> None:
     for module in pkgutil.iter_modules(__path__):
-        if module.ispkg:  # core, rendering: libraries, not readers
+        if module.ispkg:  # core, folders, rendering: libraries, not readers
             continue
         name = f"{__name__}.{module.name}"
         try:

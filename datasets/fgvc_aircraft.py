@@ -5,7 +5,7 @@ import os
 from dassl.data.datasets import DATASET_REGISTRY
 
 from .core import BenchmarkDataset
-from .core.annotations import class_label, read_lines
+from .core.annotations import class_label, class_labels, read_lines
 
 
 @DATASET_REGISTRY.register()
@@ -22,7 +22,8 @@ class FGVCAircraft(BenchmarkDataset):
 
     def read_raw(self, rng):
         path = os.path.join(self.dataset_dir, "variants.txt")
-        labels = {name: i for i, name in enumerate(read_lines(path, self.missing_help()))}
+        names = read_lines(path, self.missing_help())
+        labels = class_labels(zip(names, range(len(names)), strict=True), path)
         return tuple(self.read_list(f"images_variant_{part}.txt", labels) for part in ("train", "val", "test"))
 
     def read_list(self, name: str, labels: dict) -> list:

@@ -8,7 +8,7 @@ from common.errors import UserError
 
 from .core import BenchmarkDataset
 from .core.annotations import read_names
-from .core.matfiles import read_mat
+from .core.matfiles import mat_number, read_mat
 from .core.split_rules import split_per_class
 
 
@@ -31,7 +31,8 @@ class OxfordFlowers(BenchmarkDataset):
         names_path = os.path.join(self.dataset_dir, "cat_to_name.json")
         names = read_names(names_path, self.missing_help())
         rows = []
-        for number, label in enumerate(map(int, read_mat(path, "labels", self.missing_help())), start=1):
+        for number, value in enumerate(read_mat(path, "labels", self.missing_help()), start=1):
+            label = mat_number(value, f"{path}: label {number}")
             if str(label) not in names:
                 raise UserError(f"{path} gives image {number} the label {label}, which {names_path} does not name.")
             rows.append((f"image_{number:05d}.jpg", label - 1, names[str(label)]))

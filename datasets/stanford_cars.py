@@ -7,7 +7,7 @@ from dassl.data.datasets import DATASET_REGISTRY
 from common.errors import UserError
 
 from .core import BenchmarkDataset
-from .core.matfiles import read_mat
+from .core.matfiles import mat_number, mat_text, read_mat
 
 
 @DATASET_REGISTRY.register()
@@ -29,17 +29,17 @@ class StanfordCars(BenchmarkDataset):
         """The records ``annotations`` of a .mat file: image name and class from 1."""
         path = os.path.join(self.dataset_dir, name)
         meta = os.path.join(self.dataset_dir, "devkit", "cars_meta.mat")
-        models = [str(model.item()) for model in read_mat(meta, "class_names", self.missing_help())]
-        records = read_mat(path, "annotations", self.missing_help())
+        models, records = (read_mat(*m, self.missing_help()) for m in ((meta, "class_names"), (path, "annotations")))
+        models = [mat_text(model, f"{meta}: class_names {i}") for i, model in enumerate(models, start=1)]
         if not {"fname", "class"} <= set(records.dtype.names or ()):
             raise UserError(f"{path}: 'annotations' lacks the field fname or class. {self.missing_help()}")
         rows = []
-        for record in records:
-            image, number = str(record["fname"].item()), int(record["class"].item())
+        for i, record in enumerate(records, start=1):
+            image = mat_text(record["fname"], f"{path}: fname of record {i}")
+            number = mat_number(record["class"], f"{path}: class of record {i}")
             if not 1 <= number <= len(models):
                 raise UserError(f"{path} gives {image} the class {number}; {meta} knows 1 to {len(models)}.")
-            *model, year = models[number - 1].split(" ")
-            rows.append((f"{folder}/{image}", number - 1, " ".join([year, *model])))
+            rows.append((f"{folder}/{image}", number - 1, "".join(reversed(models[number - 1].rpartition(" ")))))
         return self.items(rows, path)
 
     def missing_help(self) -> str:

@@ -5,7 +5,7 @@ import os
 from dassl.data.datasets import DATASET_REGISTRY
 
 from .core import BenchmarkDataset
-from .core.annotations import class_label, read_lines
+from .core.annotations import class_label, class_labels, read_lines
 
 
 @DATASET_REGISTRY.register()
@@ -22,7 +22,8 @@ class SUN397(BenchmarkDataset):
 
     def read_raw(self, rng):
         path = os.path.join(self.dataset_dir, "ClassName.txt")
-        labels = {line.lstrip("/"): i for i, line in enumerate(read_lines(path, self.missing_help()))}
+        scenes = [line.lstrip("/") for line in read_lines(path, self.missing_help())]
+        labels = class_labels(zip(scenes, range(len(scenes)), strict=True), path)
         train, val = self.split_trainval(self.read_list("Training_01.txt", labels), rng=rng)
         return train, val, self.read_list("Testing_01.txt", labels)
 

@@ -6,7 +6,7 @@ import re
 from dassl.data.datasets import DATASET_REGISTRY
 
 from .core import BenchmarkDataset
-from .core.annotations import class_label, read_fields, read_lines
+from .core.annotations import class_label, class_labels, read_fields, read_lines
 
 
 @DATASET_REGISTRY.register()
@@ -24,7 +24,8 @@ class UCF101(BenchmarkDataset):
 
     def read_raw(self, rng):
         path = os.path.join(self.dataset_dir, "ucfTrainTestlist", "classInd.txt")
-        labels = {action: n - 1 for n, action in read_fields(path, 2, numbers=[0], remedy=self.missing_help())}
+        listed = read_fields(path, 2, numbers=[0], remedy=self.missing_help())
+        labels = class_labels(((action, n - 1) for n, action in listed), path)
         train, val = self.split_trainval(self.read_list("trainlist01.txt", labels), rng=rng)
         return train, val, self.read_list("testlist01.txt", labels)
 

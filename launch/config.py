@@ -114,7 +114,7 @@ def _merge(cfg: CfgNode, pair: list, source: str) -> None:
     _check_keys(cfg, {key: value}, source)
     try:
         cfg.merge_from_list([key, value])
-    except (ValueError, KeyError, AssertionError) as error:
+    except (ValueError, KeyError, AssertionError, TypeError) as error:  # TypeError: yacs evaluates "{{}}" to a set
         raise UserError(f"Setting {key} = '{value}' from {source}: {' '.join(str(error).split())}") from error
 
 

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
+from tests.datasets.pictures import draw
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 INSTALLED = (ROOT / ".venv/.installed-requirements.txt").exists()
@@ -19,6 +20,7 @@ ADDED = {
     "bash scripts/demo.sh": ["--seeds", "1", "--shots", "1", "--set", "OPTIM.MAX_EPOCH", "1"],
     "bash scripts/test.sh": ["--collect-only", "tests/golden"],
     "DATA=/path/to/datasets bash scripts/base2new.sh CoOp": ["--set", *SHORT, *SMALL_CLIP],
+    "DATA=/path/to/pictures bash scripts/base2new.sh CoOp": ["--set", *SHORT, *SMALL_CLIP],
     "python train.py": [*SHORT, *SMALL_CLIP],
     "bash scripts/base2new.sh AnchoredCoOp": ["--set", *SHORT],
 }
@@ -45,6 +47,7 @@ def test_every_folder_of_the_readme_is_there():
 def test_every_command_runs(small, tmp_path):
     """One after the other, since later ones use what earlier ones wrote."""
     assert len(commands()) >= 6
+    draw(tmp_path / "pictures", 5, seed=0)
     for command in commands():
         start = next((start for start in ADDED if command.startswith(start)), None)
         assert start, f"the README has a command that no test runs: {command}"
@@ -55,7 +58,8 @@ def test_every_command_runs(small, tmp_path):
 
 def run(command, added, small, tmp_path):
     command = command.replace("/path/to/datasets", str(small)).replace("--load-epoch 50", "--load-epoch 1")
-    command = command.replace("output/pets", str(tmp_path / "pets"))
+    command = command.replace("/path/to/pictures", str(tmp_path / "pictures"))
+    command = command.replace("output/pets", str(tmp_path / "pets")).replace("output/own", str(tmp_path / "own"))
     command = command.replace(" my_trainer.py", f" {ROOT / 'tests/examples/my_trainer.py'}")
     command = re.sub(r"^python ", f"{shlex.quote(sys.executable)} ", command)
     # Settings at the end win, so the short ones go last.

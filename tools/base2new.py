@@ -102,6 +102,18 @@ def dataset_file(name: str) -> Path:
     return file
 
 
+def root_in(file: Path) -> str:
+    """DATASET.ROOT of a dataset's YAML as an absolute path, since runs start in the repository; "" for none."""
+    import yaml  # here, since every job imports this module
+
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        root = content["DATASET"]["ROOT"]
+    except (yaml.YAMLError, UnicodeDecodeError, LookupError, TypeError):
+        return ""  # a broken file is for the run to report
+    return os.path.abspath(os.path.expanduser(root)) if isinstance(root, str) and root else ""
+
+
 def _existing(path: str) -> Path:
     file = Path(path).expanduser().resolve()
     if not file.is_file():
@@ -125,7 +137,8 @@ def pair(args, trainer: str, dataset: str, seed: int) -> tuple[Job, Job]:
     new = folder_of(args, "test_new", trainer, dataset, seed)
     common = ["--trainer", trainer, "--seed", str(seed), "--dataset-config-file", str(dataset_file(dataset))]
     common += ["--config-file", str(config_file(trainer, dataset, args.config))]
-    common += ["--root", args.root] if args.root else []
+    root = args.root or root_in(dataset_file(dataset))
+    common += ["--root", root] if root else []
     common += [flag for plugin in args.plugin for flag in ("--plugin", plugin)]
     settings = ["DATASET.NUM_SHOTS", str(args.shots), *args.set, "DATASET.SUBSAMPLE_CLASSES"]
     title = f"{trainer} {Path(dataset).stem} seed {seed}"

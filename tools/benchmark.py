@@ -16,7 +16,7 @@ import torch  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
 from common.errors import UserError  # noqa: E402
-from tools.measuring import evaluation, training  # noqa: E402
+from tools.measuring import evaluation, loading, training  # noqa: E402
 from tools.measuring.backbones import SHAPES  # noqa: E402
 from tools.measuring.task import METHODS, Setting, Task  # noqa: E402
 from trainers.clip.precision import PRECISIONS  # noqa: E402
@@ -36,6 +36,7 @@ examples:
   python tools/benchmark.py --method CoOp --classes 100 --batch 32    CoOp's step
   python tools/benchmark.py --classes 1000 --memory-gb 0.5            ImageNet's size under a memory limit
   python tools/benchmark.py --evaluate                                an evaluation of 200 images
+  python tools/benchmark.py --loading                                 the lists of large datasets
   python tools/benchmark.py --device cuda --precision bf16 --json h100.json
   python tools/benchmark.py --backbone tiny --classes 10 --repeat 1   a quick look
 """
@@ -61,6 +62,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--no-plain", action="store_true", help="leave the plain way out; it is slow")
     parser.add_argument("--no-memory", action="store_true", help="leave memory out; it takes processes of its own")
     parser.add_argument("--evaluate", action="store_true", help="measure an evaluation, not a training step")
+    parser.add_argument("--loading", action="store_true", help="measure how long large datasets take to load; "
+                        "has flags of its own, see --loading --help")  # fmt: skip
     parser.add_argument("--images", type=int, default=200, help="images of the evaluation (default: 200)")
     parser.add_argument("--plain-images", type=int, default=20,
                         help="images that the plain way is timed on, then scaled (default: 20)")  # fmt: skip
@@ -164,6 +167,10 @@ def run(args: argparse.Namespace) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if "--loading" in argv:
+        argv.remove("--loading")
+        return loading.main(argv)
     try:
         run(parse(argv))
     except UserError as error:

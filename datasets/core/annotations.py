@@ -1,7 +1,7 @@
 """Reading annotation lists: text files with one image a line."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from common.errors import UserError
 
@@ -41,6 +41,19 @@ def read_names(path: str, remedy: str = "") -> dict[str, str]:
     if not isinstance(names, dict) or not all(isinstance(name, str) and name for name in names.values()):
         raise UserError(f"{path} is not an object of class names by number. {remedy}".rstrip())
     return names
+
+
+def class_labels(pairs: Iterable[tuple[str, int]], path: str) -> dict[str, int]:
+    """Class name -> label of a class list ``path``. Raises UserError for a name, or a label, that is given twice."""
+    labels: dict[str, int] = {}
+    names: dict[int, str] = {}
+    for name, label in pairs:
+        if name in labels:
+            raise UserError(f"{path} lists the class '{name}' twice (as number {labels[name] + 1} and {label + 1}).")
+        if label in names:
+            raise UserError(f"{path} gives the number {label + 1} to two classes: '{names[label]}' and '{name}'.")
+        labels[name], names[label] = label, name
+    return labels
 
 
 def class_label(labels: Mapping[str, int], name: str, path: str, line: str) -> int:

@@ -14,9 +14,9 @@ from common.places import user_cache_dir
 
 from .checks import check_splits
 from .fewshot import FewShotStore
-from .split_file import Row, read_split, save_split, to_items
+from .items import Row, hash_lists, to_items
+from .split_file import read_split, save_split
 from .split_rules import split_trainval
-from .storage import relative_path
 from .subsample import subsample_classes
 
 # A split that is made here is always the one that upstream makes when its first run has --seed 1. It does not
@@ -38,6 +38,7 @@ class BenchmarkDataset(DatasetBase):
     - ``where_to_get``: one sentence for the user who does not have the data;
     - ``test_only``: True where only a test list exists; it then stands in for training too (so that class names
       exist), val is empty and few-shot selection does not apply;
+    - ``unique_names``: False where two classes may share a name, as in ImageNet;
     - ``read_raw(rng)``: makes (train, val, test) lists of Datum from the original annotations; called where the
       split file does not exist, which is then written. ``items(rows, source)`` turns ``(relative path, label,
       class name)`` into Datum objects; ``rng`` is the generator to split with.
@@ -57,6 +58,7 @@ class BenchmarkDataset(DatasetBase):
     template = "a photo of a {}."
     where_to_get = ""
     test_only = False
+    unique_names = True
 
     # The names by which readers written for upstream's CoOp use this machinery through OxfordPets.
     read_split = staticmethod(read_split)
@@ -73,12 +75,15 @@ class BenchmarkDataset(DatasetBase):
             raise UserError(f"Image folder {self.image_dir} not found. {self.missing_help()}")
 
         train, val, test = self.load_split()
-        self.split_sha256 = hash_lists((train, val, test), self.image_dir)
+        full = (train, val, test)
+        self.split_sha256 = hash_lists(full, self.image_dir)
         if settings.NUM_SHOTS >= 1 and not self.test_only:
             train, val = self.draw_shots(train, val, settings.NUM_SHOTS, cfg.SEED)
         classes = settings.get("SUBSAMPLE_CLASSES", "all")
         train, val, test = self.subsample_classes(train, val, test, subsample=classes)
-        self.selection_sha256 = hash_lists((train, val, test), self.image_dir)
+        used = (train, val, test)
+        untouched = all(a is b for a, b in zip(used, full, strict=True))
+        self.selection_sha256 = self.split_sha256 if untouched else hash_lists(used, self.image_dir)
         super().__init__(train_x=train, val=val, test=test)
 
     def read_raw(self, rng: random.Random) -> tuple[list, list, list]:
@@ -110,7 +115,7 @@ class BenchmarkDataset(DatasetBase):
         if self.split_path and os.path.exists(self.split_path):
             return self.read_split(self.split_path, self.image_dir, self.test_only, self.missing_help())
         train, val, test = self.read_raw(random.Random(SPLIT_SEED))
-        check_splits(train, val, test, f"{type(self).__name__} in {self.dataset_dir}")
+        check_splits(train, val, test, f"{type(self).__name__} in {self.dataset_dir}", self.unique_names)
         if self.split_path:
             try:
                 self.save_split(train, val, test, self.split_path, self.image_dir)
@@ -149,13 +154,3 @@ class BenchmarkDataset(DatasetBase):
         if at_seed:  # otherwise something drew before us, and these are not the shots of this seed
             store.keep(*selection)
         return selection
-
-
-def hash_lists(lists: Sequence[Sequence], image_dir: str) -> str:
-    """SHA-256 over relative path, label and class name of every item, in order; the same wherever the data lies."""
-    digest = hashlib.sha256()
-    for items in lists:
-        digest.update(f"{len(items)}\n".encode())
-        for item in items:
-            digest.update(f"{relative_path(item.impath, image_dir)}\t{item.label}\t{item.classname}\n".encode())
-    return digest.hexdigest()

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from common.errors import UserError
 
 
-def check_splits(train: Sequence, val: Sequence, test: Sequence, source: str) -> None:
+def check_splits(train: Sequence, val: Sequence, test: Sequence, source: str, unique_names: bool = True) -> None:
     """Check labels and class names of three lists of Datum; ``source`` starts the message.
 
     Class names and the number of classes come from the training list alone. So its labels must be 0..C-1
-    without a gap, one name each, and no other list may know a class that it does not.
+    without a gap, one name each, and no other list may know a class that it does not. ``unique_names``: no two
+    labels may share a name.
     Raises UserError.
     """
     if not train:
@@ -34,6 +35,11 @@ def check_splits(train: Sequence, val: Sequence, test: Sequence, source: str) ->
             f"{source} has an empty class: no training image for label {label}{name}. "
             f"Labels must run from 0 without a gap (the largest is {max(names)})."
         )
+    if unique_names:
+        _check_names(names, source)
+
+
+def _check_names(names: dict[int, str], source: str) -> None:
     labels: dict[str, int] = {}
     for label, name in names.items():
         if name in labels:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from common.errors import UserError
 
 from .benchmark import BenchmarkDataset
-from .split_file import Row
+from .items import Row
 from .split_rules import split_per_class
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
@@ -42,10 +42,22 @@ def class_folders(folder: str, ignored: Collection[str] = (), remedy: str = "") 
     return sorted(names)
 
 
+def image_suffixed(name: str) -> bool:
+    """Whether a file name is an image's, and not hidden."""
+    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+
+
 def image_names(folder: str, remedy: str = "") -> list[str]:
-    """Names of the image files in ``folder``, sorted, without hidden ones. Raises UserError for none."""
+    """Names of the image files in ``folder``, sorted, without hidden ones.
+
+    Raises UserError for none, and for a link to an image that is not there.
+    """
     try:
-        names = [n for n in os.listdir(folder) if n.lower().endswith(IMAGE_SUFFIXES) and not n.startswith(".")]
+        with os.scandir(folder) as entries:
+            images = [entry for entry in entries if image_suffixed(entry.name)]
+        names = [entry.name for entry in images if entry.is_file()]
+        if len(names) < len(images) and (lost := sorted(e.path for e in images if not os.path.exists(e.path))):
+            raise UserError(f"{lost[0]} is a link to an image that is not there. {remedy}".rstrip())
     except OSError as error:
         raise UserError(
             f"Class folder {folder} cannot be read: {error.strerror or error}. {remedy}".rstrip()

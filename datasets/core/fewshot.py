@@ -12,8 +12,9 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from .items import hash_lists
 from .legacy_pickle import read_legacy
-from .storage import relative_path, write_text_atomically
+from .storage import relative_path, relative_paths, write_text_atomically
 
 # Raise it when the draw changes: DatasetBase.generate_fewshot_dataset with Python's random.sample, train then val.
 SAMPLER_VERSION = 1
@@ -37,12 +38,11 @@ class FewShotStore:
         self.folders = list(folders)
         self.image_dir = image_dir
         self.parts = {"train": (train, num_shots), "val": (val, min(num_shots, VAL_SHOTS))}
-        lists = [[self._row(item) for item in items] for items, _ in self.parts.values()]
         self.key = {
             "num_shots": num_shots,
             "seed": seed,
             "sampler": SAMPLER_VERSION,
-            "split": hashlib.sha256(json.dumps(lists).encode()).hexdigest(),
+            "split": hash_lists((train, val), image_dir),
         }
         stem = f"shot_{num_shots}-seed_{seed}"
         short = hashlib.sha256(json.dumps(self.key, sort_keys=True).encode()).hexdigest()[:12]
@@ -105,7 +105,8 @@ class FewShotStore:
         """Find each entry ``[path, label, class name]`` of ``content`` among the items of the split."""
         selection = []
         for part, (items, shots) in self.parts.items():
-            index = {relative_path(item.impath, self.image_dir): item for item in items}
+            paths = relative_paths([item.impath for item in items], self.image_dir)
+            index = dict(zip(paths, items, strict=True))
             chosen = [_pick(index, entry, locate, part) for entry in _entries(content, part, empty_is_fine=not items)]
             expected = {label: min(shots, n) for label, n in Counter(item.label for item in items).items()}
             if len({id(item) for item in chosen}) != len(chosen) or Counter(item.label for item in chosen) != expected:

@@ -5,21 +5,15 @@ each entry is ``[path relative to the image folder, label, class name]``, labels
 """
 
 import json
-import os
 from collections.abc import Iterable, Sequence
-
-from dassl.data.datasets import Datum
 
 from common.errors import UserError
 
 from .checks import check_splits
-from .storage import relative_path, write_text_atomically
+from .items import UNPACK_AGAIN, Row, leads_outside, to_items
+from .storage import relative_paths, write_text_atomically
 
 PARTS = ("train", "val", "test")
-Row = tuple[str, int, str]  # relative path, label, class name
-
-
-UNPACK_AGAIN = "Unpack the images again."
 
 
 def read_split(
@@ -50,9 +44,10 @@ def save_split(train: Sequence, val: Sequence, test: Sequence, filepath: str, pa
     rows = {}
     for part, items in zip(PARTS, (train, val, test), strict=True):
         try:
-            rows[part] = [(relative_path(item.impath, path_prefix), item.label, item.classname) for item in items]
+            paths = relative_paths([item.impath for item in items], path_prefix)
         except ValueError as error:
             raise UserError(f"Cannot save the split {filepath}: image {error}.") from error
+        rows[part] = [(path, item.label, item.classname) for path, item in zip(paths, items, strict=True)]
     write_rows(rows, filepath)
     print(f"Saved the split to {filepath}")
 
@@ -61,21 +56,6 @@ def write_rows(rows: dict[str, Sequence[Row]], filepath: str) -> None:
     """Write ``{"train": rows, "val": rows, "test": rows}``; a part that is not there is written empty."""
     content = {part: [list(row) for row in rows.get(part, ())] for part in PARTS}
     write_text_atomically(filepath, json.dumps(content, indent=4, separators=(",", ": ")))
-
-
-def to_items(rows: Iterable[Row], image_dir: str, source: str, remedy: str = UNPACK_AGAIN) -> list:
-    """Make Datum objects of rows. Raises UserError that names the first missing image and counts them."""
-    items, missing = [], []
-    for path, label, classname in rows:
-        impath = os.path.join(image_dir, path)
-        if os.path.isfile(impath):
-            items.append(Datum(impath=impath, label=label, classname=classname))
-        else:
-            missing.append(impath)
-    if missing:
-        more = f" ({len(missing)} of {len(items) + len(missing)} are missing)" if len(missing) > 1 else ""
-        raise UserError(f"{source} names an image that is not there: {missing[0]}{more}. {remedy}")
-    return items
 
 
 def _read_json(filepath: str) -> dict:
@@ -105,7 +85,7 @@ def _check_row(filepath: str, part: str, index: int, row: object) -> Row:
         raise UserError(f"{where} ({path}): the label is {label!r}. Labels are whole numbers from 0.")
     if not isinstance(classname, str) or not classname.strip():
         raise UserError(f"{where} ({path}): the class name is {classname!r}, not text.")
-    if os.path.isabs(path) or ".." in path.replace("\\", "/").split("/"):
+    if leads_outside(path):
         raise UserError(f"{where}: the path {path} leads outside the image folder. Paths are relative to it.")
     return path, label, classname
 

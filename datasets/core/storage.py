@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -23,9 +24,18 @@ def write_text_atomically(path: str | os.PathLike, text: str) -> None:
 
 def relative_path(path: str, folder: str) -> str:
     """``path`` relative to ``folder``, with ``/`` between the parts. Raises ValueError when it lies outside."""
+    return relative_paths([path], folder)[0]
+
+
+def relative_paths(paths: Iterable[str], folder: str) -> list[str]:
+    """:func:`relative_path` of many paths."""
     prefix = folder.rstrip(os.sep) + os.sep
-    inside = path[len(prefix) :] if path.startswith(prefix) else os.path.relpath(path, folder)
-    inside = inside.replace(os.sep, "/")
-    if inside.split("/")[0] == "..":
-        raise ValueError(f"{path} lies outside {folder}")
-    return inside
+    start, result = len(prefix), []
+    for path in paths:
+        inside = path[start:] if path.startswith(prefix) else os.path.relpath(path, folder)
+        if os.sep != "/":
+            inside = inside.replace(os.sep, "/")
+        if inside.startswith("..") and inside.split("/")[0] == "..":
+            raise ValueError(f"{path} lies outside {folder}")
+        result.append(inside)
+    return result

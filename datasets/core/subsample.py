@@ -1,8 +1,8 @@
 """Base and new classes (CoCoOp, section 4.1): the first half of the labels, and the rest."""
 
-from dassl.data.datasets import Datum
-
 from common.errors import UserError, unknown
+
+from .items import known_item
 
 CHOICES = ("all", "base", "new")
 
@@ -25,7 +25,7 @@ def subsample_classes(*args, subsample: str = "all"):
     relabel = {label: new for new, label in enumerate(selected)}
     return [
         [
-            Datum(impath=item.impath, label=relabel[item.label], domain=item.domain, classname=item.classname)
+            known_item(item.impath, relabel[item.label], item.domain, item.classname)
             for item in items
             if item.label in relabel
         ]

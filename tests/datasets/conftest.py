@@ -109,3 +109,25 @@ def user_error():
             assert part in line
 
     return check
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """An empty folder for the user's own pictures."""
+    path = tmp_path / "pictures"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def load(make_cfg, folder):
+    """Build ImageFolder on ``folder``; further keys of DATASET as keywords."""
+    from dassl.data.datasets import build_dataset
+
+    def call(shots=-1, seed=1, classes="all", root=folder, **keys):
+        cfg = make_cfg(name="ImageFolder", shots=shots, seed=seed, classes=classes, root=root)
+        cfg.DATASET.update(keys)
+        random.seed(seed)
+        return build_dataset(cfg)
+
+    return call

@@ -34,6 +34,13 @@ def test_base_and_new_share_the_shots_of_one_seed(pets, build, names):
     assert len(list((pets / "split_fewshot").iterdir())) == 1
 
 
+def test_the_hash_of_the_selection_tells_what_is_used(pets, build):
+    runs = [build(), build(classes="base"), build(shots=2), build(shots=2, classes="base"), build(shots=2, seed=2)]
+    assert len({run.split_sha256 for run in runs}) == 1
+    assert len({run.selection_sha256 for run in runs}) == len(runs)
+    assert runs[0].selection_sha256 == runs[0].split_sha256
+
+
 def test_base_and_new_halves(pets, build):
     base, new = build(classes="base"), build(classes="new")
     assert base.classnames == ["abyssinian", "american_bulldog", "bengal", "beagle", "egyptian_mau"]

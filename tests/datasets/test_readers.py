@@ -177,6 +177,33 @@ def no_test_labels(folder):
     savemat(path, {"annotations": unlabelled})
 
 
+def odd(folder, field, value):
+    """The third record of the training list gets a field of another shape or kind."""
+    from scipy.io import loadmat, savemat
+
+    path = folder / "devkit" / "cars_train_annos.mat"
+    records = loadmat(path)["annotations"]
+    records[field][0, 2] = value
+    savemat(path, {"annotations": records})
+
+
+def odd_model(folder):
+    import numpy as np
+    from scipy.io import savemat
+
+    names = np.empty((1, 4), dtype=object)
+    names[0, :] = ["A 2000", 7, "C 2000", "D 2000"]
+    savemat(folder / "devkit" / "cars_meta.mat", {"class_names": names})
+
+
+def half_label(folder):
+    from scipy.io import loadmat, savemat
+
+    labels = loadmat(folder / "imagelabels.mat")["labels"].astype(float)
+    labels[0, 4] = 1.5
+    savemat(folder / "imagelabels.mat", {"labels": labels})
+
+
 def too_small(folder):
     for file in sorted(folder.glob("accordion/image*.jpg"))[2:]:
         file.unlink()
@@ -201,8 +228,33 @@ BROKEN = {
     "empty class": ("EuroSAT", lambda f: empty_class(f / "2750"), ["Forest holds no images"]),
     "too small": ("Caltech101", lambda f: too_small(f / "101_ObjectCategories"), ["Class accordion has 2 images"]),
     "unlabelled": ("StanfordCars", no_test_labels, ["withlabels.mat: 'annotations' lacks", "mirror"]),
+    "odd field": ("StanfordCars", lambda f: odd(f, "class", [[1, 2]]), ["class of record 3 is", "whole number"]),
+    "no number": ("StanfordCars", lambda f: odd(f, "class", "two"), ["annos.mat: class of record 3 is", "'two'"]),
+    "class 0": ("StanfordCars", lambda f: odd(f, "class", 0), ["00003.jpg the class 0", "knows 1 to 4"]),
+    "class 5": ("StanfordCars", lambda f: odd(f, "class", 5), ["00003.jpg the class 5", "knows 1 to 4"]),
+    "nan": ("StanfordCars", lambda f: odd(f, "class", float("nan")), ["class of record 3 is", "nan"]),
+    "odd name": ("StanfordCars", lambda f: odd(f, "fname", []), ["annos.mat: fname of record 3 is", "not one text"]),
+    "name a number": ("StanfordCars", lambda f: odd(f, "fname", 3), ["annos.mat: fname of record 3 is"]),
+    "odd model": ("StanfordCars", odd_model, ["cars_meta.mat: class_names 2 is", "not one text"]),
+    "half a label": ("OxfordFlowers", half_label, ["imagelabels.mat: label 5 is", "1.5", "not one whole number"]),
+    "out of aircraft": ("FGVCAircraft", lambda f: edit(f / "images_variant_val.txt", "1000010", "../1000010"),
+                        ["images_variant_val.txt, entry 1: the path ../1000010.jpg leads outside"]),
+    "out of actions": ("UCF101", lambda f: edit(f / "ucfTrainTestlist/trainlist01.txt", "YoYo/v", "YoYo/../../v"),
+                       ["trainlist01.txt, entry 31: the path Yo_Yo/../../v_YoYo_g08_c01.jpg leads outside"]),
+    "absolute": ("FGVCAircraft", lambda f: edit(f / "images_variant_val.txt", "1000010", "/etc/1000010"),
+                 ["entry 1: the path /etc/1000010.jpg leads outside"]),
+    "variant twice": ("FGVCAircraft", lambda f: edit(f / "variants.txt", "A300B4", "707-320"),
+                      ["variants.txt lists the class '707-320' twice (as number 1 and 2)"]),
+    "scene twice": ("SUN397", lambda f: edit(f / "ClassName.txt", "/b/bakery/shop", "/a/abbey"),
+                    ["ClassName.txt lists the class 'a/abbey' twice (as number 1 and 3)"]),
+    "action twice": ("UCF101", lambda f: edit(f / "ucfTrainTestlist/classInd.txt", "YoYo", "TaiChi"),
+                     ["classInd.txt lists the class 'TaiChi' twice (as number 3 and 4)"]),
+    "number twice": ("UCF101", lambda f: edit(f / "ucfTrainTestlist/classInd.txt", "4 YoYo", "3 YoYo"),
+                     ["classInd.txt gives the number 3 to two classes: 'TaiChi' and 'YoYo'"]),
+    "flower twice": ("OxfordFlowers", lambda f: edit(f / "cat_to_name.json", "colt's foot", "pink primrose"),
+                     ["gives the class name 'pink primrose' to labels 0 and 2"]),
     "nested": ("StanfordCars", nest, ["Move the images of", "cars_train/cars_train one folder up"]),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", BROKEN)

@@ -43,6 +43,7 @@ def pets(small, tmp_path):
         (["TRAINER.COOP.NCTX", "4"], ["Unknown config key 'TRAINER.COOP.NCTX'", "Did you mean 'TRAINER.COOP.N_CTX'"]),
         (["TRAINER.COOP", "4"], ["'TRAINER.COOP'", "group of settings"]),
         (["TRAINER.COOP.N_CTX", "four"], ["TRAINER.COOP.N_CTX", "four"]),
+        (["DATASET.TEMPLATE", "{{}}"], ["DATASET.TEMPLATE", "{{}}"]),
         (["TRAINER.COOP.N_CTX"], ["pairs", "TRAINER.COOP.N_CTX"]),
         (["TRAINER.COOP.N_CTX", "0"], ["at least one context vector"]),
         (["TRAINER.COOP.CLASS_TOKEN_POSITION", "centre"], ["'centre'", "end, front, middle"]),

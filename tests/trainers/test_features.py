@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 import torch
+from PIL import Image, ImageColor
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
@@ -195,6 +196,21 @@ def test_a_key_changes_with_all_that_determines_features_and_with_nothing_else(s
     first.rename(first.with_name("Bengal_1a.jpg"))
     others.append(key(Images(tmp_path), tmp_path))
     assert len({expected, *others}) == 1 + len(others)
+
+
+def test_of_a_format_without_compression_every_byte_counts(small, tmp_path):
+    """Two pictures of one size that end in the same background."""
+    from dassl.data.datasets import Datum
+
+    images = Images(small, items=1)
+    keys = []
+    for colour in ("red", "blue"):
+        picture = Image.new("RGB", (32, 32), "white")
+        picture.putpixel((0, 31), ImageColor.getrgb(colour))  # BMP begins with the last row
+        picture.save(tmp_path / "a.bmp")
+        images.data_source = [Datum(str(tmp_path / "a.bmp"))]
+        keys.append(key(images, tmp_path))
+    assert keys[0] != keys[1]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from .memory import MemoryBudget
 from .model import PromptedCLIP
 from .precision import Precision
 from .step_times import TEXT, StepTimes
+from .templates import check_template
 from .text_encoder import TextEncoder
 
 # What all methods have in common (TRAINER.CLIP).
@@ -50,6 +51,15 @@ class CLIPTrainer(FeatureTrainer):
     def settings(self) -> CfgNode:
         """The trainer's own settings (``cfg.TRAINER.<NAME>``)."""
         return self.cfg.TRAINER[type(self).__name__.upper()]
+
+    def build_data_loader(self) -> None:
+        """Dassl's, and the dataset's prompt where ``DATASET.TEMPLATE`` says another. Raises UserError."""
+        template = self.cfg.DATASET.get("TEMPLATE", "")  # a config made for upstream has no such key
+        if template:
+            check_template(template)
+        super().build_data_loader()
+        if template:
+            self.dm.dataset.template = template
 
     def load_clip(self, precision: str) -> tuple[CLIP, TextEncoder]:
         """Build the frozen backbone in a precision; also sets ``self.precision`` and ``self.backbone_sha256``.

@@ -22,7 +22,8 @@ from torch.utils.data import DataLoader, SequentialSampler
 from common.places import user_cache_dir
 
 FORMAT = 1  # of the files; another number makes all older ones void
-_TAIL = 64  # bytes at the end of an image file; after a change of the picture they differ, even at the same size
+_TAIL = 64  # bytes at the end of a JPEG or PNG file; after a change of the picture they differ, even at the same size
+_COMPRESSED = (".jpg", ".jpeg", ".png")  # of other formats the whole file counts: it may end in a background
 
 
 def feature_folder(folder: str = "") -> Path:
@@ -65,12 +66,12 @@ def feature_key(weights: str, precision: str, dataset: object, root: str, views:
 
 
 def _files_sha256(paths: Sequence[str], root: str) -> str:
-    """Hash of image files in order: names from ``root`` on, sizes, and last bytes. A moved root changes nothing."""
+    """Hash of image files in order: names from ``root`` on, sizes, last bytes. A moved root changes nothing."""
     digest, prefix = hashlib.sha256(), os.path.join(os.path.abspath(os.path.expanduser(root)), "")
     for path in paths:
         with open(path, "rb", buffering=0) as file:
             size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _TAIL))
+            file.seek(max(0, size - _TAIL) if path.lower().endswith(_COMPRESSED) else 0)
             digest.update(f"{os.path.abspath(path).removeprefix(prefix)}\t{size}\t".encode() + file.read() + b"\n")
     return digest.hexdigest()
 

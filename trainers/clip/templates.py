@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from common.errors import UserError
+
 DEFAULT = "a photo of a {}."
 
 # Readers of our own name their template themselves; this table serves readers written for upstream, which do not.
@@ -31,6 +33,15 @@ SELECTED = (
 def template_of(dataset: object) -> str:
     """The template of a dataset object: its own, its name's in the table, or the default."""
     return getattr(dataset, "template", None) or BY_DATASET.get(type(dataset).__name__, DEFAULT)
+
+
+def check_template(template: str) -> None:
+    """Raise UserError unless there is exactly one ``{}``, and no other brace."""
+    before, _, after = template.partition("{}")
+    if "{}" not in template or any(brace in before + after for brace in "{}"):
+        raise UserError(
+            f"DATASET.TEMPLATE '{template}' needs exactly one {{}}, where the class name goes: \"a photo of a {{}}.\""
+        )
 
 
 def fill(template: str, classnames: Iterable[str]) -> list[str]:

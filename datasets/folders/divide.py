@@ -1,0 +1,107 @@
+"""Who is trained on and who is tested: parts, domains and labels of a listing."""
+
+import random
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from common.errors import UserError, unknown
+
+from ..core.split_rules import split_per_class, split_trainval
+from .listing import PARTS, Listing, Picture
+
+Pictures = list[Picture]
+
+
+class Labelled(NamedTuple):
+    """A picture with its label from 0. domain: the position of its domain in the list that the run names, else 0."""
+
+    path: str
+    label: int
+    classname: str
+    domain: int
+
+
+def divide(listing: Listing, source: Sequence[str], target: Sequence[str], rng: random.Random) -> list[list[Labelled]]:
+    """Train, val and test of a listing.
+
+    Pictures without a part are split 50/20/30 per class; where the user made parts but no val, it is a fifth of each
+    class of train. Where a run names domains, it trains and validates on ``source`` and tests on ``target``. Where
+    there are test pictures only, they stand in for training too.
+    Raises UserError: an unknown domain, a class that is not in train, a class too small to split.
+    """
+    _check_domains(listing, source, target)
+    by_user = any(picture.part for picture in listing.pictures)
+    train, val, test = (_given if by_user else _split)(listing, source, target, rng)
+    only_test = bool(test) and not train and not val and not source
+    if only_test:
+        print(f"{listing.source} has test pictures only; they stand in for training, so that class names exist")
+        train = test
+    labels = _number(picture.key for picture in train)
+    lists = [
+        [_label(listing, labels, picture, domains) for picture in part]
+        for part, domains in ((train, source), (val, source), (test, target))
+    ]
+    if lists[0] and not lists[1] and not only_test:
+        lists[:2] = split_trainval(lists[0], rng=rng)
+    return lists
+
+
+def _given(listing: Listing, source: Sequence[str], target: Sequence[str], rng) -> tuple[Pictures, Pictures, Pictures]:
+    """The user's parts; those of the source domains for train and val, of the target domains for test."""
+    train, val, test = (
+        [p for p in listing.pictures if p.part == part and (not domains or p.domain in domains)]
+        for part, domains in zip(PARTS, (source, source, target), strict=True)
+    )
+    return train, val, test
+
+
+def _split(listing: Listing, source: Sequence[str], target: Sequence[str], rng) -> tuple[Pictures, Pictures, Pictures]:
+    """The rule's parts. Each source domain is split by itself; of a target that is no source, all pictures are tested.
+
+    So what a run trains on does not depend on its targets, and a source may be a target as well.
+    """
+    print(f"{listing.source} is not split: 50/20/30 of each class for train/val/test, the same in every run")
+    train, val, test = [], [], []
+    for domain in dict.fromkeys((*source, *target)) or [None]:
+        own = [picture for picture in listing.pictures if domain in (None, picture.domain)]
+        if domain is not None and domain not in source:
+            test += own
+            continue
+        place = f" of domain '{domain}'" if domain else ""
+        parts = split_per_class(own, rng=rng, label=lambda p, place=place: f"'{listing.names[p.key]}'{place}")
+        train += parts[0]
+        val += parts[1]
+        test += parts[2] if domain is None or domain in target else []
+    return train, val, test
+
+
+def _check_domains(listing: Listing, source: Sequence[str], target: Sequence[str]) -> None:
+    """Raises UserError: source without target domains or the other way round, or a domain that no picture has."""
+    if not source and not target:
+        return
+    for kind, domains in (("source", source), ("target", target)):
+        if not domains:
+            raise UserError(
+                f"A run with domains needs both kinds: give --{kind}-domains (DATASET.{kind.upper()}_DOMAINS)."
+            )
+    there = {picture.domain for picture in listing.pictures if picture.domain}
+    if not there:
+        raise UserError(f"{listing.source} has no column 'domain'. Add one, or give no source and target domains.")
+    for domain in (*source, *target):
+        if domain not in there:
+            raise unknown(f"domain of {listing.source}", domain, there)
+
+
+def _number(keys: Iterable[str | int]) -> dict[str | int, int]:
+    """Labels as they are; folders and names by their place in sorted order (capitals first)."""
+    return {key: key if isinstance(key, int) else place for place, key in enumerate(sorted(set(keys)))}
+
+
+def _label(listing: Listing, labels: dict, picture: Picture, domains: Sequence[str]) -> Labelled:
+    name = listing.names[picture.key]
+    if picture.key not in labels:
+        raise UserError(
+            f"{listing.source}: the class '{name}' of {picture.path} is not in train. Add training pictures of it, "
+            "or remove the class."
+        )
+    return Labelled(picture.path, labels[picture.key], name, domains.index(picture.domain) if domains else 0)

@@ -1,0 +1,20 @@
+"""Layout ``DIR/<domain>/<class>/picture.jpg``, read where a run names its domains."""
+
+from collections.abc import Collection
+
+from common.errors import unknown
+
+from ..core.class_folders import class_folders
+from .class_folders import LAYOUTS, NO_CLASSES, pictures_of
+from .listing import Listing
+from .names import name_folders
+
+
+def list_domains(folder: str, domains: Collection[str]) -> Listing:
+    """The pictures of ``domains``. Raises UserError: an unknown domain, a class folder without pictures."""
+    there = class_folders(folder, NO_CLASSES, LAYOUTS)
+    for domain in domains:
+        if domain not in there:
+            raise unknown(f"domain of {folder}", domain, there)
+    pictures = [p for domain in dict.fromkeys(domains) for p in pictures_of(folder, domain, domain=domain)]
+    return Listing(f"Folder {folder}", pictures, name_folders(folder, sorted({p.key for p in pictures})))

@@ -1,0 +1,28 @@
+"""What a layout lists: pictures, and the classes that they show."""
+
+from typing import NamedTuple
+
+from ..core.split_file import PARTS
+
+__all__ = ["PARTS", "Listing", "Picture"]
+
+
+class Picture(NamedTuple):
+    """One picture of a listing.
+
+    path: relative to the user's folder, with ``/`` between the parts. key: its class, a folder's name, a class name
+    or a label from 0. part: one of PARTS, or "" where the user did not split. domain: its name, or "".
+    """
+
+    path: str
+    key: str | int
+    part: str = ""
+    domain: str = ""
+
+
+class Listing(NamedTuple):
+    """source: how messages begin, as "List /data/annotations.csv". names: class name of every key."""
+
+    source: str
+    pictures: list[Picture]
+    names: dict[str | int, str]

@@ -1,0 +1,50 @@
+"""ImageFolder: the user's own pictures, without code. The layouts are in ``datasets/folders/``."""
+
+from dassl.data.datasets import DATASET_REGISTRY
+
+from common.errors import UserError
+
+from .core import BenchmarkDataset
+from .core.items import known_item
+from .folders.divide import divide
+from .folders.find import find_folder, find_list, make_listing
+from .folders.split_json import image_folder
+
+
+@DATASET_REGISTRY.register()
+class ImageFolder(BenchmarkDataset):
+    """DATASET.ROOT is the folder itself. Reads DATASET.LIST_FILE, SOURCE_DOMAINS and TARGET_DOMAINS too.
+
+    Only few-shot selections are written: what is not split is split anew by every run, always the same way.
+    """
+
+    dataset_dir = "."
+    find_dataset_dir = staticmethod(find_folder)
+
+    def __init__(self, cfg):
+        self.settings = cfg.DATASET
+        super().__init__(cfg)
+
+    def missing_help(self):
+        return f"Put it into {self.image_dir}, or take it out of the list."
+
+    def load_split(self):
+        """The base class reads a split file of the user's; all other layouts are for ``read_raw``."""
+        self.domains_of_run = [list(self.settings[f"{kind}_DOMAINS"]) for kind in ("SOURCE", "TARGET")]
+        self.list_file = find_list(self.dataset_dir, self.settings.get("LIST_FILE", ""))
+        if self.list_file.endswith(".json"):
+            if any(self.domains_of_run):
+                raise UserError(f"Split file {self.list_file} has no domains. Give none, or DATASET.LIST_FILE.")
+            self.split_path, self.image_dir = self.list_file, image_folder(self.list_file, self.dataset_dir)
+        return super().load_split()
+
+    def read_raw(self, rng):
+        listing = make_listing(self.dataset_dir, self.list_file, sum(self.domains_of_run, []))
+        lists = divide(listing, *self.domains_of_run, rng)
+        self.test_only = lists[0] == lists[2]
+        return [self.datums(rows, listing.source) for rows in lists]
+
+    def datums(self, rows, source):
+        """Datum objects of Labelled rows, with their domains."""
+        items = self.items([row[:3] for row in rows], source)
+        return [known_item(i.impath, i.label, row.domain, i.classname) for i, row in zip(items, rows, strict=True)]
