@@ -96,10 +96,11 @@ def shots(args) -> int:
     if getattr(reader(args.name), "test_only", False):
         raise UserError(f"{args.name} has only a test list: no shots can be drawn from it")
     set_random_seed(args.seed)
-    data = build(args.name, args.root, args.shots, args.seed)
+    data = build(args.name, args.root, args.shots, args.seed, keep_split=False)
+    val = [] if data.val is None or data.val is data.test else data.val  # ImageNet: no shots are drawn from it
     Path(args.output).absolute().parent.mkdir(parents=True, exist_ok=True)
-    write_shots(args.output, args.name, args.shots, args.seed, data.train_x, data.val or [], data.image_dir)
-    print(f"Wrote {len(data.train_x)} training and {len(data.val or [])} validation images to {args.output}")
+    write_shots(args.output, args.name, args.shots, args.seed, data.train_x, val, data.image_dir)
+    print(f"Wrote {len(data.train_x)} training and {len(val)} validation images to {args.output}")
     return 0
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 
 from dassl.data.datasets import DatasetBase
+from yacs.config import CfgNode
 
 from common.errors import UserError
 from common.places import user_cache_dir
@@ -15,6 +16,7 @@ from common.places import user_cache_dir
 from .checks import check_splits
 from .fewshot import FewShotStore
 from .items import Row, hash_lists, to_items
+from .shots_file import read_shots
 from .split_file import read_split, save_split
 from .split_rules import split_trainval
 from .subsample import subsample_classes
@@ -46,7 +48,8 @@ class BenchmarkDataset(DatasetBase):
     Order, as upstream's: read the lists, draw K shots of all classes (train, then min(K, 4) of val), and only then
     keep base or new classes. So base and new runs of one seed share their shots.
 
-    Reads the config keys ``DATASET.ROOT``, ``DATASET.NUM_SHOTS``, ``DATASET.SUBSAMPLE_CLASSES`` and ``SEED``.
+    Reads the config keys ``DATASET.ROOT``, ``DATASET.NUM_SHOTS``, ``DATASET.SHOTS_FILE``,
+    ``DATASET.SUBSAMPLE_CLASSES`` and ``SEED``. Shots do not apply to a test-only set, which ignores their keys.
     Attributes: ``dataset_dir`` and ``image_dir`` (absolute paths), ``split_path`` ("" where there is none),
     ``split_sha256`` (of all three lists) and ``selection_sha256`` (of what is used: after shots and classes).
     Raises UserError for missing data and for everything in it that does not fit together.
@@ -74,11 +77,16 @@ class BenchmarkDataset(DatasetBase):
         if not os.path.isdir(self.image_dir):
             raise UserError(f"Image folder {self.image_dir} not found. {self.missing_help()}")
 
+        if settings.get("SHOTS_FILE", "") and settings.NUM_SHOTS < 1 and not self.test_only:
+            raise UserError(
+                f"DATASET.SHOTS_FILE {settings.SHOTS_FILE} needs DATASET.NUM_SHOTS, the K of the file; it is "
+                f"{settings.NUM_SHOTS}, which trains on all images."
+            )
         train, val, test = self.load_split()
         full = (train, val, test)
         self.split_sha256 = hash_lists(full, self.image_dir)
         if settings.NUM_SHOTS >= 1 and not self.test_only:
-            train, val = self.draw_shots(train, val, settings.NUM_SHOTS, cfg.SEED)
+            train, val = self.select_shots(train, val, settings, cfg.SEED)
         classes = settings.get("SUBSAMPLE_CLASSES", "all")
         train, val, test = self.subsample_classes(train, val, test, subsample=classes)
         used = (train, val, test)
@@ -126,6 +134,20 @@ class BenchmarkDataset(DatasetBase):
     def items(self, rows: Sequence[Row], source: str) -> list:
         """Datum objects of ``(path below image_dir, label, class name)``; ``source`` starts the error message."""
         return to_items(rows, self.image_dir, source, self.missing_help())
+
+    def select_shots(self, train: list, val: list, settings: CfgNode, seed: int) -> tuple[list, list]:
+        """The shots drawn with the seed or, after the same draw, those of ``DATASET.SHOTS_FILE``.
+
+        So the random stream goes on as without the file. A validation list that no shots are drawn from stays whole.
+        """
+        num_shots, path = settings.NUM_SHOTS, settings.get("SHOTS_FILE", "")
+        drawn_train, drawn_val = self.draw_shots(train, val, num_shots, seed)
+        if not path:
+            return drawn_train, drawn_val
+        whole_val = drawn_val is val
+        print(f"Few-shot selection of {path} in place of the one drawn")
+        train, val = read_shots(path, settings.NAME, num_shots, train, [] if whole_val else val, self.image_dir)
+        return train, drawn_val if whole_val else val
 
     def draw_shots(self, train: list, val: list, num_shots: int, seed: int) -> tuple[list, list]:
         """Select K training and min(K, 4) validation images per class; see ``fewshot.py``."""

@@ -4,6 +4,7 @@
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 
 from common.errors import UserError
@@ -25,11 +26,14 @@ def write_shots(
     write_text_atomically(path, json.dumps(content, indent=1))
 
 
-def read_shots(path: str, dataset_name: str, train: Sequence, val: Sequence, image_dir: str) -> tuple[list, list]:
+def read_shots(
+    path: str, dataset_name: str, num_shots: int, train: Sequence, val: Sequence, image_dir: str
+) -> tuple[list, list]:
     """The (train, val) selections that the file names, in its order, as items of the full lists ``train``, ``val``.
 
-    Raises UserError: the file cannot be read or is broken, belongs to another dataset, names an image twice, one
-    outside the image folder or one that is not in the split, or leaves a class of ``train`` without an image.
+    Raises UserError: the file cannot be read or is broken, belongs to another dataset, has another K than
+    ``num_shots``, names an image twice, one outside the image folder or one that is not in the split, has more than
+    K images of a class, or leaves a class of ``train`` without an image.
     """
     content = _load(path)
     if content.get("dataset") != dataset_name:
@@ -37,7 +41,14 @@ def read_shots(path: str, dataset_name: str, train: Sequence, val: Sequence, ima
             f"Shots file {path} is of the dataset {content.get('dataset')!r}, not of {dataset_name}. "
             "Give DATASET.SHOTS_FILE a file of this dataset."
         )
+    if content["num_shots"] != num_shots:
+        raise UserError(
+            f"Shots file {path} has {content['num_shots']} shots, DATASET.NUM_SHOTS is {num_shots}. Make them equal."
+        )
     chosen = [_select(path, content, part, items, image_dir) for part, items in (("train", train), ("val", val))]
+    label, most = max(Counter(item.label for item in chosen[0]).items(), key=lambda pair: pair[1], default=(None, 0))
+    if most > num_shots:
+        raise UserError(f"Shots file {path} has {most} training images of label {label}, not {num_shots}. {_REMEDY}")
     without = {item.label: item.classname for item in train}
     for item in chosen[0]:
         without.pop(item.label, None)
@@ -62,7 +73,7 @@ def _load(path: str) -> dict:
         raise UserError(f"Shots file {path} is not JSON ({error}). {_REMEDY}") from error
     if not isinstance(content, dict):
         raise UserError(f"Shots file {path} is not a JSON object. {_REMEDY}")
-    for key in ("dataset", "train", "val"):
+    for key in ("dataset", "num_shots", "train", "val"):
         if key not in content:
             raise UserError(f"Shots file {path} lacks the key '{key}'. {_REMEDY}")
     return content
