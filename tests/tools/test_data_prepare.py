@@ -67,7 +67,9 @@ def prepare(server, tmp_path, monkeypatch):
         if content is not None:
             server.files["/images.tar.gz"] = content
         sha = checksum or "sha256:" + hashlib.sha256(content or GOOD).hexdigest()
-        file = {"file": "images.tar.gz", "urls": [f"{server.url}/images.tar.gz"], "checksum": sha}
+        file = {"file": "images.tar.gz", "urls": [f"{server.url}/images.tar.gz"]}
+        if checksum != "unknown":
+            file["checksum"] = sha
         file["moves"] = [["images", "images"]]
         monkeypatch.setitem(CATALOGUE, "OxfordPets", {**CATALOGUE["OxfordPets"], "files": [file]})
         return main(["prepare", "OxfordPets", "--root", str(tmp_path / "root"), *options])
@@ -140,3 +142,11 @@ def test_full_disk(prepare, monkeypatch, where, capsys):
     assert prepare() == 2
     assert "disk is full" in capsys.readouterr().err
     assert not prepare.images.exists()
+
+
+def test_archive_without_checksum_that_cannot_be_unpacked_is_fetched_anew(prepare, capsys):
+    assert prepare(GOOD[: len(GOOD) // 2], checksum="unknown") == 2
+    assert capsys.readouterr().err.startswith("Error: ")
+    assert not prepare.images.exists()
+    assert prepare(checksum="unknown") == 0
+    assert (prepare.images / "a.jpg").is_file()

@@ -38,11 +38,15 @@ def prepare_dataset(name: str, root: Path, from_dir: str | None = None, mirrors:
         except Unavailable as error:
             steps.append(_step(file, error, wanted))
             continue
-        if moves:
-            for (take, into), target in zip(moves, wanted, strict=True):
+        try:
+            for (take, into), target in zip(moves, wanted, strict=bool(moves)):
                 if not target.exists():
                     unpack(archive, place, take=take, into=into, nested=file.get("nested", ""))
-        else:
+        except UserError:
+            if not file.get("checksum"):  # nothing else says that it is the right one: the next run gets it anew
+                archive.unlink(missing_ok=True)
+            raise
+        if not moves:
             _place(archive, wanted[0])
         archive.unlink(missing_ok=True)
         print(f"{name}: {file['file']}: done")
