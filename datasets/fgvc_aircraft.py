@@ -22,8 +22,7 @@ class FGVCAircraft(BenchmarkDataset):
 
     def read_raw(self, rng):
         path = os.path.join(self.dataset_dir, "variants.txt")
-        names = read_lines(path, self.missing_help())
-        labels = class_labels(zip(names, range(len(names)), strict=True), path)
+        labels = class_labels(enumerate(read_lines(path, self.missing_help())), path)
         return tuple(self.read_list(f"images_variant_{part}.txt", labels) for part in ("train", "val", "test"))
 
     def read_list(self, name: str, labels: dict) -> list:

@@ -23,7 +23,7 @@ class SUN397(BenchmarkDataset):
     def read_raw(self, rng):
         path = os.path.join(self.dataset_dir, "ClassName.txt")
         scenes = [line.lstrip("/") for line in read_lines(path, self.missing_help())]
-        labels = class_labels(zip(scenes, range(len(scenes)), strict=True), path)
+        labels = class_labels(enumerate(scenes), path)
         train, val = self.split_trainval(self.read_list("Training_01.txt", labels), rng=rng)
         return train, val, self.read_list("Testing_01.txt", labels)
 

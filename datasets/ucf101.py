@@ -25,7 +25,7 @@ class UCF101(BenchmarkDataset):
     def read_raw(self, rng):
         path = os.path.join(self.dataset_dir, "ucfTrainTestlist", "classInd.txt")
         listed = read_fields(path, 2, numbers=[0], remedy=self.missing_help())
-        labels = class_labels(((action, n - 1) for n, action in listed), path)
+        labels = class_labels(((n - 1, action) for n, action in listed), path)
         train, val = self.split_trainval(self.read_list("trainlist01.txt", labels), rng=rng)
         return train, val, self.read_list("testlist01.txt", labels)
 

@@ -96,7 +96,7 @@ def shots(args) -> int:
     if getattr(reader(args.name), "test_only", False):
         raise UserError(f"{args.name} has only a test list: no shots can be drawn from it")
     set_random_seed(args.seed)
-    data = build(args.name, args.root, args.shots, args.seed, keep_split=False)
+    data = build(args.name, args.root, args.shots, args.seed)
     val = [] if data.val is None or data.val is data.test else data.val  # ImageNet: no shots are drawn from it
     Path(args.output).absolute().parent.mkdir(parents=True, exist_ok=True)
     write_shots(args.output, args.name, args.shots, args.seed, data.train_x, val, data.image_dir)

@@ -43,11 +43,14 @@ def read_names(path: str, remedy: str = "") -> dict[str, str]:
     return names
 
 
-def class_labels(pairs: Iterable[tuple[str, int]], path: str) -> dict[str, int]:
-    """Class name -> label of a class list ``path``. Raises UserError for a name, or a label, that is given twice."""
+def class_labels(pairs: Iterable[tuple[int, str]], path: str) -> dict[str, int]:
+    """Class name -> label, of the pairs (label, class name) of a class list ``path``.
+
+    Raises UserError for a name, or a label, that is given twice.
+    """
     labels: dict[str, int] = {}
     names: dict[int, str] = {}
-    for name, label in pairs:
+    for label, name in pairs:
         if name in labels:
             raise UserError(f"{path} lists the class '{name}' twice (as number {labels[name] + 1} and {label + 1}).")
         if label in names:

@@ -135,6 +135,11 @@ class BenchmarkDataset(DatasetBase):
         """Datum objects of ``(path below image_dir, label, class name)``; ``source`` starts the error message."""
         return to_items(rows, self.image_dir, source, self.missing_help())
 
+    def own_cache(self, kind: str) -> str:
+        """A place for files of a ``kind`` in the user's cache, for data folders that cannot be written."""
+        folder_hash = hashlib.sha256(os.path.realpath(self.dataset_dir).encode()).hexdigest()[:12]  # tells them apart
+        return str(user_cache_dir() / kind / f"{type(self).__name__}-{folder_hash}")
+
     def select_shots(self, train: list, val: list, settings: CfgNode, seed: int) -> tuple[list, list]:
         """The shots drawn with the seed or, after the same draw, those of ``DATASET.SHOTS_FILE``.
 
@@ -160,10 +165,7 @@ class BenchmarkDataset(DatasetBase):
 
         if seed < 0:  # an unseeded run draws anew each time: nothing to keep
             return draw()
-        # The user's own cache is for data folders that cannot be written; a hash of the path tells them apart.
-        place = hashlib.sha256(os.path.realpath(self.dataset_dir).encode()).hexdigest()[:12]
-        own_cache = user_cache_dir() / "split_fewshot" / f"{type(self).__name__}-{place}"
-        folders = [os.path.join(self.dataset_dir, "split_fewshot"), str(own_cache)]
+        folders = [os.path.join(self.dataset_dir, "split_fewshot"), self.own_cache("split_fewshot")]
         store = FewShotStore(folders, train, val, num_shots, seed, self.image_dir)
         kept = store.find()
         if kept is not None:

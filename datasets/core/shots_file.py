@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from common.errors import UserError
 
-from .storage import relative_path, write_text_atomically
+from .items import leads_outside
+from .storage import relative_paths, write_text_atomically
 
 
 def write_shots(
@@ -22,7 +23,8 @@ def write_shots(
     """
     content = {"dataset": dataset_name, "num_shots": num_shots, "seed": seed}
     for part, items in (("train", train), ("val", val)):
-        content[part] = [[relative_path(item.impath, image_dir), item.label, item.classname] for item in items]
+        places = relative_paths([item.impath for item in items], image_dir)
+        content[part] = [[place, item.label, item.classname] for place, item in zip(places, items, strict=True)]
     write_text_atomically(path, json.dumps(content, indent=1))
 
 
@@ -83,7 +85,7 @@ def _select(path: str, content: dict, part: str, items: Sequence, image_dir: str
     entries = content[part]
     if not isinstance(entries, list):
         raise UserError(f"Shots file {path}: '{part}' is not a list. {_REMEDY}")
-    index = {relative_path(item.impath, image_dir): item for item in items}
+    index = dict(zip(relative_paths([item.impath for item in items], image_dir), items, strict=True))
     selected: dict = {}
     for entry in entries:
         if not (isinstance(entry, list) and len(entry) == 3 and isinstance(entry[0], str)):
@@ -91,8 +93,7 @@ def _select(path: str, content: dict, part: str, items: Sequence, image_dir: str
                 f"Shots file {path}: '{part}' holds {str(entry)[:80]}, not [path, label, class name]. {_REMEDY}"
             )
         image, label, classname = entry
-        parts = image.replace("\\", "/").split("/")
-        if parts[0] == "" or ".." in parts or parts[0].endswith(":"):
+        if leads_outside(image):
             raise UserError(f"Shots file {path}: '{image}' is not a relative path inside the image folder. {_REMEDY}")
         item = index.get(image)
         if item is None or item.label != label or item.classname != classname:

@@ -1,11 +1,10 @@
 """ImageNet and its variants: one folder per WordNet id (wnid), named by ``classnames.txt``."""
 
-import hashlib
 import os
 import re
+from itertools import chain
 
 from common.errors import UserError
-from common.places import user_cache_dir
 
 from .annotations import read_lines
 from .benchmark import BenchmarkDataset
@@ -57,18 +56,18 @@ class WnidFolders(BenchmarkDataset):
     def read_folders(self, *parts: str) -> list[list]:
         """A list for each part: a Datum for every image in its class folders ``<part>/<name>/``. Raises UserError."""
         classes = self.classes()
-        found = {part: self.check_folders(part, classes) for part in parts}
-        folders = [f"{part}/{name}".lstrip("/") for part, names in found.items() for name in names]
-        listing = list_images(self.image_dir, folders, self.listing_paths(), self.missing_help())
-        lists = []
-        for part, names in found.items():
-            items = []
-            for label, name in enumerate(names):
-                folder = f"{part}/{name}".lstrip("/")
-                prefix = os.path.join(self.image_dir, folder, "")
-                items += [known_item(prefix + image, label, 0, classes[name]) for image in listing[folder]]
-            lists.append(items)
-        return lists
+        found = [{f"{part}/{name}".lstrip("/"): classes[name] for name in self.check_folders(part, classes)}
+                 for part in parts]  # fmt: skip
+        listing = list_images(self.image_dir, [*chain(*found)], self.listing_paths(), self.missing_help())
+        return [
+            [
+                known_item(prefix + image, label, 0, classname)
+                for label, (folder, classname) in enumerate(folders.items())
+                for prefix in [os.path.join(self.image_dir, folder, "")]
+                for image in listing[folder]
+            ]
+            for folders in found
+        ]
 
     def check_folders(self, part: str, classes: dict[str, str]) -> list[str]:
         """The class folders in ``part``, in the order of ``classes``. Raises UserError for what does not fit."""
@@ -103,6 +102,4 @@ class WnidFolders(BenchmarkDataset):
 
     def listing_paths(self) -> list[str]:
         """Where the listing is kept: beside the images, or in the user's cache where that cannot be written."""
-        place = hashlib.sha256(os.path.realpath(self.dataset_dir).encode()).hexdigest()[:12]
-        own = user_cache_dir() / "listings" / f"{type(self).__name__}-{place}.json"
-        return [os.path.join(self.dataset_dir, "listing.json"), str(own)]
+        return [os.path.join(self.dataset_dir, "listing.json"), self.own_cache("listings") + ".json"]

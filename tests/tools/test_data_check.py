@@ -16,7 +16,7 @@ HERE = sorted(set(REPLICAS) & set(CATALOGUE))
 @pytest.fixture
 def pets(tmp_path, monkeypatch):
     REPLICAS["OxfordPets"](tmp_path)
-    data = state.build("OxfordPets", str(tmp_path), keep_split=False)
+    data = state.build("OxfordPets", str(tmp_path))
     for item in data.train_x + data.val + data.test:
         Image.new("RGB", (2, 2)).save(item.impath)
     facts = {"counts": [len(data.train_x), len(data.val), len(data.test)], "classes": data.num_classes}
@@ -57,9 +57,12 @@ def test_shots_are_relative_and_repeatable(pets, capsys):
     first, second = (json.loads(file.read_text()) for file in files)
     assert first == second and first["seed"] == 3 and len(first["train"]) == data.num_classes
     assert str(root) not in files[0].read_text()
+    assert not list((root / "oxford_pets").glob("split_*.json"))  # an export writes no split
 
 
 def test_unknown_name(tmp_path, capsys):
     assert main(["check", "Cats", "--root", str(tmp_path)]) == 2
-    assert "No dataset 'Cats'" in capsys.readouterr().err
+    assert "Unknown dataset 'Cats'" in capsys.readouterr().err
+    assert main(["check", "OxfordPet", "--root", str(tmp_path)]) == 2
+    assert "Did you mean 'OxfordPets'? Known: " in capsys.readouterr().err
     assert reader("OxfordPets").dataset_dir == "oxford_pets"

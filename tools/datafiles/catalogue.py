@@ -6,14 +6,14 @@ from pathlib import Path
 from dassl.data.datasets import DATASET_REGISTRY
 
 import datasets  # noqa: F401  registers the readers
-from common.errors import UserError
+from common.errors import unknown
 
 CATALOGUE: dict = json.loads(Path(__file__).with_name("catalogue.json").read_text(encoding="utf-8"))
 
 
 def reader(name: str) -> type:
-    """The reader registered as ``name``. Raises UserError that lists the known names."""
+    """The reader registered as ``name``. Raises UserError that names the closest one."""
     known = list(DATASET_REGISTRY.registered_names())
     if name not in known:
-        raise UserError(f"No dataset '{name}'. Known: {', '.join(known)}")
+        raise unknown("dataset", name, known)
     return DATASET_REGISTRY.get(name)

@@ -30,11 +30,8 @@ class State:
     sha256: str = ""
 
 
-def build(name: str, root: str, shots: int = -1, seed: int = 1, keep_split: bool = True):
-    """The dataset ``name`` below ``root``, all classes. Raises UserError.
-
-    ``keep_split``: False writes no split file where the reader makes a split.
-    """
+def build(name: str, root: str, shots: int = -1, seed: int = 1):
+    """The dataset ``name`` below ``root``, all classes; no split file is written. Raises UserError."""
     kind = reader(name)
     cfg = get_cfg_default()
     datasets.add_config(cfg)
@@ -44,7 +41,7 @@ def build(name: str, root: str, shots: int = -1, seed: int = 1, keep_split: bool
     cfg.DATASET.ROOT = "" if generated else os.path.abspath(os.path.expanduser(root))
     cfg.DATASET.NUM_SHOTS = shots
     cfg.DATASET.SUBSAMPLE_CLASSES = "all"
-    if not keep_split and not generated:
+    if not generated:
         kind = type(kind.__name__, (kind,), {"save_split": staticmethod(lambda *args, **kwargs: None)})
     with redirect_stdout(StringIO()):
         return kind(cfg)
@@ -57,7 +54,7 @@ def examine(name: str, root: str, deep: bool = False) -> State:
     split_file = getattr(kind, "split_file", "")
     released = bool(split_file) and os.path.isfile(os.path.join(folder, split_file))  # before the reader writes it
     try:
-        data = build(name, root, keep_split=False)
+        data = build(name, root)
     except UserError as error:
         state.missing.append(str(error))
         state.status = "partial" if os.path.isdir(folder) and os.listdir(folder) else "absent"
