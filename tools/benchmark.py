@@ -26,7 +26,7 @@ _EXAMPLES = """
 One training step is measured in parts, side by side:
   text, plain    prompts of 77 positions, one image at a time, through CLIP's own transformer (what CoCoOp's authors do)
   text, ours     each distinct position once; both from image features to gradients, forward and backward
-  image encoder  one forward pass of the batch, without gradients
+  image encoder  one forward pass of the batch, without gradients; plain: through CLIP's own modules
   step, ours     a whole training step: image encoder, text encoder, backward, optimiser
 The weights are random, so nothing is downloaded; time and memory do not depend on them. Class names are ImageNet's.
 

@@ -11,8 +11,10 @@ from tests.conftest import ROOT
 from tools import benchmark
 from tools.measuring import backbones, counters
 from tools.measuring.task import Setting, Task
-from trainers.clip.memory import keys_of
+from trainers.clip import linear
+from trainers.clip.memory import spread_of
 
+IMAGES = ("image encoder, plain", "image encoder")
 TINY = ["--backbone", "tiny", "--classes", "6", "--repeat", "1", "--threads", "1"]
 
 
@@ -36,7 +38,7 @@ def test_both_ways_are_equal_and_all_parts_are_timed(tmp_path, capsys, method, b
     record = measure(tmp_path, "--method", method, "--batch", str(batch), "--no-memory")
     assert record["equality"]["holds"] is True
     assert 0 < record["equality"]["loss"] + record["equality"]["gradient"] < 2e-4
-    assert set(record["ways"]) == {"text, plain", "text, ours", "image encoder", "step, ours"}
+    assert set(record["ways"]) == {"text, plain", "text, ours", *IMAGES, "step, ours"}
     assert all(way["seconds"] > 0 for way in record["ways"].values())
     contexts = batch if method == "CoCoOp" else 1
     assert record["ways"]["text, plain"]["positions"] == contexts * 6 * 77
@@ -85,17 +87,18 @@ def test_peak_memory_sees_what_a_call_takes_and_gives_back(system):
     assert process > peak
 
 
-def test_necessary_operations_are_those_of_the_packed_rows():
+def test_necessary_operations_are_those_of_the_packed_rows(monkeypatch):
     """Against a count of every product of one encoding by PyTorch."""
     from torch.utils.flop_counter import FlopCounterMode
 
     task = Task(Setting(backbone="tiny", classes=6), with_plain=False)
     prompts = task.learner.prompts
+    monkeypatch.setattr(linear, "_PRODUCT", None)  # the counter does not know oneDNN's operator
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         task.encoder(prompts, task.learner.contexts().detach())
     counted = counters.text_flops(task.encoder.shape, prompts, 1, backward=False)
-    assert counted == pytest.approx(counter.get_total_flops(), rel=0.1)
-    assert keys_of(prompts) > prompts.shared
+    assert counted < counter.get_total_flops() < 1.15 * counted  # blocks of attention hold masked products, too
+    assert 1 < spread_of(prompts) < 3
 
 
 @pytest.mark.parametrize("name", ("ViT-B/16", "ViT-B/32", "RN50", "ViT-L/14", "tiny"))

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from common.errors import UserError
 from tests.trainers import plain
-from trainers.clip.memory import GB, MemoryBudget, TextShape, is_out_of_memory, keys_of, peak_bytes
+from trainers.clip.memory import GB, MemoryBudget, TextShape, is_out_of_memory, spread_of, peak_bytes
 from trainers.clip.model import PromptedCLIP
 from trainers.clip.prompts import POSITIONS, PromptLearner
 from trainers.clip.text_encoder import TextEncoder
@@ -98,7 +98,7 @@ def test_chunks_keep_far_less_for_the_backward_pass():
 def test_prediction_covers_what_autograd_keeps():
     model = coop(None)
     prompts = model.prompt_learner.prompts
-    predicted = peak_bytes(model.text_encoder.shape, len(prompts.positions), keys_of(prompts))
+    predicted = peak_bytes(model.text_encoder.shape, len(prompts.positions), spread_of(prompts))
     saved = saved_bytes(model)
     assert saved <= predicted <= 4 * saved
 
@@ -116,7 +116,7 @@ def test_the_limit_gives_chunks_that_are_predicted_to_fit(gigabytes):
     prompts, shape = model.prompt_learner.prompts, model.text_encoder.shape
     rows = model.text_encoder.budget.rows_at_once(shape, prompts, 8, gradient=True)
     assert 1 <= rows < 8 * len(prompts.positions)
-    assert peak_bytes(shape, rows, keys_of(prompts)) <= max(gigabytes * GB, peak_bytes(shape, 1, keys_of(prompts)))
+    assert peak_bytes(shape, rows, spread_of(prompts)) <= max(gigabytes * GB, peak_bytes(shape, 1, spread_of(prompts)))
     assert_equal(model, coop(None))
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import torch
 
-from trainers.clip.memory import TextShape, keys_of
+from trainers.clip.linear import linear
+from trainers.clip.memory import TextShape
 from trainers.clip.prompt_set import PromptSet
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -55,10 +56,11 @@ def peak_memory(call: Callable[[], object], device: torch.device) -> tuple[int, 
 
 
 def machine_flops(device: torch.device, dtype: torch.dtype, repeat: int) -> float:
-    """Operations per second of a large matrix product: the best of several."""
+    """Operations per second of a large matrix product: the best of several, by the better of PyTorch's libraries."""
     n = 8192 if device.type == "cuda" else 1536
     a, b = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
-    return 2 * n**3 / min(seconds(lambda: a @ b, 1, device, warm_up=i == 0) for i in range(max(3, repeat)))
+    products = (lambda: a @ b, lambda: linear(a, b))
+    return 2 * n**3 / min(seconds(call, 1, device, warm_up=1) for call in products for _ in range(max(3, repeat)))
 
 
 def text_flops(shape: TextShape, prompts: PromptSet, contexts: int, backward: bool) -> float:
@@ -69,7 +71,8 @@ def text_flops(shape: TextShape, prompts: PromptSet, contexts: int, backward: bo
     d, rows, ends = shape.width, len(prompts.positions), len(prompts.ends)
     linear = 24 * d * d * rows * (shape.layers - 1)
     linear += 4 * d * d * rows + 20 * d * d * ends + 2 * d * shape.joint * ends  # last layer: keys, values, ends
-    attention = 4 * d * rows * keys_of(prompts) * (shape.layers - 1)
+    keys = sum(length * (prompts.shared + length) for length in prompts.lengths) + prompts.shared**2  # masked squares
+    attention = 4 * d * keys * (shape.layers - 1)
     return contexts * (linear * (2 if backward else 1) + attention * (3 if backward else 1))
 
 

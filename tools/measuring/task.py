@@ -1,5 +1,6 @@
 """One thing to measure: a method, a backbone's shape, classes, a batch; computed the plain way and ours."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
@@ -8,7 +9,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from tools.measuring import backbones, plain
-from trainers.clip.memory import MemoryBudget, keys_of, peak_bytes
+from trainers.clip.blocks import speed_up
+from trainers.clip.memory import MemoryBudget, spread_of, peak_bytes
 from trainers.clip.model import PromptedCLIP, encode_images, unit
 from trainers.clip.precision import Precision
 from trainers.clip.prompts import CONTEXT_LENGTH, PromptLearner
@@ -52,6 +54,8 @@ class Task:
         clip_model = self.precision.convert(clip_model)
         names = backbones.class_names(setting.classes)
         self.encoder = encoder = TextEncoder(clip_model, MemoryBudget(setting.memory_gb))
+        self.plain_image_encoder = copy.deepcopy(clip_model.visual) if with_plain else None
+        speed_up(clip_model.visual)
         self.image_encoder, self.dtype = clip_model.visual, clip_model.dtype
         if setting.method == "CoCoOp":
             width = clip_model.visual.output_dim
@@ -108,9 +112,11 @@ class Task:
         loss.backward()
         return loss.detach()
 
-    def encode_images(self, images: Tensor) -> Tensor:
+    def encode_images(self, images: Tensor, way: str = "ours") -> Tensor:
+        """Images (B, 3, H, W) to features (B, D), through CLIP's own modules or ours."""
+        encoder = self.plain_image_encoder if way == "plain" else self.image_encoder
         with torch.no_grad(), self.precision.autocast():
-            return encode_images(self.image_encoder, images, self.dtype)
+            return encode_images(encoder, images, self.dtype)
 
     def step(self, images: Tensor, label: Tensor) -> None:
         """One whole training step, ours: image encoder, text encoder, backward, optimiser."""
@@ -132,7 +138,7 @@ class Task:
 
     def predicted_bytes(self) -> int:
         """What ``memory.py`` expects our text encoding to take, without a limit."""
-        return peak_bytes(self.encoder.shape, self.positions["ours"], keys_of(self.learner.prompts))
+        return peak_bytes(self.encoder.shape, self.positions["ours"], spread_of(self.learner.prompts))
 
 
 def relative(ours: Tensor, theirs: Tensor) -> float:
@@ -146,6 +152,7 @@ def calls(task: Task, separately: bool) -> dict[str, Callable[[], object]]:
     return {
         "text, plain": lambda: task.backward("plain", x, label, separately),
         "text, ours": lambda: task.backward("ours", x, label),
+        "image encoder, plain": lambda: task.encode_images(images, "plain"),
         "image encoder": lambda: task.encode_images(images),
         "step, ours": lambda: task.step(images, label),
     }

@@ -25,7 +25,7 @@ def measure(setting: Setting, repeat: int, with_plain: bool = True, with_memory:
     """
     task = Task(setting, with_plain)
     separately = task.plain_separately(_available(task.device))
-    ways = {name: {"seconds": None} for name in calls(task, separately) if with_plain or name != "text, plain"}
+    ways = {name: {"seconds": None} for name in calls(task, separately) if with_plain or "plain" not in name}
     record = {"equality": _equality(task, separately) if with_plain else None, "ways": ways}
     for name, call in calls(task, separately).items():
         if name in ways:

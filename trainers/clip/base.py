@@ -12,9 +12,10 @@ from dassl.utils import load_checkpoint, load_pretrained_weights
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-from common.errors import UserError
+from common.errors import UserError, unknown
 
 from .backbone import backbone_sha256, load_clip
+from .blocks import speed_up
 from .feature_trainer import FEATURES_CONFIG, FeatureTrainer
 from .memory import MemoryBudget
 from .model import PromptedCLIP
@@ -26,6 +27,7 @@ from .text_encoder import TextEncoder
 # What all methods have in common (TRAINER.CLIP).
 SHARED_CONFIG = {
     "MEMORY_GB": 0.0,  # for the activations of text encoding; 0 is no limit
+    "COMPILE": "",  # a backend of torch.compile ("inductor") for both encoders; "": as they are
 }
 
 
@@ -65,7 +67,7 @@ class CLIPTrainer(FeatureTrainer):
         """Build the frozen backbone in a precision; also sets ``self.precision`` and ``self.backbone_sha256``.
 
         Raises:
-            UserError: unknown backbone or precision, or an INPUT.SIZE that the backbone does not take.
+            UserError: unknown backbone, precision or compiler backend, or an INPUT.SIZE that the backbone does not take.
         """
         name = self.cfg.MODEL.BACKBONE.NAME
         print(f"Loading CLIP (backbone: {name})")
@@ -79,10 +81,18 @@ class CLIPTrainer(FeatureTrainer):
             )
         self.precision = Precision(precision, self.device)
         clip_model = self.precision.convert(clip_model)
+        speed_up(clip_model.visual)
         self.image_encoder = clip_model.visual
         shared = self.cfg.TRAINER.get("CLIP", SHARED_CONFIG)  # a config made for upstream has no such node
         self.memory = MemoryBudget(shared["MEMORY_GB"])
-        return clip_model, TextEncoder(clip_model, self.memory)
+        text_encoder = TextEncoder(clip_model, self.memory)
+        if backend := shared["COMPILE"]:
+            known = torch.compiler.list_backends(exclude_tags=())
+            if backend not in known:
+                raise unknown("backend of torch.compile (TRAINER.CLIP.COMPILE)", backend, known)
+            clip_model.visual.compile(backend=backend)
+            text_encoder.compile_encoding(backend)
+        return clip_model, text_encoder
 
     def parse_batch_train(self, batch: dict) -> tuple[Tensor, Tensor]:
         """A loader's batch to images (B, 3, H, W) and labels (B,) on the device."""
@@ -91,6 +101,31 @@ class CLIPTrainer(FeatureTrainer):
     def model_inference(self, image: Tensor) -> Tensor:
         with self.precision.autocast():
             return self.memory.retry(lambda: self.model(image))
+
+    def load_model(self, directory: str, epoch: int | None = None) -> None:
+        """Load what a run learned, ours or upstream's.
+
+        Args:
+            directory: the output folder of the run that learned it.
+            epoch: the epoch to load; by default the best on the validation set, or else the newest.
+
+        Raises:
+            UserError: no such checkpoint (lists those there are), or one that does not fit this run.
+        """
+        if not directory:
+            print("Note that load_model() is skipped as no folder is given (--model-dir)")
+            return
+        for name in self.get_model_names():
+            path = find_checkpoint(directory, name, epoch)
+            checkpoint = load_checkpoint(path)
+            try:
+                self._models[name].load_state_dict(checkpoint["state_dict"])
+                print(f'Loading weights to {name} from "{path}" (epoch = {checkpoint["epoch"]})')
+            except (KeyError, RuntimeError) as error:
+                reason = str(error).splitlines()[-1].strip()
+                raise UserError(f"Checkpoint '{path}' does not fit this run: {reason}") from error
+            except UserError as error:
+                raise UserError(f"Checkpoint '{path}' does not fit this run. {error}") from error
 
 
 class PromptTrainer(CLIPTrainer):
@@ -159,37 +194,12 @@ class PromptTrainer(CLIPTrainer):
         with getattr(self.model, "module", self.model).fixed_prompts():
             return super().test(split)
 
-    def load_model(self, directory: str, epoch: int | None = None) -> None:
-        """Load learned prompts, ours or upstream's.
-
-        Args:
-            directory: the output folder of the run that learned them.
-            epoch: the epoch to load; by default the best on the validation set, or else the newest.
-
-        Raises:
-            UserError: no such checkpoint (lists those there are), or one that does not fit this run.
-        """
-        if not directory:
-            print("Note that load_model() is skipped as no folder is given (--model-dir)")
-            return
-        for name in self.get_model_names():
-            path = find_checkpoint(directory, name, epoch)
-            checkpoint = load_checkpoint(path)
-            try:
-                self._models[name].load_state_dict(checkpoint["state_dict"])
-                print(f'Loading weights to {name} from "{path}" (epoch = {checkpoint["epoch"]})')
-            except (KeyError, RuntimeError) as error:
-                reason = str(error).splitlines()[-1].strip()
-                raise UserError(f"Checkpoint '{path}' does not fit this run: {reason}") from error
-            except UserError as error:
-                raise UserError(f"Checkpoint '{path}' does not fit this run. {error}") from error
-
 
 def find_checkpoint(directory: str, name: str, epoch: int | None = None) -> str:
     """Path of a model's checkpoint.
 
     Args:
-        directory: an output folder. name: the registered model's name. epoch: see ``PromptTrainer.load_model``.
+        directory: an output folder. name: the registered model's name. epoch: see ``CLIPTrainer.load_model``.
 
     Raises:
         UserError: no folder, or no checkpoint of that epoch; names what there is.

@@ -30,27 +30,28 @@ class TextShape:
     bytes: int
 
 
-# Numbers per row in units of d: kept by a layer for its backward pass, and needed while a layer computes.
-KEPT_WIDTHS = 7
+# Numbers per row in units of d: kept by a layer for its backward pass (the MLP's hidden values), needed while a layer
+# computes, and, in both cases, per row of attention's blocks (queries, keys, values, and what was seen).
+KEPT_WIDTHS = 4
 COMPUTING_WIDTHS = 12
+BLOCK_WIDTHS = 4
 # The process grows by more than the tensors it holds; measured on Linux, 1.3 to 1.4 times at 200 to 1,600 rows.
 OVERHEAD = 1.35
 
 
-def peak_bytes(shape: TextShape, rows: int, keys: float, backward: bool = True) -> int:
+def peak_bytes(shape: TextShape, rows: int, spread: float, backward: bool = True) -> int:
     """Predicted peak of the activations of one encoding.
 
-    Each layer keeps, per row, the two inputs of its norms (always float32), queries, keys and values, the MLP's 4 d
-    hidden values, and twice its attention weights; on top comes what one layer needs while it computes. Weights are
-    frozen, so the inputs of linear layers are not kept.
+    Each layer keeps, per row, the two inputs of its norms (always float32) and the MLP's 4 d hidden values, and, per row
+    of attention's blocks, queries, keys, values and result; on top comes what one layer needs while it computes.
+    Weights are frozen, so the inputs of linear layers are not kept.
 
     Args:
-        rows: packed rows, of all contexts together (B * R). keys: rows that one row attends to, on average.
+        rows: packed rows, of all contexts together (B * R). spread: see ``spread_of``.
         backward: whether a backward pass follows; else nothing is kept from layer to layer.
     """
-    attention = 2 * shape.heads * keys
-    kept = 2 * 4 * shape.width + shape.bytes * (KEPT_WIDTHS * shape.width + attention)
-    computing = shape.bytes * (COMPUTING_WIDTHS * shape.width + attention)
+    kept = shape.width * (2 * 4 + shape.bytes * (KEPT_WIDTHS + BLOCK_WIDTHS * spread))
+    computing = shape.width * shape.bytes * (COMPUTING_WIDTHS + BLOCK_WIDTHS * spread)
     return round(rows * OVERHEAD * (computing + (shape.layers * kept if backward else 0)))
 
 
@@ -96,7 +97,7 @@ class MemoryBudget:
             self._announced = True
             print(self.announcement(shape, prompts, batch))
         every = len(prompts.positions)
-        fewest = prompts.shared + prompts.groups[-1][1]  # of one chunk: the longest prompt
+        fewest = prompts.shared + prompts.lengths[-1]  # of one chunk: the longest prompt
         self._last = (min(rows, batch * every), fewest)
         if rows >= batch * every:
             return encode(prompts, learned)
@@ -104,7 +105,7 @@ class MemoryBudget:
         def chunk(part: PromptSet, contexts: Tensor | None) -> Tensor:
             return checkpoint(encode, part, contexts, use_reentrant=False) if gradient else encode(part, contexts)
 
-        parts = [prompts] if rows >= every else list(prompts.runs(rows))
+        parts = [prompts] if rows >= every else prompts.runs(rows)
         slices = [None] if learned is None else learned.split(max(1, rows // every))
         return torch.cat([torch.cat([chunk(part, one) for part in parts], dim=1) for one in slices])
 
@@ -114,7 +115,7 @@ class MemoryBudget:
         everything = batch * len(prompts.positions)
         rows = everything if gradient else EVALUATION_ROWS.get(device, 2**12)
         if self.gigabytes:
-            limit, one = self.gigabytes * GB, peak_bytes(shape, 1, keys_of(prompts), gradient)
+            limit, one = self.gigabytes * GB, peak_bytes(shape, 1, spread_of(prompts), gradient)
             if not gradient:
                 rows = min(rows, int(limit / one))
             elif everything * one > limit:  # in chunks; all features and their gradients live through all of them
@@ -127,14 +128,14 @@ class MemoryBudget:
 
     def announcement(self, shape: TextShape, prompts: PromptSet, batch: int) -> str:
         """One line: what a training step's text encoding will take."""
-        every, keys = len(prompts.positions), keys_of(prompts)
+        every, spread = len(prompts.positions), spread_of(prompts)
         rows = self.rows_at_once(shape, prompts, batch, gradient=True)
-        whole = peak_bytes(shape, batch * every, keys)
+        whole = peak_bytes(shape, batch * every, spread)
         line = f"Text encoding: {batch} x {every:,} rows a step, predicted peak {_readable(whole)}"
         if rows >= batch * every:
             return line
-        largest = max(rows, prompts.shared + prompts.groups[-1][1])
-        peak = peak_bytes(shape, largest, keys) + _features_bytes(shape, prompts, batch)
+        largest = max(rows, prompts.shared + prompts.lengths[-1])
+        peak = peak_bytes(shape, largest, spread) + _features_bytes(shape, prompts, batch)
         line = f"{line} in one go, {_readable(peak)} in chunks of {rows:,} rows"
         return f"{line} (MEMORY_GB {self.gigabytes})" if self.gigabytes else line
 
@@ -168,10 +169,9 @@ class MemoryBudget:
         print(f"Out of memory with {rows:,} rows of prompts at once: trying again with {self._most_rows:,}")
 
 
-def keys_of(prompts: PromptSet) -> float:
-    """Rows that a row attends to, on average (the attention of one prompt is a square, masked)."""
-    own = sum(count * length * (prompts.shared + length) for count, length in prompts.groups)
-    return (own + prompts.shared**2) / len(prompts.positions)
+def spread_of(prompts: PromptSet) -> float:
+    """Rows of attention's blocks per packed row: shared rows stand in each block, and blocks are filled up."""
+    return len(prompts.gather) / len(prompts.positions)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

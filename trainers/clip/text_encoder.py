@@ -7,9 +7,10 @@ norms and MLPs run over the packed rows, whosever they are; only attention asks 
 
 import torch
 import torch.nn.functional as F
-from clip.model import CLIP, ResidualAttentionBlock
+from clip.model import CLIP
 from torch import Tensor, nn
 
+from .blocks import mlp, project, queries_keys_values
 from .memory import MemoryBudget, TextShape
 from .prompt_set import PromptSet
 
@@ -48,6 +49,10 @@ class TextEncoder(nn.Module):
         """
         return self.budget.encode(self._encode, self.shape, prompts, learned)[:, prompts.rank]
 
+    def compile_encoding(self, backend: str) -> None:
+        """Let ``torch.compile`` compile the transformer from the next call on."""
+        self._encode = torch.compile(self._encode, backend=backend)
+
     @property
     def shape(self) -> TextShape:
         """What the memory of encoding depends on."""
@@ -60,60 +65,50 @@ class TextEncoder(nn.Module):
 
     def _encode(self, prompts: PromptSet, learned: Tensor | None) -> Tensor:
         """Features (B, C, D) in packed order, in one go."""
-        x = prompts.rows(learned) + self.positional_embedding[prompts.positions].to(self.dtype)  # (B, R, d)
-        for block in self.blocks[:-1]:
-            x = x + block.attn.out_proj(_attend(block, block.ln_1(x), prompts))
-            x = x + _mlp(block, block.ln_2(x))
+        x, qkv = self._start(prompts, learned)
+        for i, block in enumerate(self.blocks[:-1]):
+            x = x + project(block, _attend(block, queries_keys_values(block, x) if i else qkv, prompts))
+            x = x + mlp(block, x)
         last = self.blocks[-1]
-        x = x[:, prompts.ends] + last.attn.out_proj(_attend(last, last.ln_1(x), prompts, ends_only=True))
-        x = x + _mlp(last, last.ln_2(x))
+        qkv = queries_keys_values(last, x) if len(self.blocks) > 1 else qkv
+        x = x[:, prompts.ends] + project(last, _attend(last, qkv, prompts, prompts.ends))
+        x = x + mlp(last, x)
         return self.ln_final(x).to(self.dtype) @ self.text_projection
 
+    def _start(self, prompts: PromptSet, learned: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Input (B, R, d) of the first block, and its queries, keys and values (B, R, 3 d).
 
-def _mlp(block: ResidualAttentionBlock, x: Tensor) -> Tensor:
-    """The block's MLP, rows (B, R, d) to (B, R, d).
+        Rows of tokens do not depend on what is learned: here, they are computed once for all contexts, and have no
+        gradient.
+        """
+        places = self.positional_embedding[prompts.positions].to(self.dtype)
+        x = prompts.token_rows() + places
+        qkv = queries_keys_values(self.blocks[0], x)
+        if learned is None:
+            return x, qkv
+        own = prompts.learned_rows(learned).to(self.dtype) + places[prompts.places]
+        own_qkv = queries_keys_values(self.blocks[0], own)
 
-    CLIP's QuickGELU, x sigmoid(1.702 x), is silu(1.702 x) / 1.702: PyTorch's fused function keeps one tensor for the
-    backward pass, where the formula as written keeps two. The factors ride on the matrix products or on rows of
-    width d, so that neither direction takes a pass of its own over the four times wider hidden rows.
-    """
-    fc, proj, factor = block.mlp.c_fc, block.mlp.c_proj, 1.702
-    hidden = torch.addmm(fc.bias, x.flatten(0, 1), fc.weight.t(), beta=factor, alpha=factor)
-    out = F.linear(F.silu(hidden), proj.weight).div(factor) + proj.bias
-    return out.view_as(x)
+        def joined(fixed: Tensor, values: Tensor) -> Tensor:
+            return fixed.expand(len(learned), -1, -1).index_copy(1, prompts.places, values)
+
+        return joined(x, own), joined(qkv, own_qkv)
 
 
-def _attend(block: ResidualAttentionBlock, x: Tensor, prompts: PromptSet, ends_only: bool = False) -> Tensor:
+def _attend(block: nn.Module, qkv: Tensor, prompts: PromptSet, rows: Tensor | None = None) -> Tensor:
     """Self-attention of packed rows: each looks at the shared rows, and at its own prompt's rows up to itself.
 
+    Whole prompts are gathered into N blocks of n rows, the shared rows in front of each (see ``PromptSet``).
+
     Args:
-        x: rows (B, R, d), normalised. ends_only: compute the result for end-of-text rows only.
+        qkv: queries, keys and values (B, R, 3 d). rows: those whose result is wanted; None for all.
 
     Returns:
-        (B, R, d), or (B, C, d) in packed order; before the output projection.
+        (B, R, d), or (B, len(rows), d); before the output projection.
     """
-    attn = block.attn
-    heads, P = attn.num_heads, prompts.shared
-    qkv = F.linear(x, attn.in_proj_weight, attn.in_proj_bias).unflatten(-1, (3, heads, -1))
-    q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, h, R, d/h)
-    # One split, whose backward pass is one concatenation; slices would each fill a tensor of zeros there.
-    sizes = [P, *(count * length for count, length in prompts.groups)]
-    parts_of = zip(*(t.split(sizes, dim=2) for t in (q, k, v)), strict=True)
-    # Copies of the shared rows: views would keep all of q, k and v for the backward pass, which copies of the rest do.
-    q_shared, k_shared, v_shared = (t.clone() for t in next(parts_of))
-    parts = [] if ends_only else [F.scaled_dot_product_attention(q_shared, k_shared, v_shared, is_causal=True)]
-    scale = q.shape[-1] ** -0.5
-    for (count, length), own in zip(prompts.groups, parts_of, strict=True):  # equal lengths need no padding
-        q_own, k_own, v_own = (t.unflatten(2, (count, length)) for t in own)  # (B, h, n, L, d/h)
-        if ends_only:
-            q_own = q_own[:, :, :, -1:]
-        q_own = q_own.contiguous()  # once for both products
-        # The shared keys meet all queries in one product, without a copy for each prompt.
-        to_shared = (q_own.flatten(2, 3) @ k_shared.transpose(-1, -2)).unflatten(2, q_own.shape[2:4])
-        to_own = q_own @ k_own.transpose(-1, -2)
-        if not ends_only:
-            to_own = to_own + prompts.causal[:length, :length].to(to_own.dtype)
-        weight = torch.softmax(torch.cat([to_shared, to_own], dim=-1) * scale, dim=-1)
-        seen = (weight[..., :P].flatten(2, 3) @ v_shared).unflatten(2, q_own.shape[2:4]) + weight[..., P:] @ v_own
-        parts.append(seen.flatten(2, 3))
-    return torch.cat(parts, dim=2).transpose(1, 2).flatten(2)
+    B, (N, _, n, _) = len(qkv), prompts.mask.shape
+    blocks = qkv.index_select(1, prompts.gather).view(B * N, n, 3, block.attn.num_heads, -1)
+    q, k, v = blocks.permute(2, 0, 3, 1, 4)  # each (B N, h, n, d/h)
+    mask = prompts.mask.to(q.dtype).repeat(B, 1, 1, 1)
+    seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(B, N * n, -1)
+    return seen.index_select(1, prompts.scatter if rows is None else prompts.scatter[rows])

@@ -1,0 +1,116 @@
+"""Frozen linear layers and transformer blocks equal PyTorch's and CLIP's own, forward and backward."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from clip.model import CLIP, ResidualAttentionBlock
+
+from trainers.clip import linear as module
+from trainers.clip.blocks import FrozenBlock, speed_up
+from trainers.clip.linear import linear
+
+SHAPES = ((3, 5), (1, 64), (2, 7, 64), (0, 64))
+
+
+def close(one, two, tolerance=1e-5):
+    assert (one - two).norm() <= tolerance * two.norm()
+
+
+@pytest.fixture
+def layer():
+    torch.manual_seed(0)
+    return torch.randn(48, 64), torch.randn(48)
+
+
+@pytest.mark.parametrize("with_bias", (True, False))
+@pytest.mark.parametrize("shape", SHAPES)
+def test_frozen_linear_equals_pytorchs(shape, with_bias):
+    torch.manual_seed(0)
+    weight, bias = torch.randn(48, shape[-1]), torch.randn(48) if with_bias else None
+    x, y = (torch.randn(shape, generator=torch.Generator().manual_seed(1), requires_grad=True) for _ in range(2))
+    ours, theirs = linear(x, weight, bias), F.linear(y, weight, bias)
+    assert ours.shape == theirs.shape
+    close(ours, theirs)
+    upstream = torch.randn(theirs.shape)
+    ours.backward(upstream)
+    theirs.backward(upstream)
+    close(x.grad, y.grad)
+
+
+def test_a_gradient_that_is_not_contiguous(layer):
+    x = torch.randn(5, 64, requires_grad=True)
+    (linear(x, *layer).t() @ torch.arange(5.0)).sum().backward()
+    close(x.grad, torch.arange(5.0)[:, None] * layer[0].sum(0))
+
+
+@pytest.mark.skipif(module._PRODUCT is None, reason="PyTorch without oneDNN")
+def test_onednn_computes_what_is_frozen_and_nothing_else(layer, monkeypatch):
+    calls = []
+    real = module._PRODUCT
+    monkeypatch.setattr(module, "_PRODUCT", lambda *args: calls.append(1) or real(*args))
+    weight, bias = layer
+    x = torch.randn(5, 64)
+    linear(x, weight, bias)
+    assert len(calls) == 1
+    learned = weight.clone().requires_grad_()
+    linear(x, learned, bias).sum().backward()
+    close(learned.grad, x.sum(0).expand(48, -1))
+    linear(x.bfloat16(), weight.bfloat16(), bias.bfloat16())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert linear(x, weight, bias).dtype == torch.bfloat16
+    assert len(calls) == 1
+
+
+def test_without_onednn_pytorchs_own_computes(layer, monkeypatch):
+    monkeypatch.setattr(module, "_PRODUCT", None)
+    x = torch.randn(5, 64, requires_grad=True)
+    linear(x, *layer).sum().backward()
+    close(x.grad, layer[0].sum(0).expand(5, -1))
+
+
+def small_clip(vision_layers):
+    torch.manual_seed(0)
+    model = CLIP(64, 64, vision_layers, 64, None if isinstance(vision_layers, tuple) else 16, 77, 100, 64, 1, 2)
+    return model.float().eval().requires_grad_(False)
+
+
+def test_image_encoder_keeps_its_result_its_gradient_and_its_parameters():
+    plain = small_clip(3).visual
+    fast = copy.deepcopy(plain)
+    speed_up(fast)
+    assert [type(block) for block in fast.transformer.resblocks] == [FrozenBlock] * 3
+    assert [type(block) for block in plain.transformer.resblocks] == [ResidualAttentionBlock] * 3
+    image, same = (torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(2)) for _ in range(2))
+    ours, theirs = fast(image.requires_grad_()), plain(same.requires_grad_())
+    close(ours, theirs)
+    (ours**2).sum().backward()
+    (theirs**2).sum().backward()
+    close(image.grad, same.grad, 1e-4)
+    for name, value in plain.state_dict().items():
+        assert torch.equal(fast.state_dict()[name], value)
+
+
+def test_a_mask_is_kept():
+    """The text side's blocks have one; they stay as they are unless somebody asks."""
+    plain = small_clip(1).transformer
+    fast = copy.deepcopy(plain)
+    speed_up(fast)
+    x = torch.randn(77, 2, 64)
+    close(fast(x), plain(x))
+
+
+def test_resnets_and_other_blocks_stay_as_they_are():
+    resnet = small_clip((1, 1, 1, 1)).visual
+    kinds = [type(m) for m in resnet.modules()]
+    speed_up(resnet)
+    assert [type(m) for m in resnet.modules()] == kinds
+
+    class Prompted(ResidualAttentionBlock):  # a later method's own block
+        pass
+
+    visual = small_clip(1).visual
+    visual.transformer.resblocks[0].__class__ = Prompted
+    speed_up(visual)
+    assert type(visual.transformer.resblocks[0]) is Prompted

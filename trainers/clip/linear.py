@@ -1,0 +1,47 @@
+"""Linear layers of a frozen model, on the CPU through oneDNN.
+
+PyTorch carries two libraries for matrix products. ``F.linear`` in float32 takes MKL, which does not use the wide
+vectors of processors that are not Intel's; oneDNN does, and is 2.2 to 2.4 times faster there (``docs/performance.md``).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# A private operator of PyTorch's, which its compiler uses too. Builds without oneDNN do not have it.
+_PRODUCT = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``F.linear``: rows x (..., K), weight (N, K), bias (N,) to (..., N).
+
+    In float32 on a CPU, with a weight and bias that need no gradient, oneDNN computes it, forward and backward;
+    otherwise ``F.linear`` does, also under autocast and in what ``torch.compile`` compiles.
+    """
+    if not _frozen_float(x, weight, bias) or _PRODUCT is None:
+        return F.linear(x, weight, bias)
+    if x.requires_grad and torch.is_grad_enabled():
+        return _FrozenLinear.apply(x, weight, bias)
+    return _PRODUCT(x, weight, bias, "none", [], "")
+
+
+def _frozen_float(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
+    kinds = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
+    learns = weight.requires_grad or (bias is not None and bias.requires_grad)
+    elsewhere = torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling()
+    return kinds and not elsewhere and not (learns and torch.is_grad_enabled())
+
+
+class _FrozenLinear(torch.autograd.Function):
+    """y = x W^T + b, dL/dx = dL/dy W; W and b have no gradients."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias):
+        ctx.save_for_backward(weight)
+        return _PRODUCT(x, weight, bias, "none", [], "")
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient):
+        (weight,) = ctx.saved_tensors
+        return _PRODUCT(gradient.contiguous(), weight.t(), None, "none", [], ""), None, None
