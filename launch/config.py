@@ -31,9 +31,13 @@ _FLAGS = {
 
 
 def default_config() -> CfgNode:
-    """Dassl's defaults, the datasets' keys, and the settings of every registered trainer."""
+    """Dassl's defaults, the datasets' and the records' keys, and the settings of every registered trainer.
+
+    ``TEST.SAVE_PREDICTIONS``: write ``predictions.csv``, a row for each test image, see ``predictions.py``.
+    """
     cfg = get_cfg_default()
     datasets.add_config(cfg)
+    cfg.TEST.SAVE_PREDICTIONS = False
     for name in TRAINER_REGISTRY.registered_names():
         extend = getattr(TRAINER_REGISTRY.get(name), "extend_cfg", None)  # trainers written for upstream have none
         if extend is not None:
@@ -82,6 +86,10 @@ def merge_file(cfg: CfgNode, path: str) -> None:
     if not isinstance(content, dict):
         raise UserError(f"Config file '{path}' holds no settings (KEY: VALUE)")
     _check_keys(cfg, content, path)
+    known = dict(_walk(cfg))
+    for at, value in _walk(content):
+        if _is_whole(value) and isinstance(known[at], float):  # yacs wants 2.0
+            _node(content, at[:-1])[at[-1]] = float(value)
     try:
         cfg.merge_from_other_cfg(CfgNode(content))
     except (ValueError, KeyError, AssertionError) as error:
@@ -112,6 +120,8 @@ def import_plugin(name: str) -> None:
 def _merge(cfg: CfgNode, pair: list, source: str) -> None:
     key, value = pair
     _check_keys(cfg, {key: value}, source)
+    if _is_whole(value) and isinstance(_node(cfg, key.split(".")), float):
+        value = float(value)
     try:
         cfg.merge_from_list([key, value])
     except (ValueError, KeyError, AssertionError, TypeError) as error:  # TypeError: yacs evaluates "{{}}" to a set
@@ -127,6 +137,17 @@ def _check_keys(cfg: CfgNode, content: dict, source: str) -> None:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
             raise UserError(f"Unknown config key '{key}' in {source}. Did you mean '{close[0]}'?")
+
+
+def _is_whole(value) -> bool:
+    """Whether a value is a whole number, as YAML reads it or as it was typed."""
+    return type(value) is int or (isinstance(value, str) and value.lstrip("+-").isdecimal())
+
+
+def _node(tree: dict, path) -> object:
+    for key in path:
+        tree = tree[key]
+    return tree
 
 
 def _walk(node: dict, path: tuple = ()):

@@ -2,6 +2,7 @@
 
 import pytest
 
+import trainers  # noqa: F401  (registers the methods)
 from common.errors import UserError, unknown
 from launch import arguments
 from launch.config import build_config, default_config, import_plugin
@@ -29,6 +30,15 @@ def test_later_settings_win(tmp_path):
     assert (cfg.DATASET.ROOT, cfg.OPTIM.MAX_EPOCH) == ("c", 9)
     assert config(*files, "--root", "c", "DATASET.ROOT", "d").DATASET.ROOT == "d"
     assert cfg.is_frozen()
+
+
+def test_a_whole_number_is_a_number(tmp_path):
+    """yacs alone refuses 2 where 2.0 is the default."""
+    path = tmp_path / "memory.yaml"
+    path.write_text("TRAINER:\n  CLIP:\n    MEMORY_GB: 3\n")
+    cfg = config("--config-file", str(path), "OPTIM.LR", "1", "DATASET.NUM_SHOTS", "16")
+    assert (cfg.TRAINER.CLIP.MEMORY_GB, cfg.OPTIM.LR, cfg.DATASET.NUM_SHOTS) == (3.0, 1.0, 16)
+    assert type(cfg.DATASET.NUM_SHOTS) is int
 
 
 @pytest.mark.parametrize("seed", (0, 1, -1))

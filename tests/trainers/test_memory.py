@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from common.errors import UserError
 from tests.trainers import plain
-from trainers.clip.memory import GB, MemoryBudget, TextShape, is_out_of_memory, spread_of, peak_bytes
+from trainers.clip.memory import GB, MemoryBudget, TextShape, is_out_of_memory, peak_bytes, spread_of
 from trainers.clip.model import PromptedCLIP
 from trainers.clip.prompts import POSITIONS, PromptLearner
 from trainers.clip.text_encoder import TextEncoder

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from tools.measuring import backbones, plain
 from trainers.clip.blocks import speed_up
-from trainers.clip.memory import MemoryBudget, spread_of, peak_bytes
+from trainers.clip.memory import MemoryBudget, peak_bytes, spread_of
 from trainers.clip.model import PromptedCLIP, encode_images, unit
 from trainers.clip.precision import Precision
 from trainers.clip.prompts import CONTEXT_LENGTH, PromptLearner

@@ -42,8 +42,8 @@ OVERHEAD = 1.35
 def peak_bytes(shape: TextShape, rows: int, spread: float, backward: bool = True) -> int:
     """Predicted peak of the activations of one encoding.
 
-    Each layer keeps, per row, the two inputs of its norms (always float32) and the MLP's 4 d hidden values, and, per row
-    of attention's blocks, queries, keys, values and result; on top comes what one layer needs while it computes.
+    Each layer keeps, per row, the two inputs of its norms (always float32) and the MLP's 4 d hidden values, and, per
+    row of attention's blocks, queries, keys, values and result; on top comes what one layer needs while it computes.
     Weights are frozen, so the inputs of linear layers are not kept.
 
     Args:
