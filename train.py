@@ -17,6 +17,7 @@ from launch import arguments  # noqa: E402
 from launch.checks import check_names  # noqa: E402
 from launch.config import build_config, import_plugin  # noqa: E402
 from launch.errors import one_line  # noqa: E402
+from launch.protocols import check_label  # noqa: E402
 from launch.records import record_evaluations  # noqa: E402
 
 gc.freeze()
@@ -30,6 +31,7 @@ def run(args) -> None:
         import_plugin(name)
     cfg = build_config(args)
     check_names(cfg)
+    check_label(args.protocol)
     if cfg.SEED >= 0:
         print(f"Setting fixed seed: {cfg.SEED}")
         set_random_seed(cfg.SEED)
@@ -41,7 +43,7 @@ def run(args) -> None:
 
     trainer = build_trainer(cfg)
     loaded = {"model_dir": args.model_dir, "load_epoch": args.load_epoch} if args.eval_only else None
-    record_evaluations(trainer, cfg, loaded)
+    record_evaluations(trainer, cfg, loaded, args.protocol, args.config_file)
     if args.eval_only:
         trainer.load_model(args.model_dir, epoch=args.load_epoch)
         trainer.test()

@@ -1,4 +1,4 @@
-"""The command line of ``train.py``: upstream's flags, and ``--plugin``."""
+"""The command line of ``train.py``: upstream's flags, ``--plugin`` and ``--protocol``."""
 
 import argparse
 
@@ -52,6 +52,12 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add("--eval-only", action="store_true", help="no training: load --model-dir and test")
     add("--model-dir", metavar="DIR", default="", help="output folder of the run whose prompts are evaluated")
     add("--load-epoch", type=int, metavar="N", help="epoch to load (default: best on validation, else newest)")
+    add(
+        "--protocol",
+        metavar="NAME",
+        help="what the results are recorded as: few_shot, base2new, cross_dataset, domain_generalization, zeroshot, "
+        "ablation, or a label of your own (default: told by classes, trainer and loaded model)",
+    )
     add("--no-train", action="store_true", help="build everything and stop")
     add("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="settings that win over all others")
     return parser.parse_args(argv)

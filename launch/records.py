@@ -1,145 +1,144 @@
-"""``results.json``: every evaluation of a run in full precision, with all that determines it."""
+"""A record of every evaluation of a run, in ``results.json``: its metrics, with all that determines them."""
 
 import datetime
-import hashlib
-import json
-import os
-import platform
-import subprocess
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import torch
 from yacs.config import CfgNode
 
-FILE = "results.json"
-_PACKAGES = (
-    "torch",
-    "torchvision",
-    "clip-anytorch",
-    "dassl-engine",
-    "dassl",
-    "numpy",
-    "pillow",
-    "scikit-learn",
-    "yacs",
-)
+from .curve import Curve
+from .facts import peak_memory, run_facts
+from .metrics import Tally, finite, nothing, summarize
+from .predictions import write_predictions
+from .protocols import derive, learned_on, source_of
+from .results_file import FILE, FORMAT, keep_record, read_records
+
+__all__ = ["FILE", "FORMAT", "keep_record", "read_records", "record_evaluations"]
+
+_DETAILS = ("per_class", "confusion", "calibration")
 
 
-def record_evaluations(trainer, cfg: CfgNode, checkpoint: dict | None = None) -> None:
-    """Make every later ``trainer.test()`` add a record to ``OUTPUT_DIR/results.json``.
+def record_evaluations(
+    trainer, cfg: CfgNode, checkpoint: dict | None = None, protocol: str | None = None, config_file: str | None = None
+) -> None:
+    """Make every later ``trainer.test()`` keep a record in ``OUTPUT_DIR/results.json``.
 
-    Works on any trainer and evaluator of Dassl: it listens to what ``evaluator.evaluate()`` returns.
+    Works on any trainer and evaluator of Dassl: it listens to what goes into the evaluator and comes out of it.
 
     Args:
         trainer: a built trainer. cfg: its frozen config.
-        checkpoint: what ``--eval-only`` loads, {"model_dir", "load_epoch"}.
+        checkpoint: what ``--eval-only`` loads, {"model_dir", "load_epoch"}; None for a run that trains.
+        protocol: its name; by default derived, see ``protocols.derive``.
+        config_file: path of the method's YAML file.
     """
-    evaluate, test = trainer.evaluator.evaluate, trainer.test
-    metrics: dict = {}
-    facts: dict = {}
-    trained = bool(trainer.get_model_names()) and checkpoint is None
+    _Recorder(trainer, cfg, checkpoint, protocol, config_file)
 
-    def listening_evaluate():
-        found = evaluate()
-        metrics.clear()
-        metrics.update({name: float(value) for name, value in found.items()})
-        return found
 
-    def recording_test(split=None):
-        started = time.time()
-        result = test(split)
+class _Recorder:
+    def __init__(self, trainer, cfg, checkpoint, protocol, config_file) -> None:
+        self.trainer, self.cfg, self.protocol = trainer, cfg, protocol
+        self.config_file = config_file
+        self.loaded = checkpoint if checkpoint and checkpoint["model_dir"] else None
+        self.learns = bool(trainer.get_model_names())
+        self.trains = self.learns and checkpoint is None
+        self.facts: dict = {}
+        self._forget()
+        self.training_since: float | None = None
+        self.testing = 0.0  # seconds of this training that evaluations took
+        self.curve = Curve(trainer, cfg.OUTPUT_DIR, cfg.RESUME) if self.trains else None
+        self._listen()
+
+    def _listen(self) -> None:
+        trainer, evaluator = self.trainer, self.trainer.evaluator
+        reset, process, evaluate = evaluator.reset, evaluator.process, evaluator.evaluate
+        train, test, parse = trainer.train, trainer.test, trainer.parse_batch_test
+
+        def listening_reset():
+            self._forget()
+            return reset()
+
+        def listening_process(mo, gt, *more, **named):
+            self.tally.add(mo, gt)
+            return process(mo, gt, *more, **named)
+
+        def listening_evaluate():
+            tally, paths = self.tally, self.paths
+            found = evaluate()
+            self.tally, self.paths = tally, paths  # some evaluators reset themselves when they are done
+            self.metrics = {name: finite(float(value)) for name, value in found.items()}
+            return found
+
+        def listening_parse(batch):
+            if isinstance(batch, dict):
+                self.paths.extend(batch.get("impath", ()))
+            return parse(batch)
+
+        def timed_train(*args, **kwargs):
+            self.training_since, self.testing = time.perf_counter(), 0.0
+            return train(*args, **kwargs)
+
+        def recording_test(split=None):
+            self._forget()
+            started = time.perf_counter()
+            result = test(split)
+            self._record(split, started)
+            self.testing += time.perf_counter() - started
+            return result
+
+        evaluator.reset, evaluator.process, evaluator.evaluate = listening_reset, listening_process, listening_evaluate
+        trainer.train, trainer.test, trainer.parse_batch_test = timed_train, recording_test, listening_parse
+
+    def _forget(self) -> None:
+        self.tally, self.metrics, self.paths = Tally(), {}, []
+
+    def _record(self, split: str | None, started: float) -> None:
+        """Keep the record of the evaluation that began at ``started`` (of ``perf_counter``)."""
+        trainer, cfg = self.trainer, self.cfg
+        seconds = time.perf_counter() - started
         split = split or cfg.TEST.SPLIT
         if split == "val" and trainer.val_loader is None:
             split = "test"
         loader = trainer.val_loader if split == "val" else trainer.test_loader
-        if not facts:  # once, and not while the user waits for the first batch
-            facts.update(run_facts(trainer, cfg, checkpoint))
+        if not self.facts:  # once, and not while the user waits for the first batch
+            self.facts = self._run_facts()
+        found = summarize(self.tally, self._names())
+        if split == "val":  # one an epoch: the numbers are enough
+            found |= {key: nothing()[key] for key in _DETAILS}
+        elif cfg.TEST.get("SAVE_PREDICTIONS", False):
+            dataset = getattr(getattr(trainer, "dm", None), "dataset", None)
+            top = getattr(dataset, "image_dir", "") or cfg.DATASET.ROOT
+            write_predictions(cfg.OUTPUT_DIR, top, self.paths, self.tally.columns(), self._names())
         tests_last_epoch = split == "val" or cfg.TEST.FINAL_MODEL != "best_val"
+        # A run that was resumed after its last epoch has trained none in this process.
+        epoch = max(trainer.epoch + 1, trainer.start_epoch) if self.trains and tests_last_epoch else None
+        clocked = self.trains and self.training_since is not None
         record = {
+            "format": FORMAT,
             "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "split": split,
-            "epoch": trainer.epoch + 1 if trained and tests_last_epoch else None,
+            "epoch": epoch,
             "images": len(loader.dataset),
-            "seconds": time.time() - started,
-            "metrics": dict(metrics),
+            "seconds": seconds,
+            **found,
+            "metrics": found["metrics"] | self.metrics,
+            "train_seconds": started - self.training_since - self.testing if clocked else None,
+            "memory": peak_memory(getattr(trainer, "device", None)),
+            "curve": list(self.curve.points()) if self.curve and split == "test" else [],
+            **self.facts,
+        }
+        keep_record(Path(cfg.OUTPUT_DIR) / FILE, record)
+
+    def _run_facts(self) -> dict:
+        facts = run_facts(self.trainer, self.cfg)
+        source = learned_on(self.loaded["model_dir"]) if self.loaded and self.learns else None
+        own = {"dataset": facts["dataset"], "test": facts["hashes"]["test"], "names": self._names().values()}
+        return {
+            "protocol": self.protocol or derive(facts["classes"], self.learns, own, source),
+            "config": Path(self.config_file).stem if self.config_file else None,
+            "source": source_of(source) if self.loaded and self.learns else None,
+            "loaded": self.loaded,
             **facts,
         }
-        append_record(Path(cfg.OUTPUT_DIR) / FILE, record)
-        return result
 
-    trainer.evaluator.evaluate = listening_evaluate
-    trainer.test = recording_test
-
-
-def run_facts(trainer, cfg: CfgNode, checkpoint: dict | None) -> dict:
-    """What determines a result: settings, versions, and hashes of code, weights and data."""
-    dataset = getattr(getattr(trainer, "dm", None), "dataset", None)
-    return {
-        "trainer": cfg.TRAINER.NAME,
-        "dataset": cfg.DATASET.NAME,
-        "classes": cfg.DATASET.SUBSAMPLE_CLASSES,
-        "shots": cfg.DATASET.NUM_SHOTS,
-        "seed": cfg.SEED,
-        "backbone": cfg.MODEL.BACKBONE.NAME,
-        "selection": "best epoch on the validation set" if cfg.TEST.FINAL_MODEL == "best_val" else "last epoch",
-        "loaded": checkpoint,
-        "hashes": {
-            "config": hashlib.sha256(cfg.dump().encode()).hexdigest(),
-            "backbone": getattr(trainer, "backbone_sha256", None),
-            **{part: _list_sha256(getattr(dataset, part, None)) for part in ("train_x", "val", "test")},
-        },
-        "versions": {"python": platform.python_version(), "code": _git_revision(), **_versions()},
-        "settings": json.loads(json.dumps(cfg)),
-    }
-
-
-def append_record(path: Path, record: dict) -> None:
-    """Add a record to the JSON list in ``path``, atomically; a file that is not such a list is kept as ``.broken``."""
-    records = read_records(path)
-    if records is None:
-        os.replace(path, path.with_suffix(".json.broken"))
-        records = []
-    part = path.with_name(path.name + f".{os.getpid()}.part")
-    part.write_text(json.dumps([*records, record], indent=1) + "\n", encoding="utf-8")
-    os.replace(part, path)
-
-
-def read_records(path: Path) -> list[dict] | None:
-    """The records of a file: [] if there is none, None if it is not a JSON list."""
-    if not path.exists():
-        return []
-    try:
-        records = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError):
-        return None
-    return records if isinstance(records, list) else None
-
-
-def _list_sha256(items) -> str | None:
-    """Hash of a list of images: paths from the dataset's folder on, labels and class names, in order."""
-    if not items:
-        return None
-    folder = os.path.commonpath([os.path.dirname(item.impath) for item in items])
-    lines = (f"{os.path.relpath(i.impath, folder)}\t{i.label}\t{i.classname}\n" for i in items)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            pass
-    return found | ({"cuda": torch.version.cuda} if torch.cuda.is_available() else {})
-
-
-def _git_revision() -> str | None:
-    root = Path(__file__).resolve().parent.parent
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
+    def _names(self) -> dict[int, str]:
+        return dict(getattr(self.trainer, "lab2cname", None) or {})

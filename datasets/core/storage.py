@@ -1,25 +1,11 @@
 """Where files go, and how they get there whole."""
 
 import os
-import uuid
 from collections.abc import Iterable
-from pathlib import Path
 
+from common.files import write_text_atomically
 
-def write_text_atomically(path: str | os.PathLike, text: str) -> None:
-    """Write ``text`` so that a reader sees the old file or the new one, never a part.
-
-    Creates the folder. Raises OSError where the place cannot be written.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A name of its own per writer: two processes may write the same file at once.
-    part = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+__all__ = ["relative_path", "relative_paths", "write_text_atomically"]
 
 
 def relative_path(path: str, folder: str) -> str:

@@ -13,6 +13,7 @@ from launch.config import default_config, merge_file
 ROOT = Path(__file__).resolve().parents[2] / "configs"
 DATASETS = sorted((ROOT / "datasets").glob("*.yaml"))
 TRAINERS = sorted((ROOT / "trainers").glob("*/*.yaml"))
+BASELINES = ("ZeroshotCLIP", "LinearProbe")  # no optimizer, no prompt
 BACKBONES = {"rn50": "RN50", "rn101": "RN101", "vit": "ViT-B/", "tiny": "tiny"}
 
 UPSTREAM_DATASETS = {
@@ -61,7 +62,7 @@ def test_a_trainer_file_merges_and_keeps_what_its_name_promises(path):
     if epochs := re.search(r"_ep(\d+)", path.stem):
         assert cfg.OPTIM.MAX_EPOCH == int(epochs[1])
     node = cfg.TRAINER.COCOOP if path.parent.name == "CoCoOp" else cfg.TRAINER.COOP
-    words = "ctxv1" in path.stem or (path.stem == "tiny" and path.parent.name != "ZeroshotCLIP")
+    words = "ctxv1" in path.stem or (path.stem == "tiny" and path.parent.name not in BASELINES)
     assert node.CTX_INIT == ("a photo of a" if words else "")
     if length := re.search(r"_c(\d+)_", path.stem):
         assert node.N_CTX == int(length[1])
@@ -74,7 +75,7 @@ def test_every_name_in_a_trainer_file_is_known(path):
     check_names(cfg)
 
 
-@pytest.mark.parametrize("path", [p for p in TRAINERS if p.parent.name != "ZeroshotCLIP"], ids=name)
+@pytest.mark.parametrize("path", [p for p in TRAINERS if p.parent.name not in BASELINES], ids=name)
 def test_training_settings_are_the_papers(path):
     cfg = merged(path)
     if path.stem == "rn50_val":  # features for the linear probe: nothing is trained

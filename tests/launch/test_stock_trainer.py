@@ -10,9 +10,14 @@ def test_stock_trainer(run, tmp_path):
     config.write_text("OPTIM:\n  NAME: sgd\n  LR: 0.01\nMODEL:\n  BACKBONE:\n    PRETRAINED: False\n")
     plugin = ["--plugin", str(ROOT / "tests/examples/stock_trainer.py"), "--backbone", "resnet18"]
     settings = {"OPTIM__MAX_EPOCH": 2, "DATALOADER__TRAIN_X__BATCH_SIZE": 10, "TRAIN__CHECKPOINT_FREQ": 1}
+    settings["TEST__SAVE_PREDICTIONS"] = True
     assert run("Supervised", *plugin, config=config, **settings) == 0
     trained = json.loads((run.out / "results.json").read_text())[-1]
     assert trained["images"] == 200 and trained["epoch"] == 2
+    assert trained["metrics"]["ece"] >= 0 and trained["metrics"]["nll"] > 0 and trained["counts"]["total"] == 200
+    assert [p["epoch"] for p in trained["curve"]] == [1, 2] and trained["learned"] > 1_000_000
+    assert trained["precision"] is None and trained["protocol"] == "few_shot"
+    assert len((run.out / "predictions.csv").read_text().splitlines()) == 201
 
     flags = ["--eval-only", "--model-dir", str(run.out), "--load-epoch", "2"]
     assert run("Supervised", *plugin, *flags, out="eval", config=config, **settings) == 0

@@ -67,7 +67,7 @@ class CLIPTrainer(FeatureTrainer):
         """Build the frozen backbone in a precision; also sets ``self.precision`` and ``self.backbone_sha256``.
 
         Raises:
-            UserError: unknown backbone, precision or compiler backend, or an INPUT.SIZE that the backbone does not take.
+            UserError: unknown backbone, precision or compiler, or an INPUT.SIZE that the backbone does not take.
         """
         name = self.cfg.MODEL.BACKBONE.NAME
         print(f"Loading CLIP (backbone: {name})")

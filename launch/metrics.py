@@ -1,0 +1,154 @@
+"""Metrics of an evaluation, from what its evaluator is handed batch by batch.
+
+Accuracy and macro F1 stay the evaluator's own; here is what it does not say: calibration, negative log-likelihood,
+results by class and confusions. Probabilities are the softmax of the model's output in float32.
+
+"On Calibration of Modern Neural Networks", ICML 2017, section 2: the expected calibration error is the mean
+|accuracy - confidence| over equal bins of the top label's probability, weighted with their shares of images.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+BINS = 15
+_BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))  # certainty belongs to the last bin, not behind it
+
+
+class Tally:
+    """Four numbers an image, kept on the model's device: reading them there would make the CPU wait for each batch.
+
+    ``readable`` is False after a batch that is no pair of class scores (B, C) and labels (B,).
+    """
+
+    def __init__(self) -> None:
+        self.readable, self.num_classes = True, 0
+        self._batches: list[tuple[Tensor, ...]] = []
+
+    @torch.no_grad()
+    def add(self, output: Tensor, label: Tensor) -> None:
+        """A batch: class scores (B, C) of any floating type and true classes (B,)."""
+        tensors = isinstance(output, Tensor) and isinstance(label, Tensor)
+        if not tensors or output.dim() != 2 or label.shape != output.shape[:1] or not output.is_floating_point():
+            self.readable = False
+            return
+        label = label.detach().to(output.device, torch.int64, non_blocking=True)
+        width = output.shape[1]
+        self.num_classes = max(self.num_classes, width)
+        log_p = F.log_softmax(output.detach().float(), dim=1)
+        prediction = output.detach().argmax(dim=1)  # as the evaluator decides
+        confidence = log_p.gather(1, prediction[:, None])[:, 0].exp()
+        known = (label >= 0) & (label < width)  # the model may have no score for a class: then its probability is 0
+        own = log_p.gather(1, label.clamp(0, width - 1)[:, None])[:, 0]
+        self._batches.append((label, prediction, confidence, torch.where(known, -own, torch.inf)))
+
+    def columns(self) -> tuple[np.ndarray, ...] | None:
+        """Label, prediction (int64), confidence and negative log-likelihood (float32) of each image, (N,) each.
+
+        None where there is nothing, or something unreadable.
+        """
+        if not self.readable or not self._batches:
+            return None
+        return tuple(torch.cat(parts).cpu().numpy() for parts in zip(*self._batches, strict=True))
+
+
+def summarize(tally: Tally, names: dict[int, str]) -> dict:
+    """The parts of a record that an evaluation gives: see ``nothing`` for the keys.
+
+    Args:
+        tally: of the evaluation. names: label -> class name.
+    """
+    columns = tally.columns()
+    if columns is None:
+        return nothing()
+    label, prediction, confidence, nll = columns
+    classes = max(tally.num_classes, int(max(label.max(), prediction.max())) + 1, *(n + 1 for n in names))
+    matrix = _confusion_matrix(label, prediction, classes)
+    total, hits = matrix.sum(axis=1), np.diagonal(matrix)
+    correct = int(hits.sum())
+    return {
+        "metrics": {
+            "accuracy": 100.0 * correct / len(label),
+            "error_rate": 100.0 - 100.0 * correct / len(label),
+            "macro_f1": _macro_f1(matrix),
+            "ece": _ece(confidence, label == prediction),
+            "nll": finite(nll.mean(dtype=np.float64)),
+        },
+        "counts": {"total": len(label), "correct": correct},
+        "per_class": [
+            {"label": c, "name": names.get(c), "total": int(total[c]), "correct": int(hits[c])} for c in range(classes)
+        ],
+        "confusion": _confusions(matrix),
+        "calibration": _calibration(confidence, label == prediction),
+    }
+
+
+def nothing() -> dict:
+    """What ``summarize`` gives where there is nothing to read."""
+    return {
+        "metrics": {"ece": None, "nll": None},
+        "counts": {"total": None, "correct": None},
+        "per_class": [],
+        "confusion": [],
+        "calibration": [],
+    }
+
+
+def finite(value: float) -> float | None:
+    """A number as JSON knows it; None for what is infinite or not a number."""
+    return float(value) if np.isfinite(value) else None
+
+
+# torchmetrics takes about a second to import, so it is where it is needed: after the batches of an evaluation.
+
+
+def _confusion_matrix(label: np.ndarray, prediction: np.ndarray, classes: int) -> np.ndarray:
+    """Counts (C, C): rows of true, columns of predicted classes."""
+    from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+    pair = torch.from_numpy(prediction), torch.from_numpy(label)
+    return multiclass_confusion_matrix(*pair, max(2, classes)).numpy()[:classes, :classes]  # it wants two at least
+
+
+def _ece(confidence: np.ndarray, hit: np.ndarray) -> float | None:
+    """Expected calibration error in percent, of confidences (N,) and whether each was right (N,)."""
+    from torchmetrics.functional.classification import multiclass_calibration_error
+
+    if not np.isfinite(confidence).all():
+        return None
+    # torchmetrics takes the top label of probabilities (N, C); here it is the first of two columns.
+    top = torch.from_numpy(np.minimum(confidence, _BELOW_ONE))
+    p = torch.stack([top, torch.zeros_like(top)], dim=1)
+    wrong = torch.from_numpy(~hit).long()
+    return 100.0 * multiclass_calibration_error(p, wrong, num_classes=2, n_bins=BINS, norm="l1").item()
+
+
+def _macro_f1(matrix: np.ndarray) -> float:
+    """Mean F1 in percent over the classes that occur."""
+    total, claimed = matrix.sum(axis=1), matrix.sum(axis=0)
+    occurs = total > 0
+    return float(100.0 * np.mean(2 * np.diagonal(matrix)[occurs] / (total + claimed)[occurs]))
+
+
+def _confusions(matrix: np.ndarray) -> list[list[int]]:
+    """[true, predicted, count] of every error, the most frequent first."""
+    errors = matrix - np.diag(np.diagonal(matrix))
+    true, predicted = np.nonzero(errors)
+    counts = errors[true, predicted]
+    order = np.lexsort((predicted, true, -counts))
+    return np.stack([true, predicted, counts], axis=1)[order].tolist()
+
+
+def _calibration(confidence: np.ndarray, hit: np.ndarray) -> list[dict]:
+    """Of each bin the number of images, and their mean confidence and accuracy as fractions; the bins of ``_ece``."""
+    edges = torch.linspace(0, 1, BINS + 1).numpy()
+    usable = np.isfinite(confidence)
+    bins = np.clip(np.searchsorted(edges, confidence[usable], side="right") - 1, 0, BINS - 1)
+    count = np.bincount(bins, minlength=BINS)
+    weights = (values[usable].astype(np.float64) for values in (confidence, hit))
+    sums = [np.bincount(bins, weights=w, minlength=BINS) for w in weights]
+    return [
+        {"count": int(n), "confidence": float(c / n) if n else None, "accuracy": float(a / n) if n else None}
+        for n, c, a in zip(count, *sums, strict=True)
+    ]

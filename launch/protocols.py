@@ -1,0 +1,63 @@
+"""Which protocol an evaluation belongs to, and what a loaded model was learned on."""
+
+import re
+from pathlib import Path
+
+from common.errors import UserError
+
+from .results_file import FILE, read_records
+
+KNOWN = ("few_shot", "base2new", "cross_dataset", "domain_generalization", "zeroshot", "ablation")
+_SOURCE_KEYS = ("dataset", "classes", "shots", "seed", "recipe", "config")
+
+
+def check_label(label: str | None) -> None:
+    """Raises UserError for a ``--protocol`` that would not fit into a table or a file name."""
+    if label is not None and not re.fullmatch(r"[\w.-]+", label):
+        raise UserError(
+            f"--protocol '{label}' is not a label: use letters, digits, '_', '-' and '.'. Known: {', '.join(KNOWN)}"
+        )
+
+
+def learned_on(model_dir: str) -> dict | None:
+    """The record of the run that learned a model: its last test, else its last evaluation; None without records."""
+    records = [r for r in read_records(Path(model_dir) / FILE) or [] if isinstance(r, dict)]
+    own = [r for r in records if not r.get("loaded")] or records
+    return next((r for r in reversed(own) if r.get("split") == "test"), own[-1] if own else None)
+
+
+def source_of(record: dict | None) -> dict:
+    """What a record tells about the model of a run that loads it; nulls for what is not known."""
+    return {key: (record or {}).get(key) for key in _SOURCE_KEYS}
+
+
+def derive(classes: str, learns: bool, own: dict, source: dict | None) -> str:
+    """The protocol of an evaluation, where ``--protocol`` does not say it.
+
+    - base or new classes, or a model learned on such: ``base2new``;
+    - a trainer that learns nothing: ``zeroshot``;
+    - a model learned on other data (another dataset, or other test images): ``domain_generalization`` where every
+      class was learned too, as the variants of ImageNet and of Shapes have it, else ``cross_dataset``;
+    - all else, also a loaded model that left no results.json: ``few_shot``.
+
+    Args:
+        classes: ``DATASET.SUBSAMPLE_CLASSES``. learns: whether the trainer learns anything.
+        own: "dataset" (name), "test" (hash of the test list) and "names" (class names) of this run.
+        source: what ``learned_on`` gives for the loaded model.
+    """
+    if classes != "all":
+        return "base2new"
+    if not learns:
+        return "zeroshot"
+    if source is None:
+        return "few_shot"
+    if source.get("classes") in ("base", "new"):
+        return "base2new"
+    if (source.get("dataset"), source.get("hashes", {}).get("test")) == (own["dataset"], own["test"]):
+        return "few_shot"
+    learned = {_plain(c["name"]) for c in source.get("per_class", []) if c["name"]}
+    return "domain_generalization" if {_plain(n) for n in own["names"]} <= learned else "cross_dataset"
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ").lower()

@@ -1,0 +1,59 @@
+"""``results.json``: the list of a run's evaluation records, on disk. Imports nothing heavy, so tools can use it."""
+
+import json
+import os
+from pathlib import Path
+
+from common.files import write_text_atomically
+
+FILE = "results.json"
+FORMAT = 2  # of a record; one without "format" is of version 1, which has no protocol, counts or details
+
+
+def read_records(path: Path) -> list[dict] | None:
+    """The records of a file, of any version: [] if there is none, None if it is not a JSON list."""
+    if not path.exists():
+        return []
+    try:
+        records = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:  # UnicodeDecodeError too
+        return None
+    return records if isinstance(records, list) else None
+
+
+def keep_record(path: Path, record: dict) -> None:
+    """Put a record into the list in ``path``: in the place of an earlier one of the same evaluation, or at the end.
+
+    The file is written whole, atomically, and is on the disk when this returns. One that is no JSON list is kept
+    beside it as ``.broken``. Raises OSError where the place cannot be written.
+    """
+    records = read_records(path)
+    if records is None:
+        os.replace(path, path.with_suffix(".json.broken"))
+        records = []
+    own = _evaluation(record)
+    places = [i for i, earlier in enumerate(records) if own is not None and _evaluation(earlier) == own]
+    if places:
+        records[places[0]] = record
+    else:
+        records.append(record)
+    write_text_atomically(path, _text(records), durable=True)
+
+
+def _evaluation(record: object) -> list | None:
+    """What tells evaluations of a run apart; None for a record of version 1, which is never replaced."""
+    if not isinstance(record, dict) or "format" not in record:
+        return None
+    config = record.get("hashes", {}).get("config")
+    return [*(record.get(key) for key in ("split", "epoch", "loaded", "protocol")), config]
+
+
+def _text(records: list) -> str:
+    """JSON with a line for each key of a record."""
+    return "[\n" + ",\n".join(_lines(record) for record in records) + "\n]\n"
+
+
+def _lines(record: object) -> str:
+    if not isinstance(record, dict):
+        return json.dumps(record)
+    return "{\n" + ",\n".join(f" {json.dumps(k)}: {json.dumps(v, allow_nan=False)}" for k, v in record.items()) + "\n}"

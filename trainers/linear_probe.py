@@ -1,0 +1,185 @@
+"""Linear probe: a logistic regression on CLIP's image features, the baseline that sees no text."""
+
+import json
+import math
+import warnings
+
+import numpy as np
+import torch
+from dassl.engine import TRAINER_REGISTRY
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from common.errors import UserError
+from trainers.clip.base import CLIPTrainer
+
+GRID = (1e6, 1e4, 1e2, 1.0, 1e-2, 1e-4, 1e-6)
+ROUNDS = 8
+
+
+@TRAINER_REGISTRY.register()
+class LinearProbe(CLIPTrainer):
+    """Logistic regression on few shots of features, as CoOp compares with it.
+
+    "Learning Transferable Visual Models From Natural Language Supervision", ICML 2021, section 3.2, and "Learning to
+    Prompt for Vision-Language Models", IJCV 2022, section 4.1:
+
+        p(y=i|x) = softmax_i(W f(x) + b)     f(x) is not normalised; every image is seen once, as in a test
+
+    Learned: W (C, D) and b (C,), by scikit-learn's L-BFGS with an L2 penalty of strength 1/C, which is searched on the
+    validation images (``search``). One epoch is the whole search. Settings of OPTIM have no effect, nor has the seed
+    but for the shots. Classes that were not learned have no row in W, so there is no base-to-new transfer.
+    """
+
+    CONFIG = {"PREC": "fp16"}
+
+    def check_cfg(self, cfg):
+        if cfg.DATASET.SUBSAMPLE_CLASSES == "new":
+            raise UserError(
+                "LinearProbe knows only the classes of its training images: DATASET.SUBSAMPLE_CLASSES new has none "
+                "of them. Use all or base"
+            )
+
+    def build_model(self):
+        clip_model, _ = self.load_clip(self.settings.PREC)
+        self.image_encoder.to(self.device)
+        del clip_model
+        self.head = LinearHead(self.image_encoder.output_dim, self.dm.dataset.classnames).to(self.device)
+        print(f"Learned: {sum(p.numel() for p in self.head.parameters()):,} parameters; CLIP is frozen")
+        self.model = self.head
+        self.register_model("linear_probe", self.head)
+        self.max_epoch = 1
+
+    def run_epoch(self):
+        if self.val_loader is None:
+            raise UserError(f"LinearProbe chooses C on validation images, and {self.cfg.DATASET.NAME} has none")
+        if self.num_classes < 2:
+            raise UserError(f"LinearProbe needs two classes, and {self.cfg.DATASET.NAME} has {self.num_classes} here")
+        train, val = self.features(self.dm.dataset.train_x), self.features(self.dm.dataset.val)
+        c, accuracy, (weight, bias) = search(*train, *val)
+        print(f"C = {c:.3g}: {accuracy:.2f}% of {len(val[1]):,} validation images")
+        self.head.set(torch.from_numpy(weight), torch.from_numpy(bias))
+
+    @torch.no_grad()
+    def features(self, items: list) -> tuple[np.ndarray, np.ndarray]:
+        """Features (N, D), float32, and labels (N,) of a list of Datum under the transform of testing."""
+        seen = self.test_loader.dataset
+        images = type(seen)(self.cfg, items, transform=seen.transform, is_train=False)
+        own = self.cfg.DATALOADER
+        loader = self._on_features(DataLoader(images, own.TEST.BATCH_SIZE, num_workers=own.NUM_WORKERS))
+        batches = [(self.encode_images(batch["img"]).float().cpu(), batch["label"]) for batch in loader]
+        features, labels = (torch.cat(parts).numpy() for parts in zip(*batches, strict=True))
+        return features, labels
+
+    def model_inference(self, image):
+        return self.head(self.encode_images(image).float())
+
+
+class LinearHead(nn.Module):
+    """W x + b, which knows the names of its classes: a checkpoint's rows are found by them.
+
+    Args:
+        width: D. classnames: C names, by rising label.
+    """
+
+    def __init__(self, width: int, classnames: list[str]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(len(classnames), width))
+        self.bias = nn.Parameter(torch.zeros(len(classnames)))
+        self.classnames = list(classnames)
+        self.register_buffer("classes", _as_tensor(self.classnames))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features (B, D) to logits (B, C)."""
+        return nn.functional.linear(x, self.weight, self.bias)
+
+    @torch.no_grad()
+    def set(self, weight: Tensor, bias: Tensor) -> None:
+        """Take W (C, D) and b (C,)."""
+        self.weight.copy_(weight)
+        self.bias.copy_(bias)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        """Pick this run's classes among those of a checkpoint.
+
+        Raises:
+            UserError: the checkpoint is no linear probe, is of another backbone, or lacks a class.
+        """
+        keys = [prefix + name for name in ("weight", "bias", "classes")]
+        if not all(key in state_dict for key in keys):
+            raise UserError("It holds no linear probe ('weight', 'bias', 'classes')")
+        weight, bias, classes = (state_dict[key] for key in keys)
+        if weight.shape[1] != self.weight.shape[1]:
+            raise UserError(
+                f"Its features have width {weight.shape[1]}, this backbone's have {self.weight.shape[1]}: use the "
+                "backbone that it was learned with"
+            )
+        rows = _rows(json.loads(bytes(classes.tolist())), self.classnames)
+        own = dict(zip(keys, (weight[rows], bias[rows], self.classes), strict=True))
+        super()._load_from_state_dict({**state_dict, **own}, prefix, *args)
+
+
+def _as_tensor(names: list[str]) -> Tensor:
+    return torch.tensor(list(json.dumps(names).encode()), dtype=torch.uint8)
+
+
+def _rows(learned: list[str], wanted: list[str]) -> list[int]:
+    """Where the wanted classes are among the learned ones. Raises UserError for the first that is not there once."""
+    if wanted == learned:  # also where two classes share a name
+        return list(range(len(wanted)))
+    for name in wanted:
+        if (count := learned.count(name)) != 1:
+            found = f"{count} are" if count else "none is"
+            raise UserError(
+                f"A linear probe classifies only what it learned: of its {len(learned)} classes, {found} called "
+                f"'{name}'. Evaluate it on its own classes"
+            )
+    return [learned.index(name) for name in wanted]
+
+
+def search(
+    x: np.ndarray, y: np.ndarray, x_val: np.ndarray, y_val: np.ndarray
+) -> tuple[float, float, tuple[np.ndarray, np.ndarray]]:
+    """Find C: the best of ``GRID`` on the validation images, then ``ROUNDS`` of bisection of the logarithm around it.
+
+    In a round both ends of [C/10, 10 C] are fitted; the better one stays (the lower one of equals), the other moves
+    to the middle.
+
+    Args:
+        x, x_val: features (N, D). y, y_val: labels (N,); y has every class from 0 on.
+
+    Returns:
+        C, validation accuracy in percent, and (W (C, D), b (C,)), of the better end in the last round.
+    """
+    known: dict[float, tuple] = {}
+
+    def at(exponent: float) -> tuple[float, tuple]:
+        if exponent not in known:
+            weight, bias = fit(x, y, 10.0**exponent)
+            known[exponent] = (
+                100.0 * float(np.mean((x_val @ weight.T + bias).argmax(axis=1) == y_val)),
+                (weight, bias),
+            )
+        return known[exponent]
+
+    peak = max((math.log10(c) for c in GRID), key=lambda exponent: at(exponent)[0])  # the first of equals
+    low, high = peak - 1, peak + 1
+    for _ in range(ROUNDS):
+        best = high if at(low)[0] < at(high)[0] else low
+        middle = (low + high) / 2
+        low, high = (middle, high) if best == high else (low, middle)
+    return 10.0**best, *at(best)
+
+
+def fit(x: np.ndarray, y: np.ndarray, c: float) -> tuple[np.ndarray, np.ndarray]:
+    """Logistic regression of features (N, D) and labels (N,) with inverse penalty ``c``: W (C, D) and b (C,)."""
+    from sklearn.exceptions import ConvergenceWarning  # heavy, and no other method needs it
+    from sklearn.linear_model import LogisticRegression
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # 1,000 iterations are the published search
+        model = LogisticRegression(solver="lbfgs", C=c, max_iter=1000).fit(x, y)
+    weight, bias = model.coef_, model.intercept_
+    if len(weight) == 1:  # of two classes scikit-learn keeps the second, against a score of 0
+        weight, bias = np.concatenate([0 * weight, weight]), np.concatenate([0 * bias, bias])
+    return weight.astype(np.float32), bias.astype(np.float32)
