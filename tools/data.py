@@ -1,4 +1,4 @@
-"""See what datasets are there and what they lack, fetch what may be fetched, and export few-shot selections.
+"""See what datasets are there and what they lack, fetch what may be fetched, look at them, export few-shot selections.
 
 examples:
   python tools/data.py check --root ~/data                      # every dataset
@@ -6,6 +6,7 @@ examples:
   python tools/data.py prepare OxfordPets --root ~/data
   python tools/data.py prepare Food101 --root ~/data --from-dir ~/Downloads
   python tools/data.py shots OxfordPets --shots 16 --seed 1 --root ~/data --output pets.json
+  python tools/data.py show OxfordPets --root ~/data            # OxfordPets.png, a contact sheet
 """
 
 import argparse
@@ -37,44 +38,49 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         return sub
 
     sub = command("check", check, "print what is there and what is missing; exit status 0 when all is ready")
-    sub.add_argument("names", nargs="*", metavar="NAME", help="datasets (default: all)")
+    sub.add_argument("names", nargs="*", metavar="NAME", help="datasets (default: all but ImageFolder)")
     sub.add_argument("--root", required=True, help="folder of the datasets")
     sub.add_argument("--deep", action="store_true", help="open every image")
     sub = command("prepare", prepare, "download and unpack what may be downloaded, say what to do for the rest")
     sub.add_argument("name", metavar="NAME")
     sub.add_argument("--root", required=True, help="folder of the datasets")
     sub.add_argument("--from-dir", help="folder of archives that you have already")
-    sub.add_argument("--mirror", action="append", default=[], help="address of a folder of archives, tried first")
+    sub.add_argument(
+        "--mirror",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="address of a folder of archives or of dataset folders that hold them, tried first; repeatable",
+    )
     sub = command("shots", shots, "write a few-shot selection as JSON with relative paths, for DATASET.SHOTS_FILE")
     sub.add_argument("name", metavar="NAME")
     sub.add_argument("--shots", type=int, required=True, help="training images of each class")
     sub.add_argument("--seed", type=int, required=True)
     sub.add_argument("--root", default="", help="folder of the datasets; the embedded ones need none")
     sub.add_argument("--output", required=True, help="the JSON file")
+    sub = command("show", show, "write a contact sheet: a few pictures of each class, class names, split sizes")
+    sub.add_argument("name", metavar="NAME")
+    sub.add_argument("--root", default="", help="folder of the datasets; the embedded ones need none")
+    sub.add_argument("--output", metavar="FILE.png", help="default: NAME.png")
+    sub.add_argument("--classes", type=int, default=20, help="classes to show, evenly spread (default: 20)")
+    sub.add_argument("--per-class", type=int, default=6, help="pictures of each class (default: 6)")
+    sub.add_argument("--seed", type=int, default=1, help="which pictures are chosen (default: 1)")
+    sub.add_argument("--dataset-config-file", "--config", default="", metavar="YAML", help="settings of ImageFolder")
+    sub = command("docs", docs, "bring the tables of docs/datasets.md up to date")
+    sub.add_argument("--check", action="store_true", help="only say which are not; exit status 0 when all are")
     return parser.parse_args(argv)
 
 
 def check(args) -> int:
-    from tabulate import tabulate
-
-    from tools.datafiles.catalogue import CATALOGUE
+    from tools.datafiles.catalogue import benchmark_names, reader
+    from tools.datafiles.report import print_states
     from tools.datafiles.state import examine
 
-    states = [examine(name, args.root, args.deep) for name in args.names or CATALOGUE]
-    rows = []
-    for s in states:
-        known = CATALOGUE.get(s.name, {}).get("counts", [None] * 3)
-        counts = [f"{n}/{k if k is not None else '-'}" for n, k in zip(s.counts or ["-"] * 3, known, strict=True)]
-        unreadable = len(s.unreadable) if args.deep and s.counts else "-"
-        classes = f"{s.classes or '-'}/{CATALOGUE.get(s.name, {}).get('classes', '-')}"
-        rows.append([s.name, s.status, *counts, classes, unreadable, s.split or "-", s.sha256[:12] or "-"])
-    head = ["dataset", "state", "train", "val", "test", "classes", "unreadable", "split", "sha256"]
-    print(tabulate(rows, headers=head, tablefmt="github"))
-    for s in states:
-        for line in s.missing[:10]:
-            print(f"{s.name}: {line}")
-        if len(s.missing) > 10:
-            print(f"{s.name}: and {len(s.missing) - 10} more")
+    names = args.names or benchmark_names()
+    for name in names:
+        reader(name)  # an unknown name is told before the first dataset is read
+    states = [examine(name, args.root, args.deep) for name in names]
+    print_states(states, args.deep)
     return 0 if all(s.status == "ready" for s in states) else 1
 
 
@@ -93,6 +99,8 @@ def shots(args) -> int:
 
     if args.shots < 1:
         raise UserError(f"--shots {args.shots}: give a number of images from 1")
+    if args.seed < 0:
+        raise UserError(f"--seed {args.seed}: give a whole number from 0")
     if getattr(reader(args.name), "test_only", False):
         raise UserError(f"{args.name} has only a test list: no shots can be drawn from it")
     set_random_seed(args.seed)
@@ -102,6 +110,27 @@ def shots(args) -> int:
     write_shots(args.output, args.name, args.shots, args.seed, data.train_x, val, data.image_dir)
     print(f"Wrote {len(data.train_x)} training and {len(val)} validation images to {args.output}")
     return 0
+
+
+def show(args) -> int:
+    from tools.datafiles.sheet import check_request, draw_sheet, write_sheet
+    from tools.datafiles.state import build
+
+    output = check_request(args.output or f"{args.name}.png", args.classes, args.per_class)
+    data = build(args.name, args.root, config_file=args.dataset_config_file)
+    title = f"{args.name}: {Path(data.dataset_dir).name}" if args.name == "ImageFolder" else args.name
+    sheet = draw_sheet(data, title, args.classes, args.per_class, args.seed)
+    write_sheet(sheet, output)
+    print(f"Wrote {len(sheet.cells)} pictures of {len(sheet.names)} of {sheet.n_classes} classes to {output}")
+    for cell in sheet.broken:
+        print(f"unreadable: {cell.path}")
+    return 0
+
+
+def docs(args) -> int:
+    from tools.datafiles.docs import update
+
+    return update(args.check)
 
 
 if __name__ == "__main__":

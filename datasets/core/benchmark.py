@@ -41,6 +41,7 @@ class BenchmarkDataset(DatasetBase):
     - ``test_only``: True where only a test list exists; it then stands in for training too (so that class names
       exist), val is empty and few-shot selection does not apply;
     - ``unique_names``: False where two classes may share a name, as in ImageNet;
+    - ``keeps_files``: False for a program that only looks at the data: nothing is then written into its folder;
     - ``read_raw(rng)``: makes (train, val, test) lists of Datum from the original annotations; called where the
       split file does not exist, which is then written. ``items(rows, source)`` turns ``(relative path, label,
       class name)`` into Datum objects; ``rng`` is the generator to split with.
@@ -62,6 +63,7 @@ class BenchmarkDataset(DatasetBase):
     where_to_get = ""
     test_only = False
     unique_names = True
+    keeps_files = True
 
     # The names by which readers written for upstream's CoOp use this machinery through OxfordPets.
     read_split = staticmethod(read_split)
@@ -124,9 +126,9 @@ class BenchmarkDataset(DatasetBase):
             return self.read_split(self.split_path, self.image_dir, self.test_only, self.missing_help())
         train, val, test = self.read_raw(random.Random(SPLIT_SEED))
         check_splits(train, val, test, f"{type(self).__name__} in {self.dataset_dir}", self.unique_names)
-        if self.split_path:
+        if self.split_path and self.keeps_files:
             try:
-                self.save_split(train, val, test, self.split_path, self.image_dir)
+                self.save_split(train, val, test, self.split_path, self.image_dir, made_here=True)
             except OSError as error:  # a read-only folder: the same split is made again by the next run
                 print(f"Split not saved to {self.split_path} ({error.strerror or error}); it is made anew by each run")
         return train, val, test
@@ -175,6 +177,6 @@ class BenchmarkDataset(DatasetBase):
             return kept
         at_seed = random.getstate() == random.Random(seed).getstate()
         selection = draw()
-        if at_seed:  # otherwise something drew before us, and these are not the shots of this seed
+        if at_seed and self.keeps_files:  # otherwise something drew before us, and these are not the shots of this seed
             store.keep(*selection)
         return selection

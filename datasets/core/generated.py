@@ -61,6 +61,9 @@ class GeneratedDataset(BenchmarkDataset):
         name = type(self).__name__
         marker = {"dataset": name, "version": self.version}
         homes = [Path(os.path.abspath(os.path.expanduser(root)))] if root else []
+        if homes and not self.keeps_files and _read_marker(folder := homes[0] / type(self).dataset_dir) != marker:
+            _refuse_foreign(folder, marker)  # as a run would
+            homes = []
         homes.append(user_cache_dir() / "datasets")
         failures = []
         for home in homes:

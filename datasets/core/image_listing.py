@@ -16,10 +16,13 @@ VERSION = 1
 _SETTLED = 2 * 10**9  # ns; some file systems keep times to 2 s, so a folder that changed since is not relied upon
 
 
-def list_images(base: str, folders: Sequence[str], kept_in: Sequence[str], remedy: str = "") -> dict[str, list[str]]:
+def list_images(
+    base: str, folders: Sequence[str], kept_in: Sequence[str], remedy: str = "", keep_in: Sequence[str] | None = None
+) -> dict[str, list[str]]:
     """The image names of each of ``folders`` (below ``base``), sorted.
 
     ``kept_in``: files that may hold the listing; read from the first that does, written to the first that can be.
+    ``keep_in``: the files that it may be written to, where those are not all of them.
     Raises UserError for a folder that is missing or has no images; ``remedy`` says what to do about it.
     """
     kept = next((found for path in kept_in if (found := _read(path)) is not None), {})
@@ -36,7 +39,7 @@ def list_images(base: str, folders: Sequence[str], kept_in: Sequence[str], remed
             entry = [changed if settled else 0, image_names(path, remedy)]
         listing[folder] = entry
     if listed or len(kept) != len(listing):
-        _write(kept_in, listing)
+        _write(kept_in if keep_in is None else keep_in, listing)
     return {folder: names for folder, (_, names) in listing.items()}
 
 

@@ -1,7 +1,8 @@
 """The split file: which image is for training, validation and testing.
 
 Format (that of the files released with CoOp): a JSON object with the lists ``train``, ``val`` and ``test``;
-each entry is ``[path relative to the image folder, label, class name]``, labels from 0.
+each entry is ``[path relative to the image folder, label, class name]``, labels from 0. A file that a reader wrote
+because there was none says so under ``made_by``, which upstream's readers do not look at.
 """
 
 import json
@@ -14,6 +15,7 @@ from .items import UNPACK_AGAIN, Row, leads_outside, to_items
 from .storage import relative_paths, write_text_atomically
 
 PARTS = ("train", "val", "test")
+MADE_BY = "a reader of this toolbox, by the published rule: not the released split"
 
 
 def read_split(
@@ -39,8 +41,13 @@ def read_split(
     return train, val, test
 
 
-def save_split(train: Sequence, val: Sequence, test: Sequence, filepath: str, path_prefix: str) -> None:
-    """Write three lists of Datum as a split file. Raises UserError for an image outside ``path_prefix``."""
+def save_split(
+    train: Sequence, val: Sequence, test: Sequence, filepath: str, path_prefix: str, made_here: bool = False
+) -> None:
+    """Write three lists of Datum as a split file; ``made_here`` adds where it comes from.
+
+    Raises UserError for an image outside ``path_prefix``.
+    """
     rows = {}
     for part, items in zip(PARTS, (train, val, test), strict=True):
         try:
@@ -48,13 +55,18 @@ def save_split(train: Sequence, val: Sequence, test: Sequence, filepath: str, pa
         except ValueError as error:
             raise UserError(f"Cannot save the split {filepath}: image {error}.") from error
         rows[part] = [(path, item.label, item.classname) for path, item in zip(paths, items, strict=True)]
-    write_rows(rows, filepath)
+    write_rows(rows, filepath, {"made_by": MADE_BY} if made_here else {})
     print(f"Saved the split to {filepath}")
 
 
-def write_rows(rows: dict[str, Sequence[Row]], filepath: str) -> None:
-    """Write ``{"train": rows, "val": rows, "test": rows}``; a part that is not there is written empty."""
-    content = {part: [list(row) for row in rows.get(part, ())] for part in PARTS}
+def is_made_here(filepath: str) -> bool:
+    """Whether a reader wrote the split file because there was none. Raises UserError."""
+    return _read_json(filepath).get("made_by") == MADE_BY
+
+
+def write_rows(rows: dict[str, Sequence[Row]], filepath: str, extra: dict | None = None) -> None:
+    """Write ``{"train": rows, "val": rows, "test": rows}`` and the ``extra`` keys; a missing part is written empty."""
+    content = {part: [list(row) for row in rows.get(part, ())] for part in PARTS} | (extra or {})
     write_text_atomically(filepath, json.dumps(content, indent=4, separators=(",", ": ")))
 
 

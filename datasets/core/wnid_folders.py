@@ -58,7 +58,9 @@ class WnidFolders(BenchmarkDataset):
         classes = self.classes()
         found = [{f"{part}/{name}".lstrip("/"): classes[name] for name in self.check_folders(part, classes)}
                  for part in parts]  # fmt: skip
-        listing = list_images(self.image_dir, [*chain(*found)], self.listing_paths(), self.missing_help())
+        kept_in = self.listing_paths()
+        keep_in = kept_in if self.keeps_files else kept_in[1:]  # not beside the images
+        listing = list_images(self.image_dir, [*chain(*found)], kept_in, self.missing_help(), keep_in)
         return [
             [
                 known_item(prefix + image, label, 0, classname)

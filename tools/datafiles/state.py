@@ -4,6 +4,7 @@ import os
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from io import StringIO
+from pathlib import Path
 
 from dassl.config import get_cfg_default
 from PIL import Image
@@ -12,17 +13,25 @@ from tqdm import tqdm
 import datasets
 from common.errors import UserError
 from datasets.core import GeneratedDataset
+from datasets.core.split_file import is_made_here
+from launch.config import merge_file
 
-from .catalogue import CATALOGUE, reader
+from .catalogue import CATALOGUE, is_there, reader, targets
 
 
 @dataclass
 class State:
-    """``status`` is ready, partial or absent; ``counts`` are of train, val and test (None: not read)."""
+    """``status`` is ready, partial or absent; ``counts`` are of train, val and test (None: not read).
+
+    ``split`` says which one is used: "released" (CoOp's file), "made here" (by the published rule), "official" (the
+    dataset's own lists), "generated", or "other" (a split file with other counts than the released one).
+    ``notes`` are for a dataset that is ready all the same.
+    """
 
     name: str
     status: str = "absent"
     missing: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     counts: list[int] | None = None
     classes: int | None = None
     unreadable: list[str] = field(default_factory=list)
@@ -30,19 +39,24 @@ class State:
     sha256: str = ""
 
 
-def build(name: str, root: str, shots: int = -1, seed: int = 1):
-    """The dataset ``name`` below ``root``, all classes; no split file is written. Raises UserError."""
+def build(name: str, root: str, shots: int = -1, seed: int = 1, config_file: str = ""):
+    """The dataset ``name`` below ``root``, all classes; nothing is written into its folder.
+
+    ``config_file``: YAML with further settings of ``DATASET``, as those of ImageFolder. Raises UserError.
+    """
     kind = reader(name)
     cfg = get_cfg_default()
     datasets.add_config(cfg)
+    if config_file:
+        merge_file(cfg, config_file)
+        if cfg.DATASET.NAME not in ("", name):
+            raise UserError(f"Config file '{config_file}' is of {cfg.DATASET.NAME}, not of {name}. Give its own file.")
     cfg.SEED = seed
     cfg.DATASET.NAME = name
-    generated = issubclass(kind, GeneratedDataset)
-    cfg.DATASET.ROOT = "" if generated else os.path.abspath(os.path.expanduser(root))
+    cfg.DATASET.ROOT = root
     cfg.DATASET.NUM_SHOTS = shots
     cfg.DATASET.SUBSAMPLE_CLASSES = "all"
-    if not generated:
-        kind = type(kind.__name__, (kind,), {"save_split": staticmethod(lambda *args, **kwargs: None)})
+    kind = type(kind.__name__, (kind,), {"keeps_files": False})
     with redirect_stdout(StringIO()):
         return kind(cfg)
 
@@ -50,32 +64,57 @@ def build(name: str, root: str, shots: int = -1, seed: int = 1):
 def examine(name: str, root: str, deep: bool = False) -> State:
     """The state of one dataset; ``deep`` opens every image. Raises UserError for an unknown name only."""
     kind, state = reader(name), State(name)
-    folder = os.path.join(os.path.abspath(os.path.expanduser(root)), kind.dataset_dir)
-    split_file = getattr(kind, "split_file", "")
-    released = bool(split_file) and os.path.isfile(os.path.join(folder, split_file))  # before the reader writes it
+    folder = Path(os.path.abspath(os.path.expanduser(root)), kind.dataset_dir)
+    facts = CATALOGUE.get(name, {})
     try:
         data = build(name, root)
-    except UserError as error:
+    except (UserError, OSError) as error:
         state.missing.append(str(error))
-        state.status = "partial" if os.path.isdir(folder) and os.listdir(folder) else "absent"
+        if folder.is_dir() and any(folder.iterdir()):
+            state.status = "partial"
+            state.missing += _lacking(facts, kind, folder)
         return state
     state.counts = [len(data.train_x), len(data.val or ()), len(data.test)]
+    if getattr(data, "test_only", False):
+        state.counts[0] = 0  # the reader lets the test list stand in
     state.classes = data.num_classes
     state.sha256 = getattr(data, "split_sha256", "")
-    generated = issubclass(kind, GeneratedDataset)
-    state.split = "generated" if generated else split_file if released else "made here" if split_file else "official"
-    facts = CATALOGUE.get(name)
     if facts:
         pairs = zip(("train", "val", "test"), state.counts, facts["counts"], strict=True)
         state.missing += [f"{part}: {n} of {known} images" for part, n, known in pairs if known not in (None, n)]
         if state.classes != facts["classes"]:
             state.missing.append(f"{state.classes} of {facts['classes']} classes")
+    state.split = _split_used(data, kind, agrees=bool(facts) and not state.missing)
+    if state.split == "made here" and not state.missing:
+        state.notes.append(
+            f"the split is made by the published rule; published numbers use the released one, {kind.split_file}"
+        )
     if deep:
         paths = sorted({item.impath for part in (data.train_x, data.val or (), data.test) for item in part})
         state.unreadable = [path for path in tqdm(paths, desc=name, disable=None) if not readable(path)]
         state.missing += [f"unreadable: {path}" for path in state.unreadable]
     state.status = "partial" if state.missing else "ready"
     return state
+
+
+def _split_used(data, kind: type, agrees: bool) -> str:
+    """``agrees``: whether the counts are the published ones."""
+    if issubclass(kind, GeneratedDataset):
+        return "generated"
+    path = getattr(data, "split_path", "")
+    if not path:
+        return "official"
+    if not os.path.isfile(path) or is_made_here(path):
+        return "made here"
+    return "released" if agrees else "other"
+
+
+def _lacking(facts: dict, kind: type, folder: Path) -> list[str]:
+    """What of the published files is not in a folder that holds some of them."""
+    files = [file for file in facts.get("files", []) if not is_there(file, folder)]
+    names = [str(path) for file in files for path in targets(file, folder) if not path.exists()]
+    split = str(folder / kind.split_file) if kind.split_file else ""
+    return [f"not there: {name}" + (" (the released split)" if name == split else "") for name in names]
 
 
 def readable(path: str) -> bool:

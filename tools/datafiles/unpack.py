@@ -1,4 +1,4 @@
-"""Unpack tar and zip archives of strangers: every member is checked before the first byte is written."""
+"""Unpack tar and zip archives of strangers: every member is checked, and nothing is in place before all of it is."""
 
 import os
 import shutil
@@ -7,72 +7,99 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from common.errors import UserError
 
 from .download import storage_error
+from .transfer import CHUNK
 
 
-def unpack(archive: Path, folder: Path, take: str = "", into: str = "", nested: str = "") -> None:
-    """Put the content of ``archive`` into ``folder``; nothing appears there before all of it is unpacked.
+def unpack(archive: Path, folder: Path, moves: Sequence[tuple[str, str]], nested: str = "") -> None:
+    """Bring parts of ``archive`` into ``folder``; what is there already stays as it is.
 
     Args:
-        take: the folder or file inside the archive that is wanted ("" for everything).
-        into: the name that it gets in ``folder`` ("" for its content right there).
-        nested: an archive inside the archive, which is unpacked in its place.
+        moves: (name, place) pairs: a folder or file inside the archive, at whatever depth, and its name in
+            ``folder``; "." puts a folder's content there.
+        nested: the name of an archive inside the archive that holds them.
 
     Raises:
         UserError: not an archive, a member that would land outside, a full disk, a wanted member that is missing.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=folder))
+    work = None
     try:
-        _extract(archive, work / "all")
+        folder.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=folder))
         content = work / "all"
+        _extract(archive, content)
         if nested:
-            inner = content / nested
-            if not inner.is_file():
-                raise UserError(f"Archive {archive} holds no {nested}: it is not the release that is expected")
-            _extract(inner, work / "inner")
-            content = work / "inner"
-        source = content / take
-        if not source.exists():
-            raise UserError(f"Archive {archive} holds no {take}: it is not the release that is expected")
-        place = [(source, folder / into)] if into else [(entry, folder / entry.name) for entry in source.iterdir()]
-        for _, target in place:
-            if target.exists():
-                raise UserError(f"{target} is there already. Move it away, then run the same command again")
+            inner, content = _find(content, nested, archive), work / "inner"
+            _extract(inner, content)
+        place = []
+        for name, into in moves:
+            source = _find(content, name, archive)
+            place += [(e, folder / e.name) for e in source.iterdir()] if into == "." else [(source, folder / into)]
+        for entry, _ in place:
+            _check_links(entry, archive)
         for entry, target in place:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.rename(entry, target)
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.rename(entry, target)
     except OSError as error:
         raise storage_error(error, folder) from error
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        if work:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _find(folder: Path, name: str, archive: Path) -> Path:
+    """The file or folder ``name`` that lies least deep: archives have folders of the most varied names around it."""
+    level = [folder]
+    while level:
+        found = [parent / name for parent in level if (parent / name).exists()]
+        if len(found) > 1:
+            raise UserError(f"Archive {archive} holds several {name}: it is not the release that is expected")
+        if found:
+            return found[0]
+        entries = [entry for parent in level for entry in os.scandir(parent)]
+        level = [Path(e.path) for e in entries if e.is_dir(follow_symlinks=False) and e.name != "__MACOSX"]
+    raise UserError(f"Archive {archive} holds no {name}: it is not the release that is expected")
 
 
 def _extract(archive: Path, folder: Path) -> None:
     folder.mkdir()
     try:
         if tarfile.is_tarfile(archive):
+
+            def checked(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
+                _check(member.name, archive, member.isreg() or member.isdir() or member.issym() or member.islnk())
+                return tarfile.data_filter(member, path)  # refuses links out of the archive, too
+
             with tarfile.open(archive) as file:
-                for member in file:
-                    _check(member.name, archive, member.isreg() or member.isdir() or member.issym() or member.islnk())
-                file.extractall(folder, filter="data")  # refuses links out, too
+                file.extractall(folder, filter=checked)
+                while file.fileobj.read(CHUNK):  # to the end, where compression keeps its own checksum
+                    pass
         elif zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as file:
                 for info in file.infolist():
-                    mode = info.external_attr >> 16
-                    kind = stat.S_IFMT(mode)
+                    kind = stat.S_IFMT(info.external_attr >> 16)
                     _check(info.filename, archive, kind in (0, stat.S_IFREG, stat.S_IFDIR))
                 file.extractall(folder)
         else:
             raise UserError(f"{archive} is neither a tar nor a zip archive. Remove it and fetch it again")
     except tarfile.FilterError as error:
         raise UserError(f"Archive {archive} is refused: {error}") from error
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise UserError(f"Archive {archive} is damaged ({error}). Remove it and fetch it again") from error
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        raise _damaged(archive, error) from error
+    except OSError as error:
+        if error.errno is None:  # of the decompression, not of the disk
+            raise _damaged(archive, error) from error
+        raise
+
+
+def _damaged(archive: Path, error: Exception) -> UserError:
+    return UserError(f"Archive {archive} is damaged ({error}). Remove it and fetch it again")
 
 
 def _check(name: str, archive: Path, plain: bool) -> None:
@@ -81,3 +108,12 @@ def _check(name: str, archive: Path, plain: bool) -> None:
         raise UserError(f"Archive {archive} is refused: its member '{name}' would land outside the folder")
     if not plain:
         raise UserError(f"Archive {archive} is refused: its member '{name}' is a device or a link")
+
+
+def _check_links(entry: Path, archive: Path) -> None:
+    """Refuse links that lead out of ``entry``: it will stand elsewhere than in the archive."""
+    top = os.path.realpath(entry)
+    paths = [entry, *(Path(base) / n for base, folders, files in os.walk(entry) for n in [*folders, *files])]
+    for path in paths:
+        if path.is_symlink() and (path == entry or not os.path.realpath(path).startswith(top + os.sep)):
+            raise UserError(f"Archive {archive} is refused: its link '{path.name}' leads out of '{entry.name}'")
