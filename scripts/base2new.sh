@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Base-to-new generalization of a trainer on a dataset.
-# Usage: bash scripts/base2new.sh TRAINER DATASET [CFG] [options of tools/base2new.py]
-# From the environment: DATA (folder of the datasets), OUTPUT, SEEDS ("1 2 3"), SHOTS (16), JOBS (1, runs at a time).
+# Base-to-new generalization: learn on the first half of the classes, test on it and on the other half.
+# Usage: bash scripts/base2new.sh [TRAINERS [DATASETS|all [CFG]]] [options of tools/sweep.py]
+# Lists have commas. Without arguments: ZeroshotCLIP,CoOp,CoCoOp on all datasets; without DATA, all that are embedded.
+# From the environment: DATA (folder of the datasets), OUTPUT (output), SEEDS ("1 2 3"), SHOTS (16),
+# JOBS (runs at a time), LAUNCHER (local, ray or slurm). The same command again runs only what is missing.
 set -euo pipefail
-[ $# -ge 2 ] || { sed -n '2,4s/^# //p' "$0" >&2; exit 2; }
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
-exec "$PYTHON" "$ROOT/tools/base2new.py" "$@" --root "${DATA:-}" --output "${OUTPUT:-$ROOT/output/base2new}" \
-    --seeds ${SEEDS:-1 2 3} --shots "${SHOTS:-16}" --jobs "${JOBS:-1}"
+sweep base2new "$@"

@@ -22,3 +22,17 @@ if [ -n "${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" ] || [ ! -x "$ROOT/.venv/bin/python"
 else
     PYTHON="$ROOT/.venv/bin/python"
 fi
+
+# `usage` prints the head of the script and ends with status 2.
+usage() {
+    sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+}
+
+# `sweep PROTOCOL ARGUMENTS` runs tools/sweep.py, and takes from the environment: DATA (folder of the datasets; the
+# embedded ones need none), OUTPUT (output), SEEDS ("1 2 3"), SHOTS, JOBS (runs at a time), LAUNCHER (local, ray, slurm).
+sweep() {
+    exec "$PYTHON" "$ROOT/tools/sweep.py" "$@" ${DATA:+--root "$DATA"} ${OUTPUT:+--output "$OUTPUT"} \
+        ${SEEDS:+--seeds ${SEEDS//,/ }} ${SHOTS:+--shots ${SHOTS//,/ }} ${JOBS:+--jobs "$JOBS"} \
+        ${LAUNCHER:+--launcher "$LAUNCHER"}
+}

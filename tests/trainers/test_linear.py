@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from clip.model import CLIP, ResidualAttentionBlock
 
+from tests.trainers.test_memory import coop, cocoop, loss_and_gradients
 from trainers.clip import linear as module
 from trainers.clip.blocks import FrozenBlock, speed_up
 from trainers.clip.linear import linear
@@ -16,6 +17,11 @@ SHAPES = ((3, 5), (1, 64), (2, 7, 64), (0, 64))
 
 def close(one, two, tolerance=1e-5):
     assert (one - two).norm() <= tolerance * two.norm()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_small(monkeypatch):
+    monkeypatch.setattr(module, "SMALL", 0)
 
 
 @pytest.fixture
@@ -61,6 +67,27 @@ def test_onednn_computes_what_is_frozen_and_nothing_else(layer, monkeypatch):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert linear(x, weight, bias).dtype == torch.bfloat16
     assert len(calls) == 1
+
+
+def test_small_products_stay_with_pytorch(layer, monkeypatch):
+    monkeypatch.setattr(module, "SMALL", 5 * 64 * 48 + 1)
+    monkeypatch.setattr(module, "_PRODUCT", None)  # would not be missed
+    close(linear(torch.ones(5, 64), *layer), layer[0].sum(1) + layer[1])
+    monkeypatch.setattr(module, "_PRODUCT", lambda *args: pytest.fail("oneDNN was called"))
+    linear(torch.ones(5, 64), *layer)
+
+
+@pytest.mark.parametrize("make", (coop, cocoop))
+def test_whole_methods_are_equal_with_and_without_onednn(make, monkeypatch):
+    """Packed text encoding and image encoder together; gradients of all that is learned."""
+    ours = make(None)
+    speed_up(ours.image_encoder)
+    loss, gradients = loss_and_gradients(ours)
+    monkeypatch.setattr(module, "_PRODUCT", None)
+    expected, theirs = loss_and_gradients(make(None))
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    for one, two in zip(gradients, theirs, strict=True):
+        close(one, two, 1e-4)
 
 
 def test_without_onednn_pytorchs_own_computes(layer, monkeypatch):

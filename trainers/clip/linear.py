@@ -11,14 +11,16 @@ from torch import Tensor
 # A private operator of PyTorch's, which its compiler uses too. Builds without oneDNN do not have it.
 _PRODUCT = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
 
+SMALL = 1_000_000  # multiplications; below, calling oneDNN takes longer than it wins
+
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``F.linear``: rows x (..., K), weight (N, K), bias (N,) to (..., N).
 
-    In float32 on a CPU, with a weight and bias that need no gradient, oneDNN computes it, forward and backward;
-    otherwise ``F.linear`` does, also under autocast and in what ``torch.compile`` compiles.
+    In float32 on a CPU, with a weight and bias that need no gradient, oneDNN computes what is not small, forward and
+    backward; otherwise ``F.linear`` does, also under autocast and in what ``torch.compile`` compiles.
     """
-    if not _frozen_float(x, weight, bias) or _PRODUCT is None:
+    if _PRODUCT is None or x.numel() * len(weight) < SMALL or not _frozen_float(x, weight, bias):
         return F.linear(x, weight, bias)
     if x.requires_grad and torch.is_grad_enabled():
         return _FrozenLinear.apply(x, weight, bias)

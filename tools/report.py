@@ -1,0 +1,105 @@
+"""Tables from result records: every results.json below the folders, in the layout of the papers.
+
+Above each table stand protocol, backbone, shots, selection rule, seeds, and what the ± means. "-" is what is missing;
+[k] marks a mean over k seeds where most are over another number; an average is over the datasets that all methods of
+the table have. Exit status: 0; 1 when --verify finds a number outside its tolerance, or nothing to compare; 2 for bad
+input.
+
+examples:
+  python tools/report.py output
+  python tools/report.py output --protocol base2new --format latex --output table.tex
+  python tools/report.py output --compare CoCoOp CoOp
+  python tools/report.py output --verify                 # against the published numbers
+  python tools/report.py old_output --import-logs        # upstream's logs become records, then tables
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+if __package__ in (None, ""):
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools.reporting.reading import ReportError, collect  # noqa: E402
+from tools.reporting.statistics import SPREADS  # noqa: E402
+
+FORMATS = ("terminal", "markdown", "latex", "csv")
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse(argv)
+    try:
+        return report(args)
+    except (ReportError, OSError) as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("folders", nargs="+", metavar="FOLDER", help="output folders of runs; every results.json below is read")
+    add("--protocol", help="only this one: base2new, few_shot, cross_dataset, domain_generalization, zeroshot, ...")
+    add("--format", choices=FORMATS, default="terminal", help="default: terminal")
+    add("--output", metavar="FILE", help="write the tables there instead of printing them")
+    add("--spread", choices=list(SPREADS), default="std", help="what stands behind the ± (default: std, population)")
+    add("--compare", nargs=2, metavar=("A", "B"), help="paired difference A - B of two methods over the same seeds")
+    add("--verify", action="store_true", help="compare with the published numbers, cell by cell")
+    add("--against", metavar="SOURCE", help="with --verify: only this source of tools/reporting/published.json")
+    add("--import-logs", action="store_true", help="first turn the logs of upstream's programs into records")
+    add("--html", metavar="FILE", help="also write one self-contained page")
+    return parser.parse_args(argv)
+
+
+def report(args: argparse.Namespace) -> int:
+    """Raises ReportError for what the user can mend."""
+    from tools.reporting.formats import render
+    from tools.reporting.tables import build
+
+    if args.import_logs:
+        from tools.reporting.import_logs import import_logs
+
+        count = import_logs(args.folders, say=lambda line: print(line, file=sys.stderr))
+        print(f"{count} records imported from logs", file=sys.stderr)
+    runs = collect(args.folders)
+    known = sorted({run.protocol for run in runs})
+    if args.protocol and args.protocol not in known:
+        raise ReportError(f"There is no record of protocol '{args.protocol}'. There are: {', '.join(known)}")
+    tables, status = build(runs, args.protocol), 0
+    if args.compare:
+        from tools.reporting.compare import compare
+
+        tables = compare(tables, *args.compare)
+    elif args.verify:
+        tables, status = _verified(tables, args.against)
+    text = render(tables, args.format, args.spread)
+    if args.output:
+        from datasets.core.storage import write_text_atomically
+
+        write_text_atomically(args.output, text)
+    else:
+        print(text, end="")
+    if args.html:
+        from tools.reporting.html import write_page
+
+        write_page(runs, args.html, args.spread)
+    return status
+
+
+def _verified(tables: list, source: str | None) -> tuple[list, int]:
+    from tools.reporting.published import published
+    from tools.reporting.verify import verify
+
+    sources = {entry.source for entry in published()}
+    if source and source not in sources:
+        raise ReportError(f"There is no published source '{source}'. There are: {', '.join(sorted(sources))}")
+    found, compared, outside = verify(tables, source)
+    if not compared:
+        print("Nothing to compare: no published number for these methods and datasets", file=sys.stderr)
+        return tables, 1
+    print(f"{compared - outside} of {compared} published numbers are reached within tolerance", file=sys.stderr)
+    return found, 1 if outside else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""Reads every ``results.json`` below folders and refuses, in one line, what is not a whole record."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FILE = "results.json"
+REQUIRED = ("split", "metrics", "trainer", "dataset", "classes", "shots", "seed", "backbone", "selection")
+# Settings that do not change what a number means, or that have a place of their own in a table.
+IGNORED = {
+    "VERSION", "SEED", "OUTPUT_DIR", "RESUME", "VERBOSE", "USE_CUDA", "MODEL.BACKBONE.NAME",
+    "DATASET.ROOT", "DATASET.NAME", "DATASET.SUBSAMPLE_CLASSES", "DATASET.NUM_SHOTS", "DATASET.SOURCE_DOMAINS",
+    "DATASET.TARGET_DOMAINS", "DATASET.SHOTS_FILE", "DATASET.LIST_FILE", "DATALOADER.NUM_WORKERS",
+    "DATALOADER.PERSISTENT_WORKERS", "DATALOADER.DECODED_MB", "DATALOADER.TEST.BATCH_SIZE", "FEATURES.CACHE",
+    "FEATURES.DIR", "TRAIN.PRINT_FREQ", "TRAIN.CHECKPOINT_FREQ", "TRAINER.NAME", "TRAINER.CLIP.MEMORY_GB",
+    "TRAINER.CLIP.COMPILE", "TEST.PER_CLASS_RESULT", "TEST.COMPUTE_CMAT", "TEST.SAVE_PREDICTIONS", "TEST.FINAL_MODEL",
+}  # fmt: skip
+
+
+class ReportError(ValueError):
+    """What the user can mend, in one line. Not ``common.errors.UserError``, whose import takes more than a second."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One evaluation on a test split.
+
+    ``shots`` and ``source`` are those of the run that learned the prompts; ``settings`` maps dotted keys to values,
+    without ``IGNORED``; ``accuracy`` is in percent; ``record`` is the JSON object.
+    """
+
+    path: Path
+    record: dict
+    protocol: str
+    trainer: str
+    dataset: str
+    classes: str
+    shots: int | None
+    seed: int | None
+    backbone: str
+    selection: str | None
+    config: str | None
+    source: dict
+    accuracy: float
+    settings: dict = field(repr=False)
+
+    @property
+    def idle(self) -> bool:
+        """Learns nothing, so shots, epochs and selection mean nothing for it."""
+        return self.trainer.lower().startswith("zeroshot")
+
+    @property
+    def joint(self) -> bool:
+        """Learned on the base classes, tested on base and new classes together."""
+        return self.classes == "all" and self.source.get("classes") == "base"
+
+    def hash(self, part: str) -> str | None:
+        """SHA-256 of "test", "train_x", "backbone", ...; None where the record has none."""
+        return (self.record.get("hashes") or {}).get(part)
+
+
+def collect(folders: Iterable[str | Path]) -> list[Run]:
+    """The test records of every ``results.json`` below the folders, in the order of their paths.
+
+    Raises:
+        ReportError: no such folder, no record in them, or a file that is not a list of whole records.
+    """
+    folders = [Path(folder) for folder in folders]
+    for folder in folders:
+        if not folder.is_dir():
+            raise ReportError(f"There is no folder '{folder}'. Name the output folder of your runs")
+    files = {file.resolve(): file for folder in folders for file in sorted(folder.rglob(FILE))}
+    runs = [run for file in files.values() for run in read(file)]
+    if not runs:
+        what = "no test record in" if files else f"no {FILE} below"
+        raise ReportError(
+            f"There is {what} {', '.join(map(str, folders))}. Runs of train.py write it; --import-logs reads old logs"
+        )
+    return runs
+
+
+def read(file: Path) -> list[Run]:
+    """The test records of one file. Raises ReportError where it is not a list of whole records."""
+    try:
+        records = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise ReportError(f"{file}: not valid JSON ({reason}). Delete it and run its job again") from error
+    if not isinstance(records, list) or not all(isinstance(r, dict) for r in records):
+        raise ReportError(f"{file}: not a list of records. Delete it and run its job again")
+    kept: dict = {}
+    for number, record in enumerate(records, 1):
+        _check(record, f"{file}, record {number}")
+        if record["split"] != "test":
+            continue
+        if "format" in record:
+            key = number
+        else:  # version 1 kept every repetition; the newest is the one
+            key = json.dumps([record.get("epoch"), record.get("loaded"), (record.get("hashes") or {}).get("config")])
+        kept[key] = _run(record, file)
+    return list(kept.values())
+
+
+def _check(record: dict, where: str) -> None:
+    may_be_null = {"shots", "seed", "selection"} if record.get("imported") else {"shots"}
+    for name in REQUIRED:
+        if name not in record or (record[name] is None and name not in may_be_null):
+            raise ReportError(f"{where}: lacks the field '{name}'. Run its job again with this version of train.py")
+    accuracy = record["metrics"].get("accuracy") if isinstance(record["metrics"], dict) else None
+    if isinstance(accuracy, bool) or not isinstance(accuracy, int | float) or not 0 <= accuracy <= 100:
+        raise ReportError(f"{where}: metrics.accuracy is {accuracy!r}, not a number of 0 to 100. Run its job again")
+    for name in ("hashes", "settings", "source", "loaded"):
+        if not isinstance(record.get(name), dict | None):
+            raise ReportError(f"{where}: the field '{name}' is no object. Run its job again")
+    for name in ("trainer", "dataset", "classes", "backbone"):
+        if not isinstance(record[name], str):
+            raise ReportError(f"{where}: the field '{name}' is {record[name]!r}, not a text. Run its job again")
+    for name in ("shots", "seed"):
+        if isinstance(record[name], bool) or not isinstance(record[name], int | None):
+            raise ReportError(f"{where}: the field '{name}' is {record[name]!r}, not a whole number. Run its job again")
+
+
+def _run(record: dict, file: Path) -> Run:
+    source = record.get("source") or {}
+    return Run(
+        path=file,
+        record=record,
+        protocol=record.get("protocol") or _protocol_of_old(record, file),
+        trainer=record["trainer"],
+        dataset=record["dataset"],
+        classes=record["classes"],
+        shots=source["shots"] if source.get("shots") is not None else record["shots"],
+        seed=record["seed"],
+        backbone=record["backbone"],
+        selection=record["selection"],
+        config=record.get("config"),
+        source=source,
+        accuracy=float(record["metrics"]["accuracy"]),
+        settings={key: value for key, value in flat(record.get("settings") or {}).items() if key not in IGNORED},
+    )
+
+
+def _protocol_of_old(record: dict, file: Path) -> str:
+    """Records of version 1 do not name it."""
+    if record["classes"] in ("base", "new"):
+        return "base2new"
+    if record["trainer"].lower().startswith("zeroshot"):
+        return "zeroshot"
+    return "cross_dataset" if record.get("loaded") and "evaluation" in file.parts else "few_shot"
+
+
+def flat(settings: dict, path: str = "") -> dict:
+    """Nested settings as dotted key -> value (lists as tuples, so that it can be hashed)."""
+    found = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{path}{key}.")
+        else:
+            found[f"{path}{key}"] = _frozen(value)
+    return found
+
+
+def _frozen(value: object) -> object:
+    return tuple(_frozen(v) for v in value) if isinstance(value, list) else value

@@ -1,0 +1,39 @@
+"""Mean, spread over seeds, harmonic mean, paired differences."""
+
+import math
+import statistics
+from collections.abc import Sequence
+
+SPREADS = {
+    "std": "population standard deviation",
+    "sample-std": "sample standard deviation",
+    "ci95": "95 % t-interval",
+}
+
+
+def harmonic_mean(base: float, new: float) -> float:
+    """H = 2BN / (B + N); 0 where both are."""
+    return 2 * base * new / (base + new) if base + new else 0.0
+
+
+def half_width(values: Sequence[float]) -> float | None:
+    """Half the 95 % t-interval of the mean: t(0.975, n - 1) s / sqrt(n), s the sample deviation; None below n = 2."""
+    if len(values) < 2:
+        return None
+    from scipy.special import stdtrit  # quantile of Student's t; scipy.stats takes a second to import
+
+    n = len(values)
+    return float(stdtrit(n - 1, 0.975)) * statistics.stdev(values) / math.sqrt(n)
+
+
+def spread(values: Sequence[float], kind: str = "std") -> float | None:
+    """What stands behind the ±, of one of the ``SPREADS``; None where it is not defined (n = 1) or says nothing."""
+    if len(values) < 2:
+        return None
+    return {"std": statistics.pstdev, "sample-std": statistics.stdev, "ci95": half_width}[kind](values)
+
+
+def paired_difference(a: Sequence[float], b: Sequence[float]) -> tuple[float, float | None]:
+    """Mean of a - b over pairs, and half of its 95 % t-interval (None for a single pair)."""
+    differences = [x - y for x, y in zip(a, b, strict=True)]
+    return statistics.mean(differences), half_width(differences)

@@ -1,0 +1,135 @@
+"""Run what is missing of a list of jobs: each after the one it waits for, none twice, on any launcher."""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from .job import Job
+from .launcher import Launcher
+from .state import epoch, failed_since, is_done, is_locked, last_line, lock, mark_failed, state_of
+from .worker import BUSY
+
+LOOK = 0.1  # seconds between two looks at the launcher
+LOOK_ELSEWHERE = 1.0  # ... at jobs that another sweep runs
+
+
+def drive(jobs: list[Job], output: Path, launcher: Launcher, report: Callable[[str], None] | None = None) -> list[Job]:
+    """Run all jobs that are not done; a failed one does not stop the rest.
+
+    Jobs that another sweep runs are waited for, and not run again when they fail there.
+
+    Args:
+        report: takes the lines for people; by default above the progress bar.
+
+    Returns:
+        The jobs that failed, and those that waited for them.
+    """
+    from tqdm import tqdm
+
+    report = report or tqdm.write
+    run = _Run(jobs, output, launcher, report)
+    if run.ended:
+        report(f"{run.ended} of {len(jobs)} runs are done already; their results are kept")
+    # Seconds between two looks of the bar: a log file wants few.
+    pause = 0.2 if sys.stderr.isatty() else 15.0
+    with tqdm(total=len(jobs), initial=run.ended, unit="run", dynamic_ncols=True, mininterval=pause) as bar:
+        shown = 0.0
+        while not run.over:
+            run.step()
+            bar.update(run.ended - bar.n)
+            if time.monotonic() - shown > pause:
+                bar.set_postfix_str(run.line(), refresh=True)
+                shown = time.monotonic()
+            time.sleep(LOOK)
+    return run.failed
+
+
+class _Run:
+    def __init__(self, jobs: list[Job], output: Path, launcher: Launcher, report: Callable[[str], None]) -> None:
+        self.output, self.launcher, self.report = output, launcher, report
+        self.since = time.time()
+        self.planned = {job.folder for job in jobs}
+        self.done = {job.folder for job in jobs if is_done(job.path(output), job.key)}
+        self.waiting = [job for job in jobs if job.folder not in self.done]
+        self.running: dict[str, Job] = {}
+        self.failed: list[Job] = []
+        self.elsewhere: dict[str, float] = {}  # folder -> when to look again
+
+    @property
+    def over(self) -> bool:
+        return not self.waiting and not self.running
+
+    @property
+    def ended(self) -> int:
+        return len(self.done) + len(self.failed)
+
+    def step(self) -> None:
+        for job, status in self.launcher.ended():
+            del self.running[job.folder]
+            self._job_ended(job, status)
+        self._drop_hopeless()
+        free = self.launcher.workers - len(self.running)
+        ready = []
+        for job in list(self.waiting):
+            if len(ready) >= free:
+                break
+            if self._is_ready(job):
+                self.waiting.remove(job)
+                ready.append(job)
+        if ready:
+            self.running |= {job.folder: job for job in ready}
+            self.launcher.start(ready)
+
+    def line(self) -> str:
+        """The running jobs, for the progress bar."""
+        return ", ".join(f"{job.name} {epoch(job.path(self.output))}".strip() for job in self.running.values())
+
+    def _job_ended(self, job: Job, status: int) -> None:
+        folder = job.path(self.output)
+        if is_done(folder, job.key):
+            self.done.add(job.folder)
+            return
+        if status == BUSY:
+            self.elsewhere[job.folder] = time.monotonic() + LOOK_ELSEWHERE
+            self.waiting.insert(0, job)
+            return
+        if not failed_since(folder, job.key, self.since):  # the process was lost, and could not say so itself
+            with lock(folder) as held:
+                if held:
+                    how = f"killed by signal {-status} (out of memory?)" if status < 0 else f"exit status {status}"
+                    mark_failed(folder, job.key, status, f"{how}; the last line was: {last_line(folder)}")
+        self._fail(job)
+
+    def _fail(self, job: Job) -> None:
+        self.failed.append(job)
+        folder = job.path(self.output)
+        self.report(f"{job.name} failed: {state_of(folder, job.key).line} (all of it: {folder / 'console.txt'})")
+
+    def _drop_hopeless(self) -> None:
+        """Jobs whose training run failed cannot run."""
+        gone = {job.folder for job in self.failed}
+        for job in [j for j in self.waiting if j.after in gone]:
+            self.waiting.remove(job)
+            self.failed.append(job)
+            self.report(f"{job.name} was not run, since the run it waits for failed")
+
+    def _is_ready(self, job: Job) -> bool:
+        """Whether to start a job now; also sees what another sweep did to it."""
+        if job.after in self.planned and job.after not in self.done:
+            return False
+        if self.elsewhere.get(job.folder, 0.0) > time.monotonic():
+            return False
+        folder = job.path(self.output)
+        if is_locked(folder):
+            self.elsewhere[job.folder] = time.monotonic() + LOOK_ELSEWHERE
+            return False
+        if is_done(folder, job.key):
+            self.waiting.remove(job)
+            self.done.add(job.folder)
+            return False
+        if failed_since(folder, job.key, self.since):
+            self.waiting.remove(job)
+            self._fail(job)
+            return False
+        return True

@@ -1,0 +1,87 @@
+"""Jobs on this machine: one server process imports the training program once, and every job is a fork of it."""
+
+import multiprocessing
+import os
+import shutil
+import subprocess
+from multiprocessing import forkserver
+from pathlib import Path
+
+from .errors import SweepError
+from .job import Job
+from .launcher import Launcher
+from .worker import run_job
+
+
+class LocalLauncher(Launcher):
+    """``workers`` processes at a time; by default one for each GPU, or two on the CPU.
+
+    Each gets a GPU of its own in turn (CUDA_VISIBLE_DEVICES); without GPUs each gets its part of the cores
+    (OMP_NUM_THREADS, unless it is set). The server starts to import at once, which takes seconds: make this first and
+    do other things meanwhile.
+    """
+
+    def __init__(self, output: Path, workers: int = 0) -> None:
+        self.output = str(output)
+        self.gpus = gpus()
+        cores = os.cpu_count() or 1
+        self.workers = workers or len(self.gpus) or min(2, cores)
+        self._running: dict[str, tuple[Job, multiprocessing.Process, str]] = {}
+        os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # looking for a GPU must not spoil the forks for it
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // self.workers)))
+        os.environ.setdefault(
+            "OMP_WAIT_POLICY", "PASSIVE"
+        )  # threads that wait must not take turns from those that work
+        self._context = multiprocessing.get_context("forkserver")
+        # torchmetrics: every run needs it in the end, and takes a second to import it.
+        self._context.set_forkserver_preload(["train", "tools.sweeping.worker", "torchmetrics"])
+        forkserver.ensure_running()
+
+    def start(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            gpu = self._free_gpu()
+            environment = {"CUDA_VISIBLE_DEVICES": gpu} if gpu else {}
+            process = self._context.Process(target=_fork, args=(job.to_json(), self.output, environment))
+            try:
+                process.start()
+            except (EOFError, OSError) as error:
+                raise SweepError("The training program cannot be imported; see what `python train.py` says") from error
+            self._running[job.folder] = (job, process, gpu)
+
+    def ended(self) -> list[tuple[Job, int]]:
+        gone = [(job, process) for job, process, _ in self._running.values() if not process.is_alive()]
+        for job, process in gone:
+            process.join()
+            del self._running[job.folder]
+        return [(job, process.exitcode) for job, process in gone]
+
+    def stop(self) -> None:
+        for _, process, _ in self._running.values():
+            process.kill()
+        for _, process, _ in self._running.values():
+            process.join()
+        self._running.clear()
+
+    def _free_gpu(self) -> str:
+        """The GPU that the fewest jobs use; "" without GPUs."""
+        used = [gpu for _, _, gpu in self._running.values()]
+        return min(self.gpus, key=used.count, default="")
+
+
+def _fork(job: dict, output: str, environment: dict[str, str]) -> None:
+    raise SystemExit(run_job(job, output, environment))
+
+
+def gpus() -> list[str]:
+    """The GPUs that may be used, as CUDA_VISIBLE_DEVICES names them; asks the driver's program, not PyTorch."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [part.strip() for part in visible.split(",") if part.strip() not in ("", "-1")]
+    if not shutil.which("nvidia-smi"):
+        return []
+    command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [line.strip() for line in found.splitlines() if line.strip().isdigit()]

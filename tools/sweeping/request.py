@@ -1,0 +1,95 @@
+"""What a user asks for: one protocol over trainers, datasets, shots, seeds and settings."""
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import defaults
+from .errors import SweepError
+from .job import ROOT
+
+
+@dataclass
+class Request:
+    """One entry of a sweep; empty fields take the protocol's defaults when it is planned.
+
+    datasets: names, YAML files, or ["all"]; of transfers, the targets. config: name or YAML file. root: folder of the
+    datasets, "" for embedded ones. settings: KEY VALUE pairs of every run, which also name its folder, unless
+    ``variant`` does. source: where the transferred prompts are learned. studies: of ``ablation``. part: "train" or
+    "test" plans only the runs that learn, or only those that evaluate.
+    """
+
+    protocol: str
+    trainers: list[str] = field(default_factory=list)
+    datasets: list[str] = field(default_factory=list)
+    config: str | None = None
+    seeds: list[int] = field(default_factory=list)
+    shots: list[int] = field(default_factory=list)
+    root: str = ""
+    plugins: list[str] = field(default_factory=list)
+    settings: list[str] = field(default_factory=list)
+    source: str = ""
+    studies: list[str] = field(default_factory=list)
+    part: str = ""
+    variant: str | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.settings) % 2:
+            raise SweepError(f"Settings come in pairs, KEY VALUE: '{self.settings[-1]}' has no partner")
+        for key in self.settings[::2]:
+            if not re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*", key):
+                raise SweepError(f"'{key}' is no config key such as OPTIM.MAX_EPOCH")
+        for kind, values, least in (("seed", self.seeds, 0), ("number of shots", self.shots, 1)):
+            for value in values:
+                if value < least:
+                    raise SweepError(f"{value} is no {kind}: use {least} or more")
+        self.root = os.path.abspath(os.path.expanduser(self.root)) if self.root else ""
+        self.plugins = [os.path.abspath(p) if p.endswith(".py") else p for p in self.plugins]
+        self.trainers = self.trainers or list(defaults.TRAINERS[: 1 if self.protocol == "zeroshot" else None])
+        self.seeds = self.seeds or [1, 2, 3]
+        self.shots = self.shots or list(defaults.SHOTS.get(self.protocol, (16,)))
+        if not self.datasets or self.datasets == ["all"]:
+            embedded = not self.root and (not self.source or defaults.is_embedded(self.source))
+            everything = defaults.all_datasets(self.protocol, embedded)
+            self.datasets = [name for name in everything if name != self.source]
+        for trainer in self.trainers:
+            defaults.check_trainer(self.protocol, trainer)
+
+    def common_flags(self, trainer: str, dataset: str, config: Path, seed: int | None) -> list[str]:
+        """What all runs of a trainer on a dataset have in common."""
+        file = defaults.dataset_file(dataset)
+        root = self.root or _root_in(file)
+        return [
+            *("--trainer", trainer, "--dataset-config-file", str(file), "--config-file", str(config)),
+            *(["--seed", str(seed)] if seed is not None else []),
+            *(["--root", root] if root else []),
+            *(part for plugin in self.plugins for part in ("--plugin", plugin)),
+        ]
+
+
+def variant_of(settings: list[str]) -> str:
+    """Settings as the name of a folder: "N_CTX-8_CTX_INIT-none"; "" for none.
+
+    >>> variant_of(["TRAINER.COOP.N_CTX", "8", "TRAINER.COOP.CTX_INIT", ""])
+    'N_CTX-8_CTX_INIT-none'
+    """
+    parts = []
+    for key, value in zip(settings[::2], settings[1::2], strict=True):
+        levels = key.split(".")
+        name = levels[-1] if levels[-1] != "NAME" or len(levels) < 2 else "_".join(levels[-2:])
+        if os.path.isabs(value):
+            value = os.path.basename(value)
+        parts.append(f"{name}-{re.sub(r'[^A-Za-z0-9.+-]+', '_', value).strip('_') or 'none'}")
+    return "_".join(parts)
+
+
+def _root_in(file: Path) -> str:
+    """DATASET.ROOT of a dataset's YAML as an absolute path, since runs start in the repository; "" for none."""
+    root = defaults.setting(file, "DATASET.ROOT")
+    return os.path.abspath(os.path.expanduser(root)) if isinstance(root, str) and root else ""
+
+
+def relative_to_root(path: Path) -> str:
+    """A path for people: from the repository on where it lies in it."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)

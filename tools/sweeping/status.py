@@ -1,0 +1,97 @@
+"""The state of a sweep as a table."""
+
+import statistics
+import time
+from collections import Counter
+from pathlib import Path
+
+from .job import Job
+from .state import STATES, State, state_of
+
+
+def states_of(jobs: list[Job], output: Path) -> dict[str, State]:
+    """Folder -> state of every job."""
+    return {job.folder: state_of(job.path(output), job.key) for job in jobs}
+
+
+def listing(jobs: list[Job], output: Path) -> str:
+    """Every job with its state, for --dry-run."""
+    from tabulate import tabulate
+
+    states = states_of(jobs, output)
+    rows = [[states[j.folder].name, "test" if j.evaluates else "train", j.name, j.folder] for j in jobs]
+    return tabulate(rows, headers=["state", "", "job", "folder"], tablefmt="plain") + "\n" + counts(states)
+
+
+def counts(states: dict[str, State]) -> str:
+    """One line: "12 jobs: 3 done, 2 running, 7 waiting"."""
+    by_name = Counter(state.name for state in states.values())
+    parts = [f"{by_name[name]} {name}" for name in STATES if by_name[name]]
+    return f"{len(states)} job{'s' * (len(states) != 1)}: {', '.join(parts)}"
+
+
+def table(jobs: list[Job], output: Path) -> str:
+    """Counts by protocol and trainer, then what is running, failed or interrupted, and the time that is left."""
+    from tabulate import tabulate
+
+    states = states_of(jobs, output)
+    groups: dict[tuple, Counter] = {}
+    for job in jobs:
+        groups.setdefault((job.protocol, job.trainer, job.config), Counter())[states[job.folder].name] += 1
+    rows = [[*group, *(count[name] or "" for name in STATES)] for group, count in groups.items()]
+    lines = [tabulate(rows, headers=["protocol", "trainer", "config", *STATES], tablefmt="github")]
+    rows = [
+        [state.name, job.name, state.epoch or state.line, job.folder]
+        for job in jobs
+        if (state := states[job.folder]).name in ("running", "failed", "interrupted")
+    ]
+    if rows:
+        lines += [
+            "",
+            tabulate(rows, headers=["state", "job", "", "folder"], tablefmt="github", maxcolwidths=[9, 50, 70]),
+        ]
+    return "\n".join([*lines, "", counts(states) + time_left(jobs, states)])
+
+
+def time_left(jobs: list[Job], states: dict[str, State]) -> str:
+    """ "; about 12 min left", from what finished jobs of the same kind took; "" without any, or when all is done."""
+    took = [(job, states[job.folder].seconds) for job in jobs if states[job.folder].name == "done"]
+    took = [(job, seconds) for job, seconds in took if seconds is not None]
+    missing = [job for job in jobs if states[job.folder].name in ("running", "waiting", "interrupted")]
+    if not missing or not took:
+        return ""
+    seconds = sum(_expected(job, took) for job in missing)
+    at_once = max(1, sum(state.name == "running" for state in states.values()))
+    minutes = seconds / at_once / 60
+    shown = f"{minutes:.0f} min" if 1 <= minutes < 120 else f"{minutes / 60:.1f} h" if minutes >= 120 else "a minute"
+    return f"; about {shown} left with {at_once} at a time"
+
+
+def _expected(job: Job, took: list[tuple[Job, float]]) -> float:
+    """Seconds of a job: the mean of finished jobs that are most like it."""
+    kinds = (
+        lambda j: (j.evaluates, j.trainer, j.config, j.dataset, j.shots, j.classes),
+        lambda j: (j.evaluates, j.trainer, j.config, j.dataset),
+        lambda j: (j.evaluates, j.trainer, j.config),
+        lambda j: (j.evaluates,),
+        lambda j: (),
+    )
+    for kind in kinds:
+        same = [seconds for other, seconds in took if kind(other) == kind(job)]
+        if same:
+            return statistics.mean(same)
+    return 0.0
+
+
+def watch(read, output: Path, seconds: float = 2.0) -> None:
+    """Print the table again and again until nothing is left to run, or Ctrl-C; ``read`` gives the jobs."""
+    while True:
+        jobs = read(output)
+        shown = table(jobs, output)
+        print(
+            f"\033[2J\033[H{shown}\n\n{time.strftime('%H:%M:%S')}  (Ctrl-C ends the watching, not the sweep)",
+            flush=True,
+        )
+        if all(state.name in ("done", "failed") for state in states_of(jobs, output).values()):
+            return
+        time.sleep(seconds)
