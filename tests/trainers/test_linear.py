@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from clip.model import CLIP, ResidualAttentionBlock
 
-from tests.trainers.test_memory import coop, cocoop, loss_and_gradients
+from tests.trainers.test_memory import cocoop, coop, loss_and_gradients
 from trainers.clip import linear as module
 from trainers.clip.blocks import FrozenBlock, speed_up
 from trainers.clip.linear import linear
