@@ -30,7 +30,7 @@ usage() {
 }
 
 # `sweep PROTOCOL ARGUMENTS` runs tools/sweep.py, and takes from the environment: DATA (folder of the datasets; the
-# embedded ones need none), OUTPUT (output), SEEDS ("1 2 3"), SHOTS, JOBS (runs at a time), LAUNCHER (local).
+# embedded ones need none), OUTPUT (output), SEEDS ("1 2 3"), SHOTS, JOBS (runs at a time), LAUNCHER (local, ray, slurm).
 sweep() {
     exec "$PYTHON" "$ROOT/tools/sweep.py" "$@" ${DATA:+--root "$DATA"} ${OUTPUT:+--output "$OUTPUT"} \
         ${SEEDS:+--seeds ${SEEDS//,/ }} ${SHOTS:+--shots ${SHOTS//,/ }} ${JOBS:+--jobs "$JOBS"} \

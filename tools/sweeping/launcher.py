@@ -6,7 +6,7 @@ from pathlib import Path
 from .errors import SweepError, unknown
 from .job import Job
 
-NAMES = ("local",)
+NAMES = ("local", "ray", "slurm")
 
 
 class Launcher(ABC):
@@ -59,6 +59,14 @@ def launcher(name: str, output: Path, workers: int) -> Launcher:
         from .local import LocalLauncher
 
         return LocalLauncher(output, workers)
+    if name == "ray":
+        from .ray import RayLauncher
+
+        return RayLauncher(output, workers)
+    if name == "slurm":
+        from .slurm import SlurmLauncher
+
+        return SlurmLauncher(output, workers)
     raise unknown("launcher", name, NAMES)
 
 
