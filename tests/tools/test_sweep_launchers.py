@@ -81,7 +81,7 @@ def workers(output: Path) -> dict[int, int]:
     return found
 
 
-def until(condition, seconds=60.0):
+def until(condition, seconds=30.0):
     """Wait until it gives something true, and give that."""
     end = time.monotonic() + seconds
     while not (value := condition()):
