@@ -1,0 +1,30 @@
+"""Registering the networks of a method, each with its own optimiser and schedule."""
+
+from dassl.engine.simple_net import SimpleNet
+from dassl.optim import build_lr_scheduler, build_optimizer
+from dassl.utils import count_num_param
+
+
+def add_model(trainer, name, module):
+    """Move a module to the trainer's device and register it as one that learns, with OPTIM's settings.
+
+    OPTIM.STAGED_LR holds for a :class:`SimpleNet`; what a method adds to it is new, and learns at OPTIM.LR.
+
+    Args:
+        trainer (SimpleTrainer): one that is in its ``build_model``.
+        name (str): also the name of the checkpoint's folder.
+        module (nn.Module): the network.
+
+    Returns:
+        nn.Module: the same module.
+    """
+    settings = trainer.cfg.OPTIM
+    if settings.STAGED_LR and not isinstance(module, SimpleNet):
+        settings = settings.clone()
+        settings.defrost()
+        settings.STAGED_LR = False
+    module.to(trainer.device)
+    print(f"# params of {name}: {count_num_param(module):,}")
+    optim = build_optimizer(module, settings)
+    trainer.register_model(name, module, optim, build_lr_scheduler(optim, settings))
+    return module
