@@ -69,7 +69,10 @@ class SimpleTrainer(TrainerBase):
 
     def build_data_loader(self):
         """Set ``dm`` and the attributes for data. An override must set all but ``dm``."""
-        dm = DataManager(self.cfg)
+        self.use_data(DataManager(self.cfg))
+
+    def use_data(self, dm):
+        """Train and test on the loaders of a DataManager: set ``dm`` and the attributes for data."""
         self.train_loader_x = dm.train_loader_x
         self.train_loader_u = dm.train_loader_u
         self.val_loader = dm.val_loader

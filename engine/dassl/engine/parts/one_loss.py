@@ -1,0 +1,17 @@
+"""The step of a method that minimises one loss over one model."""
+
+from .steps import update_lr_at_epoch_end
+
+
+class OneLoss:
+    """Mixin before TrainerX or TrainerXU: a subclass writes ``loss``."""
+
+    def loss(self, *parsed):
+        """What ``parse_batch_train`` returns, to the scalar loss and the numbers to report (dict)."""
+        raise NotImplementedError
+
+    def forward_backward(self, *batches):
+        loss, numbers = self.loss(*self.parse_batch_train(*batches))
+        self.model_backward_and_update(loss)
+        update_lr_at_epoch_end(self)
+        return numbers
