@@ -50,11 +50,14 @@ def require_domain_sampler(trainer, cfg, part="TRAIN_X"):
     require(trainer, cfg, f"DATALOADER.{part}.SAMPLER", lambda sampler: sampler == name, name, name)
 
 
-def need_source_weights(cfg):
+def require_own_target_loader(trainer, cfg):
+    """The loader of the target must not take its settings from that of the sources. Raises ConfigError."""
+    example = "False, with DATALOADER.TRAIN_U.SAMPLER and BATCH_SIZE for the target"
+    require(trainer, cfg, "DATALOADER.TRAIN_U.SAME_AS_X", lambda same: not same, False, example)
+
+
+def require_source_weights(trainer, cfg):
     """MODEL.INIT_WEIGHTS must be a file: the weights of a model that was trained on the source. Raises ConfigError."""
-    path = cfg.MODEL.INIT_WEIGHTS
-    if not os.path.isfile(path):
-        raise ConfigError(
-            f"{cfg.TRAINER.NAME} starts from a model trained on the source, but MODEL.INIT_WEIGHTS '{path}' is no file. "
-            "Train SourceOnly first and set MODEL.INIT_WEIGHTS to its model.pth.tar-N."
-        )
+    rule = "a file with the weights of a model trained on the source"
+    example = "DIR/model/model.pth.tar-EPOCHS after training one with --trainer SourceOnly --output-dir DIR"
+    require(trainer, cfg, "MODEL.INIT_WEIGHTS", os.path.isfile, rule, example)

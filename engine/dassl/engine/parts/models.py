@@ -1,8 +1,27 @@
 """Registering the networks of a method, each with its own optimiser and schedule."""
 
-from dassl.engine.simple_net import SimpleNet
 from dassl.optim import build_lr_scheduler, build_optimizer
-from dassl.utils import count_num_param
+from dassl.utils import count_num_param, load_pretrained_weights
+
+from ..simple_net import SimpleNet
+
+
+def add_network(trainer, name, num_classes=0):
+    """Build a :class:`SimpleNet` as MODEL describes it, with MODEL.INIT_WEIGHTS, and register it.
+
+    Args:
+        trainer (SimpleTrainer): one that is in its ``build_model``.
+        name (str): also the name of the checkpoint's folder.
+        num_classes (int): 0: the network returns features, (B, fdim).
+
+    Returns:
+        SimpleNet: on the trainer's device.
+    """
+    settings = trainer.cfg.MODEL
+    network = SimpleNet(trainer.cfg, settings, num_classes)
+    if settings.INIT_WEIGHTS:
+        load_pretrained_weights(network, settings.INIT_WEIGHTS)
+    return add_model(trainer, name, network)
 
 
 def add_model(trainer, name, module):
