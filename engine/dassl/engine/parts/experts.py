@@ -2,6 +2,9 @@
 
 import torch
 from torch import nn
+from torch.nn import functional as F
+
+from dassl.metrics import compute_accuracy
 
 
 class Experts(nn.Module):
@@ -31,3 +34,21 @@ class Experts(nn.Module):
         """Features (B, D) -> probabilities (B, C), the mean over all experts, or all but one."""
         kept = [n for n in range(len(self.classifiers)) if n != without]
         return self.probabilities(features)[kept].mean(dim=0)
+
+    def collaborate(self, parts):
+        """Return the two losses of the sources, and the experts' accuracy in percent (float).
+
+            loss_x  = 1/K sum_i  H(y, E_i(a(x)))                               x of domain i
+            loss_cr = 1/K sum_i || E_i(a(x)) - mean_{j != i} E_j(A(x)) ||^2    E_i(a(x)) is a constant here
+
+        Args:
+            parts (dict): domain i -> (features of weak views a(x) and of strong ones A(x), (B_i, D), labels y (B_i,)).
+        """
+        losses_x, losses_cr, accuracies = [], [], []
+        for number, (weak, strong, label) in parts.items():
+            logit = self(number, weak)
+            others = self.ensemble(strong, without=number)
+            losses_x.append(F.cross_entropy(logit, label))
+            losses_cr.append((logit.detach().softmax(dim=1) - others).square().sum(dim=1).mean())
+            accuracies.append(compute_accuracy(logit, label)[0].item())
+        return torch.stack(losses_x).mean(), torch.stack(losses_cr).mean(), sum(accuracies) / len(accuracies)

@@ -6,13 +6,14 @@ from dassl.utils import count_num_param, load_pretrained_weights
 from ..simple_net import SimpleNet
 
 
-def add_network(trainer, name, num_classes=0):
+def add_network(trainer, name, num_classes=0, **kwargs):
     """Build a :class:`SimpleNet` as MODEL describes it, with MODEL.INIT_WEIGHTS, and register it.
 
     Args:
         trainer (SimpleTrainer): one that is in its ``build_model``.
         name (str): also the name of the checkpoint's folder.
         num_classes (int): 0: the network returns features, (B, fdim).
+        kwargs: of :func:`add_model`.
 
     Returns:
         SimpleNet: on the trainer's device.
@@ -21,10 +22,10 @@ def add_network(trainer, name, num_classes=0):
     network = SimpleNet(trainer.cfg, settings, num_classes)
     if settings.INIT_WEIGHTS:
         load_pretrained_weights(network, settings.INIT_WEIGHTS)
-    return add_model(trainer, name, network)
+    return add_model(trainer, name, network, **kwargs)
 
 
-def add_model(trainer, name, module):
+def add_model(trainer, name, module, lr_mult=1, schedule=None):
     """Move a module to the trainer's device and register it as one that learns, with OPTIM's settings.
 
     OPTIM.STAGED_LR holds for a :class:`SimpleNet`; what a method adds to it is new, and learns at OPTIM.LR.
@@ -33,17 +34,19 @@ def add_model(trainer, name, module):
         trainer (SimpleTrainer): one that is in its ``build_model``.
         name (str): also the name of the checkpoint's folder.
         module (nn.Module): the network.
+        lr_mult (float): it learns at OPTIM.LR times this.
+        schedule (callable): optimiser -> scheduler, where it is not OPTIM's.
 
     Returns:
         nn.Module: the same module.
     """
-    settings = trainer.cfg.OPTIM
-    if settings.STAGED_LR and not isinstance(module, SimpleNet):
-        settings = settings.clone()
-        settings.defrost()
-        settings.STAGED_LR = False
+    settings = trainer.cfg.OPTIM.clone()
+    settings.defrost()
+    settings.LR = float(settings.LR * lr_mult)
+    settings.STAGED_LR = settings.STAGED_LR and isinstance(module, SimpleNet)
     module.to(trainer.device)
     print(f"# params of {name}: {count_num_param(module):,}")
     optim = build_optimizer(module, settings)
-    trainer.register_model(name, module, optim, build_lr_scheduler(optim, settings))
+    sched = build_lr_scheduler(optim, settings) if schedule is None else schedule(optim)
+    trainer.register_model(name, module, optim, sched)
     return module
