@@ -251,5 +251,10 @@ class SimpleTrainer(TrainerBase):
         return self._to_device(batch["img"]), self._to_device(batch["label"])
 
     def _to_device(self, tensor):
+        if isinstance(tensor, list):  # the views of each image
+            raise ConfigError(
+                f"{type(self).__name__} takes one view of an image, but DATALOADER.K_TRANSFORMS is {len(tensor)}. "
+                "Set DATALOADER.K_TRANSFORMS 1."
+            )
         # The loaders pin memory for CUDA, so the copy can overlap with computation.
         return tensor.to(self.device, non_blocking=True)

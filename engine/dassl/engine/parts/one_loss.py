@@ -1,4 +1,4 @@
-"""The step of a method that minimises one loss over one model."""
+"""The step of a method that minimises one loss over all its models."""
 
 from .steps import update_lr_at_epoch_end
 

@@ -4,7 +4,7 @@ import copy
 
 
 def teacher_of(student):
-    """Return a copy of the student that learns no gradient; it stays in train mode, as the student is in training.
+    """Return a copy of the student in train mode, without gradients.
 
     A trainer that keeps one says ``STATE = ("teacher",)``, so that it is saved and restored with the run.
     """
@@ -13,10 +13,9 @@ def teacher_of(student):
 
 
 def ema_decay(decay, step):
-    """The decay of the running average in step ``step``, from 0: the true average at first, then ``decay``.
+    """The decay of the running average in step ``step`` of a run, from 0: min(1 - 1 / (step + 1), decay).
 
-        min(1 - 1 / (step + 1), decay)
-
-    "Mean teachers are better role models", NeurIPS 2017, section 3.
+    Small at first, so that the weights of the first steps are soon forgotten ("Mean teachers are better role models",
+    NeurIPS 2017, section 3, where the decay is smaller at first; the rule is that of its authors' program).
     """
     return min(1 - 1 / (step + 1), decay)

@@ -14,3 +14,9 @@ def use_weak_and_strong_views(trainer, strong_transforms):
     weak = build_transform(trainer.cfg, is_train=True)
     strong = build_transform(trainer.cfg, is_train=True, choices=strong_transforms)
     trainer.use_data(DataManager(trainer.cfg, custom_tfm_train=[weak, strong]))
+
+
+def views_of(trainer, batch):
+    """Return the K views of a batch (DATALOADER.K_TRANSFORMS) as a list of images (B, 3, H, W) on the device."""
+    views = batch["img"] if isinstance(batch["img"], list) else [batch["img"]]
+    return [view.to(trainer.device, non_blocking=True) for view in views]
