@@ -85,9 +85,10 @@ def _common(sub: argparse.ArgumentParser) -> None:
     add(
         "--set",
         nargs="+",
+        action="extend",
         default=[],
         metavar="KEY VALUE",
-        help="settings of every run, as pairs; they name its folder",
+        help="settings of every run, as pairs; they name its folder; repeatable",
     )
     add("--part", default="", choices=("train", "test"), help="only the runs that learn, or only those that evaluate")
     add("--variant", help="name of the folder between config and seed (default: the settings of --set)")

@@ -13,13 +13,13 @@ from tests.datasets.pictures import draw
 FREE = ("time", "seconds", "train_seconds", "memory")
 
 
-def prepare(folder: Path) -> tuple[str, str]:
+def prepare(folder: Path, epochs: int = 2) -> tuple[str, str]:
     """Write pictures and a config; gives the arguments DATASET and CFG."""
     draw(folder / "pictures", 6, seed=0)
     dataset, method = folder / "mine.yaml", folder / "short.yaml"
     dataset.write_text(f'DATASET:\n  NAME: "ImageFolder"\n  ROOT: "{folder / "pictures"}"\n')
     text = (ROOT / "configs/trainers/CoOp/tiny.yaml").read_text()
-    method.write_text(text.replace("MAX_EPOCH: 50", "MAX_EPOCH: 2"))
+    method.write_text(text.replace("MAX_EPOCH: 50", f"MAX_EPOCH: {epochs}"))
     return str(dataset), str(method)
 
 
@@ -41,9 +41,12 @@ def start(argv: list[str]) -> subprocess.Popen:
 
 def records(output: Path) -> dict[str, list[dict]]:
     """Folder -> records, without what may differ."""
+
+    def same(record):
+        versions = {k: v for k, v in record["versions"].items() if k != "code"}  # a commit may be made meanwhile
+        return {key: value for key, value in record.items() if key not in FREE} | {"versions": versions}
+
     return {
-        str(file.parent.relative_to(output)): [
-            {key: value for key, value in record.items() if key not in FREE} for record in json.loads(file.read_text())
-        ]
+        str(file.parent.relative_to(output)): [same(record) for record in json.loads(file.read_text())]
         for file in sorted(output.rglob("results.json"))
     }

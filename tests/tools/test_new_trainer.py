@@ -1,4 +1,4 @@
-"""A trainer that is one file in trainers/ and one YAML in configs/trainers/ runs in every protocol, with no other edit."""
+"""A trainer that is a file in trainers/ and a YAML in configs/trainers/ runs in every protocol, with no other edit."""
 
 import json
 import os

@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -140,35 +141,76 @@ def test_two_sweeps_at_once_run_nothing_twice(tmp_path):
     assert set(runs(tmp_path / "out").values()) == {1} and len(runs(tmp_path / "out")) == 4
 
 
+KILLS = 10
+
+
 def test_killed_at_random_moments_and_started_again(tmp_path):
-    """Twelve jobs; SIGKILL to the whole process group, ten times; all numbers as if nothing had happened."""
-    sweeps.prepare(tmp_path)
+    """Fourteen jobs; SIGKILL to the whole process group, ten times; all numbers as if nothing had happened.
+
+    A kill comes a random while after the start, or after a job is under way, or after one has left a checkpoint, and
+    earlier where two jobs more than there were kills are done: so every one meets unfinished work. Most of the 40 s is
+    imports.
+    """
+    sweeps.prepare(tmp_path, epochs=10)
     output = tmp_path / "out"
-    argv = sweeps.command(tmp_path, output, "--seeds", "1", "2", "3", "4", "5", "6")
+    argv = sweeps.command(tmp_path, output, "--seeds", "1", "2", "3", "4", "5", "6", "7")
     whole = sweeps.start(argv)
     began = time.monotonic()
+    while not under_way(output) and whole.poll() is None:
+        time.sleep(0.01)
+    start_takes = time.monotonic() - began
     assert whole.wait(timeout=300) == 0, whole.stdout.read()
-    took = time.monotonic() - began
     expected = sweeps.records(output)
-    assert len(expected) == 12 and all(len(r) == 1 for r in expected.values())
+    assert len(expected) == 14 and all(len(r) == 1 for r in expected.values())
+    job_takes = statistics.mean(json.loads(f.read_text())["seconds"] for f in output.rglob("done.json"))
     shutil.rmtree(output)
 
     seed = random.SystemRandom().randrange(10**6)
     print(f"random moments of seed {seed}")
     moments = random.Random(seed)
     finished: dict = {}
-    for _ in range(10):
+    struck = 0  # kills that met a job in the middle
+    for kill in range(KILLS):
         process = sweeps.start(argv)
-        time.sleep(moments.uniform(0.3, 0.5) * took)
+        event, most = (
+            (lambda: True, start_takes), (lambda: under_way(output), job_takes), (lambda: resumable(output), job_takes)
+        )[kill % 3]  # fmt: skip
+        wait(process, event, output, kill + 2)
+        end = time.monotonic() + moments.uniform(0.0, most)
+        wait(process, lambda: time.monotonic() >= end, output, kill + 2)  # noqa: B023
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+        struck += bool(under_way(output))
         for file in output.rglob("*.json"):
             json.loads(file.read_text())  # whole, every one
         now = {f: f.stat().st_mtime_ns for f in output.rglob("done.json")}
         assert finished.items() <= now.items(), f"a job that was done ran again (seed {seed})"
+        assert len(now) < len(expected), f"kill {kill} came when all was done (seed {seed})"
         finished = now
+    assert struck >= KILLS / 2, f"only {struck} kills met a job (seed {seed})"
     last = sweeps.start(argv)
     printed = last.communicate(timeout=300)[0]
     assert last.returncode == 0, printed
     assert sweeps.records(output) == expected, f"seed {seed}"
     assert finished.items() <= {f: f.stat().st_mtime_ns for f in output.rglob("done.json")}.items()
+    logs = [log.read_text() for log in output.rglob("train_base/**/log.txt*")]
+    assert any("Found checkpoint at" in log for log in logs), f"no run went on from a checkpoint (seed {seed})"
+
+
+def under_way(output):
+    """Folders of jobs that have begun and are not done."""
+    return [f.parent for f in output.rglob("job.json") if not (f.parent / "done.json").exists()]
+
+
+def resumable(output):
+    """Those that have a checkpoint."""
+    return [folder for folder in under_way(output) if any(folder.glob("*/checkpoint"))]
+
+
+def wait(process, event, output, limit):
+    """Until the event, or until so many jobs are done; the sweep goes on meanwhile."""
+    until = time.monotonic() + 60
+    while not event() and len(list(output.rglob("done.json"))) < limit:
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < until, "nothing happened"
+        time.sleep(0.01)
