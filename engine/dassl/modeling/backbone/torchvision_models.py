@@ -33,11 +33,19 @@ def headless(model):
     return model
 
 
+def stock_model(name, pretrained):
+    """Return torchvision's classifier of that name, with its ImageNet weights if ``pretrained``.
+
+    Raises:
+        DownloadError: the weights cannot be fetched.
+    """
+    with explaining_failed_download(name):
+        return torchvision.models.get_model(name, weights="IMAGENET1K_V1" if pretrained else None)
+
+
 def _register(name):
     def build(pretrained=True, **kwargs):
-        with explaining_failed_download(name):
-            weights = "IMAGENET1K_V1" if pretrained else None
-            return headless(torchvision.models.get_model(name, weights=weights))
+        return headless(stock_model(name, pretrained))
 
     build.__name__ = build.__qualname__ = name
     build.__doc__ = f"torchvision's {name} without its classifier; ImageNet weights if ``pretrained``."

@@ -24,7 +24,7 @@ class MLP(nn.Sequential):
         UnknownNameError: another activation.
     """
 
-    def __init__(self, in_features=2048, hidden_layers=(), activation="relu", bn=True, dropout=0.0):
+    def __init__(self, in_features=2048, hidden_layers=[], activation="relu", bn=True, dropout=0.0):  # noqa: B006
         if activation not in _ACTIVATIONS:
             raise UnknownNameError(f"Unknown activation '{activation}'. Known: {', '.join(_ACTIVATIONS)}")
         if isinstance(hidden_layers, int):

@@ -33,7 +33,9 @@ class FeatureMixing(nn.Module):
         self.p = p
         self.alpha = alpha
         self.eps = eps
-        self.beta = torch.distributions.Beta(alpha, alpha)
+        # On the CPU whatever the default device, so that a seed means the same shares everywhere.
+        parameter = torch.tensor(float(alpha), device="cpu")
+        self.beta = torch.distributions.Beta(parameter, parameter)
         self.update_mix_method(mix)
         self._activated = True
 
