@@ -2,3 +2,9 @@
 
 Letters of the shapes: C classes, M context vectors, d text width, B images, D joint width, L prompt length.
 """
+
+import warnings
+
+with warnings.catch_warnings():  # here, before any module of this folder imports it
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+    import clip  # noqa: F401
