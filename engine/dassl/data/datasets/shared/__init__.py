@@ -1,0 +1,1 @@
+"""What the bundled datasets share: reading class folders and lists, exporting arrays, domains, labelled parts."""
