@@ -1,5 +1,7 @@
 """The pictures of the small task, written once, and training on them."""
 
+from itertools import count
+
 import pytest
 
 from tests.engine.trainers import harness
@@ -14,10 +16,12 @@ def patterns(tmp_path_factory):
 @pytest.fixture
 def build(patterns, tmp_path):
     """``build(trainer, *opts)`` returns a seeded, built trainer; opts are alternating keys and values."""
-    return lambda trainer, *opts, **kwargs: harness.build(patterns, tmp_path / "run", trainer, *opts, **kwargs)
+    numbers = count()
+    return lambda *args, **kwargs: harness.build(patterns, tmp_path / f"build{next(numbers)}", *args, **kwargs)
 
 
 @pytest.fixture
 def train(patterns, tmp_path):
-    """``train(trainer, *opts)`` trains and tests it; returns a :class:`harness.Run`."""
-    return lambda trainer, *opts, **kwargs: harness.train(patterns, tmp_path / "run", trainer, *opts, **kwargs)
+    """``train(trainer, *opts)`` trains and tests it, each in a folder of its own; returns a :class:`harness.Run`."""
+    numbers = count()
+    return lambda *args, **kwargs: harness.train(patterns, tmp_path / f"run{next(numbers)}", *args, **kwargs)

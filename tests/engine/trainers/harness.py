@@ -12,14 +12,23 @@ from pathlib import Path
 import numpy as np
 from dassl.config import clean_cfg, get_cfg_default
 from dassl.data.datasets import DATASET_REGISTRY, DatasetBase, Datum
-from dassl.engine import SimpleTrainer, build_trainer
-from dassl.modeling import BACKBONE_REGISTRY, Backbone
+from dassl.engine import SimpleTrainer, TrainerX, build_trainer
+from dassl.modeling import BACKBONE_REGISTRY, NETWORK_REGISTRY, Backbone
+from dassl.modeling.network.fcn import FCN
 from dassl.utils import set_random_seed
 from PIL import Image
 from torch import nn
 
 SIZE = 16
 CHANCE = 25.0
+STRONG = ("random_flip", "randomgrayscale", "gaussian_noise", "normalize")
+# The settings without which a trainer refuses to work, alternating keys and values.
+REQUIRED = {
+    "DAELDG": ("TRAINER.DAELDG.STRONG_TRANSFORMS", STRONG, "DATALOADER.TRAIN_X.SAMPLER", "RandomDomainSampler"),
+    "DDAIG": ("TRAINER.DDAIG.G_ARCH", "small_generator"),
+    "FixMatch": ("TRAINER.FIXMATCH.STRONG_TRANSFORMS", STRONG),
+    "MixMatch": ("DATALOADER.K_TRANSFORMS", 2),
+}
 _ROWS, _COLUMNS = np.mgrid[0:SIZE, 0:SIZE]
 CLASSES = ("horizontal", "vertical", "disk", "ring")
 # colour of the ground, colour of the pattern, standard deviation of the noise (all of 255)
@@ -118,8 +127,17 @@ def small_conv_net(**kwargs):
     return SmallConvNet()
 
 
+@NETWORK_REGISTRY.register()
+def small_generator(**kwargs):
+    """A smaller one of the networks that DDAIG comes with."""
+    return FCN(channels=8, n_blocks=1)
+
+
 def patterns_cfg(root, output, trainer, *opts):
-    """Config of a run of ``trainer`` over the pictures in ``root``; ``opts`` are alternating keys and values."""
+    """Config of a run of ``trainer`` over the pictures in ``root``, with what it requires.
+
+    ``opts`` are alternating keys and values.
+    """
     cfg = get_cfg_default()
     cfg.merge_from_list([
         "OUTPUT_DIR", str(output), "USE_CUDA", False, "TRAINER.NAME", trainer, "VERBOSE", False,
@@ -130,7 +148,7 @@ def patterns_cfg(root, output, trainer, *opts):
         "DATALOADER.NUM_WORKERS", 0, "DATALOADER.TRAIN_X.BATCH_SIZE", 24, "DATALOADER.TEST.BATCH_SIZE", 64,
         "MODEL.BACKBONE.NAME", "small_conv_net", "OPTIM.NAME", "adam", "OPTIM.LR", 0.01, "OPTIM.MAX_EPOCH", 6,
         "OPTIM.LR_SCHEDULER", "cosine", "TRAIN.PRINT_FREQ", 1000, "TEST.NO_TEST", True,
-        *opts,
+        *REQUIRED.get(trainer, ()), *opts,
     ])  # fmt: skip
     clean_cfg(cfg, trainer)
     cfg.freeze()
@@ -171,3 +189,13 @@ def mean_of(values, part):
     """Mean of the first (``part`` > 0) or last (< 0) ``part`` of the values, a share of them."""
     count = max(1, round(abs(part) * len(values)))
     return float(np.mean(values[:count] if part > 0 else values[-count:]))
+
+
+def first_batch(trainer, step=0):
+    """What ``parse_batch_train`` makes of the first batches; the trainer then stands at step ``step`` of its run."""
+    trainer.num_batches = len(trainer.train_loader_x)
+    trainer.epoch, trainer.batch_idx = divmod(step, trainer.num_batches)
+    loaders = [trainer.train_loader_x, trainer.train_loader_u]
+    if isinstance(trainer, TrainerX):
+        loaders.pop()
+    return trainer.parse_batch_train(*(next(iter(loader)) for loader in loaders))

@@ -16,14 +16,14 @@ class DDAIG(TrainerX):
 
     "Deep Domain-Adversarial Image Generation for Domain Generalisation", AAAI 2020, section 3:
 
-        x~ = x + LMDA G(x)
+        x~ = x + LMDA G'(x)       by the network G, whose last step this is
         min_G  H(y, F(x~)) - H(d, D(x~))
         min_F  (1 - ALPHA) H(y, F(x)) + ALPHA H(y, F(x~))     in the first WARMUP epochs  H(y, F(x))
         min_D  H(d, D(x))
 
     H: cross-entropy; d: domain. CLAMP keeps x~ within CLAMP_MIN and CLAMP_MAX. Learned: the generator G, the domain
-    network D and the label network F, which predicts. Required: TRAINER.DDAIG.G_ARCH, the name of a network, and
-    DATASET.SOURCE_DOMAINS with two domains or more.
+    network D and the label network F, which predicts. Required: TRAINER.DDAIG.G_ARCH, the name of a network that
+    maps (x, lmda) to x~, and DATASET.SOURCE_DOMAINS with two domains or more.
     """
 
     def check_cfg(self, cfg):
@@ -61,7 +61,7 @@ class DDAIG(TrainerX):
     def change(self, image):
         """Images x (B, 3, H, W) -> x~, of the same shape."""
         own = self.cfg.TRAINER.DDAIG
-        changed = image + own.LMDA * self.G(image)
+        changed = self.G(image, lmda=own.LMDA)
         return changed.clamp(own.CLAMP_MIN, own.CLAMP_MAX) if own.CLAMP else changed
 
     def model_inference(self, input):
