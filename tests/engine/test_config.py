@@ -85,7 +85,13 @@ EXPECTED = {
         "WARMUP_MIN_LR": 1e-5,
         "WARMUP_RECOUNT": True,
     },
-    "TRAIN": {"CHECKPOINT_FREQ": 0, "PRINT_FREQ": 10, "COUNT_ITER": "train_x"},
+    "TRAIN": {
+        "CHECKPOINT_FREQ": 0,
+        "CHECKPOINT_BATCHES": 0,
+        "CHECKPOINT_SECONDS": 0.0,
+        "PRINT_FREQ": 10,
+        "COUNT_ITER": "train_x",
+    },
     "TEST": {
         "EVALUATOR": "Classification",
         "PER_CLASS_RESULT": False,

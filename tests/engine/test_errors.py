@@ -15,6 +15,7 @@ BUILT_IN = {
     "OutputError": OSError,
     "DownloadError": OSError,
     "ImageReadError": OSError,
+    "LoaderWorkerError": RuntimeError,
     "CheckpointError": RuntimeError,
     "ConfigError": ValueError,
     "EmptyDataError": ZeroDivisionError,

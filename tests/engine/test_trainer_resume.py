@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from dassl.engine.run_state import random_states, restore_random_states, saved_epochs
+from dassl.engine.resume_point import saved_epochs
+from dassl.engine.run_state import random_states, restore_random_states
 from dassl.utils import CheckpointError, MissingFileError
 
 from tests.engine.stock import StockTrainer, seed

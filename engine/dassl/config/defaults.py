@@ -115,7 +115,7 @@ _C.OPTIM.WARMUP_RECOUNT = True  # the main schedule starts at 0 after the warm-u
 _C.TRAIN = CN()
 _C.TRAIN.CHECKPOINT_FREQ = 0  # epochs; <= 0: only after the last
 _C.TRAIN.CHECKPOINT_BATCHES = 0  # batches between two saves within an epoch; 0: none
-_C.TRAIN.CHECKPOINT_SECONDS = 0  # the same in seconds; the first batch that ends after them is the last before a save
+_C.TRAIN.CHECKPOINT_SECONDS = 0.0  # the same in seconds; the first batch that ends after them is the last before a save
 _C.TRAIN.PRINT_FREQ = 10  # batches
 _C.TRAIN.COUNT_ITER = "train_x"  # length of an epoch of TrainerXU: train_x, train_u, smaller_one
 

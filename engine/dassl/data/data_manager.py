@@ -51,7 +51,7 @@ def build_data_loader(
     workers = cfg.DATALOADER.NUM_WORKERS
     # No generator, and workers that end with their epoch: anything else would change the draws from torch's global
     # generator (each start of workers draws their seed), and with them the batches that a seed stands for.
-    loader = (_TrainLoader if is_train else DataLoader)(
+    loader = (TrainLoader if is_train else DataLoader)(
         dataset_wrapper(cfg, data_source, transform=tfm, is_train=is_train),
         batch_size=batch_size,
         sampler=sampler,
@@ -68,10 +68,18 @@ def build_data_loader(
     return loader
 
 
-class _TrainLoader(DataLoader):
-    """Decodes what fits in memory before the first workers start, so that all workers of all epochs share it."""
+class TrainLoader(DataLoader):
+    """Decodes what fits in memory before the first workers start, so that all workers of all epochs share it.
+
+    Attributes:
+        before_pass (callable or None): called before each pass through the images draws its order.
+    """
+
+    before_pass = None
 
     def __iter__(self):
+        if self.before_pass is not None:
+            self.before_pass()
         decode = getattr(self.dataset, "decode", None)
         # The first of the methods is the platform's default. Workers that are not forked share no memory.
         method = multiprocessing.get_start_method(allow_none=True) or multiprocessing.get_all_start_methods()[0]

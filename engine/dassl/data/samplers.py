@@ -22,6 +22,13 @@ class _TrialLengthSampler(Sampler):
     def __len__(self):
         return self.length
 
+    def __iter__(self):
+        # All at once: later draws of transforms and models, and batches that loader workers are ahead, cannot move it.
+        return iter(list(self._draw()))
+
+    def _draw(self):
+        raise NotImplementedError
+
 
 class _DomainBlockSampler(_TrialLengthSampler):
     """Batches made of equal blocks, one for each of some domains."""
@@ -50,7 +57,7 @@ class _DomainBlockSampler(_TrialLengthSampler):
     def _domains_of_round(self):
         raise NotImplementedError
 
-    def __iter__(self):
+    def _draw(self):
         left = {domain: list(indices) for domain, indices in self.domain_dict.items()}
         share = self.n_img_per_domain
         going_on = all(len(indices) >= share for indices in left.values())
@@ -127,7 +134,7 @@ class RandomClassSampler(_TrialLengthSampler):
             )
         self._measure()
 
-    def __iter__(self):
+    def _draw(self):
         groups = {label: self._groups_of(label) for label in self.labels}
         open_labels = list(self.labels)
         while len(open_labels) >= self.ncls_per_batch:

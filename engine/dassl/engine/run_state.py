@@ -4,17 +4,95 @@ Everything is kept as tensors, numbers and lists, so that a checkpoint can be re
 executing anything.
 """
 
-import os
 import random
-import re
 
 import numpy as np
 import torch
 
-from dassl.utils import UserError
-from dassl.utils.checkpoint import newest_name
+from dassl.utils import CheckpointError
 
-_PERIODIC = re.compile(r"model\.pth\.tar-(\d+)")
+
+def model_state(trainer, name):
+    """Return what a checkpoint holds of a registered model: ``state_dict``, ``optimizer``, ``scheduler``."""
+    optim, sched = trainer._optims[name], trainer._scheds[name]
+    return {
+        "state_dict": trainer._models[name].state_dict(),
+        "optimizer": None if optim is None else optim.state_dict(),
+        "scheduler": None if sched is None else sched.state_dict(),
+    }
+
+
+def run_state(trainer, states=None):
+    """Return what a checkpoint holds beyond the five keys that every reader knows.
+
+    Args:
+        trainer: its best result, its gradient scaler (``scaler``) and what its ``STATE`` names are taken.
+        states (dict or None): of the random generators; None: those of now.
+    """
+    state = {"random_states": random_states() if states is None else states}
+    if "best_result" in trainer.__dict__:
+        state["best_result"] = float(trainer.best_result)
+    scaler_state = _scaler_state(trainer)
+    if scaler_state:
+        state["scaler"] = scaler_state
+    own = {name: _saved(trainer, name) for name in state_names(trainer)}
+    if own:
+        state["state"] = own
+    return state
+
+
+def restore_run_state(trainer, checkpoint):
+    """Put the result of :func:`run_state` back; what an older checkpoint lacks stays as it is.
+
+    Raises:
+        CheckpointError: a part does not fit the trainer.
+    """
+    if "best_result" in checkpoint:
+        trainer.best_result = checkpoint["best_result"]
+    if checkpoint.get("scaler") and _scaler_state(trainer):
+        trainer.scaler.load_state_dict(checkpoint["scaler"])
+    own = checkpoint.get("state", {})
+    for name in state_names(trainer):
+        if name in own:
+            _restore(trainer, name, own[name])
+    if "random_states" in checkpoint:
+        restore_random_states(checkpoint["random_states"])
+
+
+def state_names(trainer):
+    """Return the names in ``STATE`` of the trainer's class and of all classes that it is made of."""
+    names = (name for kind in reversed(type(trainer).__mro__) for name in kind.__dict__.get("STATE", ()))
+    return list(dict.fromkeys(names))
+
+
+def _saved(trainer, name):
+    if not hasattr(trainer, name):
+        raise AttributeError(f"{type(trainer).__name__}.STATE names {name!r}, but the trainer has no such attribute")
+    value = getattr(trainer, name)
+    if hasattr(value, "state_dict"):
+        return {"state_dict": value.state_dict()}
+    # A NumPy number would be refused by torch.load(weights_only=True).
+    return {"value": value.item() if isinstance(value, np.generic) else value}
+
+
+def _restore(trainer, name, saved):
+    if "state_dict" not in saved:
+        setattr(trainer, name, saved["value"])
+        return
+    try:
+        getattr(trainer, name).load_state_dict(saved["state_dict"])
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(
+            f"The checkpoint does not fit {name!r} of {type(trainer).__name__} ({reason}). "
+            "Resume with the settings it was written with, or choose a new output folder."
+        ) from error
+
+
+def _scaler_state(trainer):
+    scaler = getattr(trainer, "scaler", None)
+    # A disabled GradScaler has an empty state, which it refuses to load again.
+    return scaler.state_dict() if hasattr(scaler, "state_dict") else None
 
 
 def random_states():
@@ -49,17 +127,3 @@ def restore_random_states(states):
     cuda = states.get("cuda", [])
     if cuda and torch.cuda.is_available() and torch.cuda.device_count() == len(cuda):
         torch.cuda.set_rng_state_all([state.cpu() for state in cuda])
-
-
-def newest_checkpoint(folder):
-    """Return the path of the checkpoint that was saved last in a model's folder, or None."""
-    try:
-        return os.path.join(folder, newest_name(folder))
-    except UserError:
-        return None
-
-
-def saved_epochs(folder):
-    """Return the rising numbers N of the files ``model.pth.tar-N`` in a folder."""
-    names = os.listdir(folder) if os.path.isdir(folder) else []
-    return sorted(int(match[1]) for match in map(_PERIODIC.fullmatch, names) if match)

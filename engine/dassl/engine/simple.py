@@ -21,9 +21,11 @@ from dassl.utils import (
 )
 from dassl.utils.atomic import atomic_path
 
-from .base import BEST_MODEL, TrainerBase
+from .base import TrainerBase
+from .continuation import Continuation, last_good
+from .faults import explaining
 from .progress import EpochProgress
-from .run_state import newest_checkpoint
+from .saved_models import BEST_MODEL
 from .simple_net import SimpleNet
 
 # Where a best_val run goes on from when neither the best nor a periodic model is the newest.
@@ -63,6 +65,7 @@ class SimpleTrainer(TrainerBase):
         self.build_model()
         self.evaluator = build_evaluator(cfg, lab2cname=getattr(self, "lab2cname", None))
         self.best_result = -float("inf")
+        self._continuation = Continuation(self)
 
     def check_cfg(self, cfg):
         """Check settings that the subclass depends on; ``self.cfg`` does not exist yet."""
@@ -104,7 +107,24 @@ class SimpleTrainer(TrainerBase):
     # The run
 
     def train(self):
-        super().train(self.start_epoch, self.max_epoch)
+        """Run all epochs. The first Ctrl-C or SIGTERM saves after the running batch, and ends the program.
+
+        Raises:
+            UserError: (NonFiniteLossError, ImageReadError, LoaderWorkerError, OutputError, ...) the line says what is
+                saved.
+        """
+        self._continuation.train(lambda: super(SimpleTrainer, self).train(self.start_epoch, self.max_epoch))
+
+    def _run_epoch_with_hooks(self):
+        self._continuation.run_epoch()
+
+    def _goes_on_from(self, point):
+        if "_continuation" in self.__dict__:  # else a subclass resumes in its constructor
+            self._continuation.go_on_from(point)
+
+    def _models_saved(self, epochs_done, directory):
+        if directory == self.output_dir and "_continuation" in self.__dict__:
+            self._continuation.saved_epoch = epochs_done
 
     def before_train(self):
         """Resume from RESUME, or from a used OUTPUT_DIR; open TensorBoard; start the clock."""
@@ -112,6 +132,7 @@ class SimpleTrainer(TrainerBase):
         self.start_epoch = self.resume_model_if_exist(directory)
         if self.start_epoch > 0:
             self._adopt_best_model(directory)
+            self._save_what_was_due(directory)
         log_dir = os.path.join(self.output_dir, "tensorboard")
         mkdir_if_missing(log_dir)
         self.init_writer(log_dir)
@@ -127,15 +148,25 @@ class SimpleTrainer(TrainerBase):
                 with atomic_path(target) as temporary:
                     shutil.copyfile(source, temporary)
 
+    def _save_what_was_due(self, directory):
+        """Write the periodic checkpoint of a run that was killed after it had saved its best model."""
+        name = f"model.pth.tar-{self.start_epoch}"
+        folders = [os.path.join(self.output_dir, model) for model in self.get_model_names()]
+        are_there = all(os.path.exists(os.path.join(folder, name)) for folder in folders)
+        is_due = self._is_save_due(self.start_epoch) and not self._continuation.is_under_way
+        if directory == self.output_dir and is_due and not are_there:
+            self.save_model(self.start_epoch - 1, self.output_dir)
+
+    def _is_save_due(self, epochs_done):
+        freq = self.cfg.TRAIN.CHECKPOINT_FREQ
+        return epochs_done == self.max_epoch or (freq > 0 and epochs_done % freq == 0)
+
     def after_epoch(self):
         """Test on validation data if the best model is wanted, and save what is due."""
         cfg = self.cfg
         epochs_done = self.epoch + 1
         best_is_wanted = not cfg.TEST.NO_TEST and cfg.TEST.FINAL_MODEL == "best_val"
-        is_last = epochs_done == self.max_epoch
-        freq = cfg.TRAIN.CHECKPOINT_FREQ
-        is_due = is_last or (freq > 0 and epochs_done % freq == 0)
-        is_saved = is_due
+        is_due = is_saved = self._is_save_due(epochs_done)
 
         if best_is_wanted:
             result = self.test(split="val")
@@ -180,6 +211,9 @@ class SimpleTrainer(TrainerBase):
         for self.batch_idx, batch in enumerate(batches):
             progress.batch_loaded()
             progress.batch_done(self._checked_step(batch))
+            if self._continuation.is_known(self.batch_idx):
+                progress.start_clock()
+                continue
             # On the last batch the scheduler has stepped already, so this is the next epoch's rate.
             lr = self.get_current_lr()
             if progress.is_line_due(self.batch_idx):
@@ -205,8 +239,7 @@ class SimpleTrainer(TrainerBase):
         parts = batch if isinstance(batch, (list, tuple)) else [batch]
         paths = [path for part in parts if isinstance(part, dict) for path in part.get("impath", [])]
         shown = ", ".join(paths[:8]) + (f" and {len(paths) - 8} more" if len(paths) > 8 else "")
-        kept = [newest_checkpoint(os.path.join(self.output_dir, name)) for name in self.get_model_names()]
-        kept = ", ".join(path for path in kept if path)
+        kept = last_good(self)
         return (
             f"{error} Training stopped in epoch {self.epoch + 1} of {self.max_epoch}, "
             f"batch {self.batch_idx + 1} of {self.num_batches}, on the images {shown or '(unknown)'}. "
@@ -225,6 +258,7 @@ class SimpleTrainer(TrainerBase):
 
         Raises:
             ConfigError: another split.
+            UserError: (ImageReadError, LoaderWorkerError, ...) the images cannot be loaded.
         """
         self.set_model_mode("eval")
         self.evaluator.reset()
@@ -234,9 +268,11 @@ class SimpleTrainer(TrainerBase):
         if split == "val" and self.val_loader is None:
             split = "test"
         print(f"Evaluate on the *{split}* set")
-        for batch in tqdm(self.val_loader if split == "val" else self.test_loader):
-            images, labels = self.parse_batch_test(batch)
-            self.evaluator.process(self.model_inference(images), labels)
+        with explaining():
+            for batch in tqdm(self.val_loader if split == "val" else self.test_loader):
+                images, labels = self.parse_batch_test(batch)
+                self.evaluator.process(self.model_inference(images), labels)
+                self._continuation.stop_if_asked()
         results = self.evaluator.evaluate()
         for name, value in results.items():
             self.write_scalar(f"{split}/{name}", value, self.epoch)

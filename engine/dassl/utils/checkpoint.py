@@ -11,10 +11,10 @@ from collections import OrderedDict
 
 import torch
 
-from .atomic import atomic_path
+from .atomic import atomic_folder, atomic_path, remove_left_over
+from .checksum import check_checksum, save_with_checksum
 from .errors import CheckpointError, ConfigError, MissingFileError
 from .safe_load import load_data
-from .tools import mkdir_if_missing
 
 _POINTER = "checkpoint"
 _BEST = "model-best.pth.tar"
@@ -23,8 +23,8 @@ _BEST = "model-best.pth.tar"
 def save_checkpoint(state, save_dir, is_best=False, remove_module_from_keys=True, model_name=""):
     """Write ``state`` to ``save_dir`` and point the file ``checkpoint`` there at it.
 
-    All files are written atomically, the pointer last, so that a run killed at any moment can be
-    resumed.
+    All files are written atomically, with a checksum, the pointer last, and a new folder appears with
+    both of them, so that a run killed at any moment can be resumed.
 
     Args:
         state (dict): the checkpoint; its ``epoch`` gives the name ``model.pth.tar-{epoch}``.
@@ -36,18 +36,28 @@ def save_checkpoint(state, save_dir, is_best=False, remove_module_from_keys=True
     Raises:
         OutputError: the folder or file cannot be written.
     """
-    mkdir_if_missing(save_dir)
     if remove_module_from_keys:
         state = {**state, "state_dict": _without_module_prefix(state["state_dict"])}
     model_name = model_name or f"model.pth.tar-{state['epoch']}"
-    path = os.path.join(save_dir, model_name)
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        torch.save(state, file)
-    print(f"Checkpoint saved to {path}")
+    if os.path.isdir(save_dir):
+        remove_left_over(save_dir)
+        _write(state, save_dir, model_name, is_best)
+    else:
+        parent, name = os.path.split(os.path.abspath(save_dir))
+        remove_left_over(parent, name)
+        with atomic_folder(save_dir) as folder:
+            _write(state, folder, model_name, is_best)
+    print(f"Checkpoint saved to {os.path.join(save_dir, model_name)}")
+
+
+def _write(state, folder, model_name, is_best):
+    path = os.path.join(folder, model_name)
+    with atomic_path(path) as temporary:
+        save_with_checksum(state, temporary)
     if is_best:
-        with atomic_path(os.path.join(save_dir, _BEST)) as temporary:
+        with atomic_path(os.path.join(folder, _BEST)) as temporary:
             shutil.copyfile(path, temporary)
-    with atomic_path(os.path.join(save_dir, _POINTER)) as temporary, open(temporary, "w", encoding="utf-8") as file:
+    with atomic_path(os.path.join(folder, _POINTER)) as temporary, open(temporary, "w", encoding="utf-8") as file:
         file.write(f"{model_name}\n")
 
 
@@ -59,7 +69,8 @@ def load_checkpoint(fpath):
     Raises:
         ConfigError: (a ValueError) the path is None.
         MissingFileError: (a FileNotFoundError) there is no such file.
-        CheckpointError: the file is corrupt, or holds objects that are not plain data.
+        CheckpointError: the file is corrupt (also where only its checksum tells), or holds objects that
+            are not plain data.
     """
     if fpath is None:
         raise ConfigError("File path is None")
@@ -67,6 +78,7 @@ def load_checkpoint(fpath):
         raise MissingFileError(f'File is not found at "{fpath}"')
     map_location = None if torch.cuda.is_available() else "cpu"
     try:
+        check_checksum(fpath)
         try:
             return load_data(fpath, map_location)
         except UnicodeDecodeError:
@@ -96,8 +108,23 @@ def resume_from_checkpoint(fdir, model, optimizer=None, scheduler=None):
         CheckpointError: the file is corrupt or does not fit the model.
     """
     fpath = os.path.join(fdir, newest_name(fdir))
+    return restore(load_checkpoint(fpath), fpath, model, optimizer, scheduler)
+
+
+def restore(checkpoint, fpath, model, optimizer=None, scheduler=None):
+    """Put what a checkpoint holds into the model, and into the optimiser and scheduler if given.
+
+    Args:
+        checkpoint (dict): content of ``fpath``, or of the part of it that belongs to the model.
+        fpath (str): where it comes from, for the printed lines.
+
+    Returns:
+        int: the number of finished epochs.
+
+    Raises:
+        CheckpointError: it does not fit the model.
+    """
     print(f'Loading checkpoint from "{fpath}"')
-    checkpoint = load_checkpoint(fpath)
     try:
         model.load_state_dict(checkpoint["state_dict"])
         print("Loaded model weights")

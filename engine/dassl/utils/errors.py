@@ -8,6 +8,9 @@ Each class also inherits the built-in type that older clients catch.
 import re
 
 _LAST_RAISED = re.compile(r"^[\w.]+: (.*)$", re.MULTILINE)
+_LONGEST = 4000  # characters of a message
+# Control characters move a terminal's cursor or end the line; lone surrogates cannot be printed.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class UserError(Exception):
@@ -20,7 +23,14 @@ class UserError(Exception):
             # last line "package.ErrorClass: message". Only that message is meant for the user.
             raised = _LAST_RAISED.findall(message)
             message = raised[-1] if raised else message
-        return message
+        return _one_line(message)
+
+
+def _one_line(text):
+    """Keep the text in one line, whatever content of a file stands in it."""
+    text = re.sub(r"\s*[\r\n]\s*", " ", text[: 2 * _LONGEST].strip())
+    text = _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
 
 
 class UnknownNameError(UserError, ValueError):
@@ -45,6 +55,10 @@ class DownloadError(UserError, OSError):
 
 class ImageReadError(UserError, OSError):
     """An image file cannot be decoded; the line holds its path and the reason."""
+
+
+class LoaderWorkerError(UserError, RuntimeError):
+    """A process that loads images has died."""
 
 
 class CheckpointError(UserError, RuntimeError):

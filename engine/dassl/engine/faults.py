@@ -1,0 +1,38 @@
+"""What can go wrong with the machine during a run, as errors that a user can mend."""
+
+import contextlib
+import errno
+import re
+
+from dassl.utils import ImageReadError, LoaderWorkerError, MissingFileError, OutputError
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+
+
+def explained(error):
+    """Return the UserError for a fault of the machine or of the data; None for any other error."""
+    if isinstance(error, (ImageReadError, LoaderWorkerError, MissingFileError, OutputError)):
+        return error
+    text = " ".join(str(error).split())
+    if isinstance(error, RuntimeError) and text.startswith("DataLoader worker"):
+        how = re.sub(r"^DataLoader worker \(pid(\(s\))? [\d, ]*\) ", "", text).split(". ")[0].rstrip(".")
+        return LoaderWorkerError(
+            f"A process that loads images ended ({how}), perhaps because memory ran out. "
+            "Lower DATALOADER.NUM_WORKERS (0: none) or the batch sizes."
+        )
+    if isinstance(error, OSError) and error.errno in _DISK:
+        place = f' "{error.filename}"' if error.filename else ""
+        return OutputError(f"Cannot write{place} ({error.strerror}). Check the permissions and the free space.")
+    return None
+
+
+@contextlib.contextmanager
+def explaining():
+    """Inside this context, such a fault is raised as its UserError."""
+    try:
+        yield
+    except Exception as error:
+        known = explained(error)
+        if known is None or known is error:
+            raise
+        raise known from error
