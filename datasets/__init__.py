@@ -18,10 +18,12 @@ def add_config(cfg) -> None:
     ``DATASET.TEMPLATE``: the zero-shot prompt, as ``a photo of a {}.``; "" is the dataset's own.
     ``DATASET.SHOTS_FILE``: a few-shot selection to train on, see ``tools/data.py shots``; "" draws one by the seed.
     ``DATASET.LIST_FILE``: of ImageFolder, the file that lists the pictures; "" is the one that is there.
+    ``DATASET.UNLABELED``: what trains without labels, images of the ``target`` domains or the ``rest`` of the training
+    images that shots leave out; "" is the dataset's own choice, mostly nothing.
     """
     if "SUBSAMPLE_CLASSES" not in cfg.DATASET:
         cfg.DATASET.SUBSAMPLE_CLASSES = "all"
-    for key in ("TEMPLATE", "LIST_FILE", "SHOTS_FILE"):
+    for key in ("TEMPLATE", "LIST_FILE", "SHOTS_FILE", "UNLABELED"):
         if key not in cfg.DATASET:
             cfg.DATASET[key] = ""
 

@@ -6,7 +6,7 @@ from common.errors import UserError
 
 from .core import BenchmarkDataset
 from .core.items import known_item
-from .folders.divide import divide
+from .folders.divide import divide, target_to_train
 from .folders.find import find_folder, find_list, make_listing
 from .folders.split_json import image_folder
 
@@ -15,6 +15,8 @@ from .folders.split_json import image_folder
 class ImageFolder(BenchmarkDataset):
     """DATASET.ROOT is the folder itself. Reads DATASET.LIST_FILE, SOURCE_DOMAINS and TARGET_DOMAINS too.
 
+    With DATASET.UNLABELED ``target``, the target's pictures are ``train_u``: those of the user's train part of it, or
+    else those that are tested.
     Only few-shot selections are written: what is not split is split anew by every run, always the same way.
     """
 
@@ -42,7 +44,14 @@ class ImageFolder(BenchmarkDataset):
         listing = make_listing(self.dataset_dir, self.list_file, sum(self.domains_of_run, []))
         lists = divide(listing, *self.domains_of_run, rng)
         self.test_only = lists[0] == lists[2]
+        self.listed = listing, lists
         return [self.datums(rows, listing.source) for rows in lists]
+
+    def target_images(self):
+        if not self.domains_of_run[1]:
+            return []
+        listing, lists = self.listed
+        return self.datums(target_to_train(listing, lists[0], lists[2], self.domains_of_run[1]), listing.source)
 
     def datums(self, rows, source):
         """Datum objects of Labelled rows, with their domains."""

@@ -20,6 +20,7 @@ from .shots_file import read_shots
 from .split_file import read_split, save_split
 from .split_rules import split_trainval
 from .subsample import subsample_classes
+from .unlabelled import labelled_per_class, unlabelled_images
 
 # A split that is made here is always the one that upstream makes when its first run has --seed 1. It does not
 # depend on which seed happens to run first, and it leaves the global generator to the few-shot draw: so a seed
@@ -38,6 +39,8 @@ class BenchmarkDataset(DatasetBase):
       and ``read_raw`` is always called;
     - ``template``: the hand-crafted prompt for zero-shot CLIP, ``{}`` for the class name;
     - ``where_to_get``: one sentence for the user who does not have the data;
+    - ``unlabelled``: what ``DATASET.UNLABELED`` "" stands for, see ``unlabelled.py``;
+    - ``target_images()``: of a dataset with domains, the images of the run's target domains to train on unlabelled;
     - ``test_only``: True where only a test list exists; it then stands in for training too (so that class names
       exist), val is empty and few-shot selection does not apply;
     - ``unique_names``: False where two classes may share a name, as in ImageNet;
@@ -50,7 +53,8 @@ class BenchmarkDataset(DatasetBase):
     keep base or new classes. So base and new runs of one seed share their shots.
 
     Reads the config keys ``DATASET.ROOT``, ``DATASET.NUM_SHOTS``, ``DATASET.SHOTS_FILE``,
-    ``DATASET.SUBSAMPLE_CLASSES`` and ``SEED``. Shots do not apply to a test-only set, which ignores their keys.
+    ``DATASET.SUBSAMPLE_CLASSES``, ``SEED``, and for ``train_u`` ``DATASET.UNLABELED``, ``NUM_LABELED`` and
+    ``ALL_AS_UNLABELED``. Shots do not apply to a test-only set, which ignores their keys.
     Attributes: ``dataset_dir`` and ``image_dir`` (absolute paths), ``split_path`` ("" where there is none),
     ``split_sha256`` (of all three lists) and ``selection_sha256`` (of what is used: after shots and classes).
     Raises UserError for missing data and for everything in it that does not fit together.
@@ -61,6 +65,7 @@ class BenchmarkDataset(DatasetBase):
     split_file = ""
     template = "a photo of a {}."
     where_to_get = ""
+    unlabelled = ""
     test_only = False
     unique_names = True
     keeps_files = True
@@ -87,14 +92,21 @@ class BenchmarkDataset(DatasetBase):
         train, val, test = self.load_split()
         full = (train, val, test)
         self.split_sha256 = hash_lists(full, self.image_dir)
-        if settings.NUM_SHOTS >= 1 and not self.test_only:
-            train, val = self.select_shots(train, val, settings, cfg.SEED)
+        shots = labelled_per_class(settings, train)
+        if shots >= 1 and not self.test_only:
+            train, val = self.select_shots(train, val, settings, cfg.SEED, shots)
+        kind = settings.get("UNLABELED", "") or self.unlabelled
+        train_u = unlabelled_images(kind, settings, full[0], train, self.target_images)
         classes = settings.get("SUBSAMPLE_CLASSES", "all")
-        train, val, test = self.subsample_classes(train, val, test, subsample=classes)
+        train, val, test, train_u = self.subsample_classes(train, val, test, train_u, subsample=classes)
         used = (train, val, test)
         untouched = all(a is b for a, b in zip(used, full, strict=True))
         self.selection_sha256 = self.split_sha256 if untouched else hash_lists(used, self.image_dir)
-        super().__init__(train_x=train, val=val, test=test)
+        super().__init__(train_x=train, train_u=train_u or None, val=val, test=test)
+
+    def target_images(self) -> list:
+        """Images of the target domains to train on without labels; a dataset without domains has none."""
+        return []
 
     def read_raw(self, rng: random.Random) -> tuple[list, list, list]:
         """Make (train, val, test) lists of Datum from the original annotations; see the class."""
@@ -142,12 +154,12 @@ class BenchmarkDataset(DatasetBase):
         folder_hash = hashlib.sha256(os.path.realpath(self.dataset_dir).encode()).hexdigest()[:12]  # tells them apart
         return str(user_cache_dir() / kind / f"{type(self).__name__}-{folder_hash}")
 
-    def select_shots(self, train: list, val: list, settings: CfgNode, seed: int) -> tuple[list, list]:
+    def select_shots(self, train: list, val: list, settings: CfgNode, seed: int, num_shots: int) -> tuple[list, list]:
         """The shots drawn with the seed or, after the same draw, those of ``DATASET.SHOTS_FILE``.
 
         So the random stream goes on as without the file. A validation list that no shots are drawn from stays whole.
         """
-        num_shots, path = settings.NUM_SHOTS, settings.get("SHOTS_FILE", "")
+        path = settings.get("SHOTS_FILE", "")
         drawn_train, drawn_val = self.draw_shots(train, val, num_shots, seed)
         if not path:
             return drawn_train, drawn_val

@@ -46,6 +46,22 @@ def divide(listing: Listing, source: Sequence[str], target: Sequence[str], rng: 
     return lists
 
 
+def target_to_train(
+    listing: Listing, train: Sequence[Labelled], test: list[Labelled], target: Sequence[str]
+) -> list[Labelled]:
+    """Pictures of the ``target`` domains to train on without labels.
+
+    Those that the user put into train or, where there are none of the target, those that are tested. ``train`` and
+    ``test``: what ``divide`` made. Raises UserError: a class that the training list has not.
+    """
+    own = [p for p in listing.pictures if p.part == PARTS[0] and p.domain in target]
+    if not own:
+        return test
+    keys = {picture.path: picture.key for picture in listing.pictures}
+    labels = {keys[item.path]: item.label for item in train}
+    return [_label(listing, labels, picture, target) for picture in own]
+
+
 def _given(listing: Listing, source: Sequence[str], target: Sequence[str], rng) -> tuple[Pictures, Pictures, Pictures]:
     """The user's parts; those of the source domains for train and val, of the target domains for test."""
     train, val, test = (

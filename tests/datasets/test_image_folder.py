@@ -244,3 +244,47 @@ def test_a_domain_column_without_parts(folder, load):
     write_csv(folder, records(domains=("photo", "sketch")), ("path", "classname", "domain"))
     dataset = load(**SOURCE)
     assert (len(dataset.train_x), len(dataset.val), len(dataset.test)) == (4 * 6, 4 * 2, 4 * 12)
+
+
+DOMAINS = {"SOURCE_DOMAINS": ("photo",), "TARGET_DOMAINS": ("sketch",)}
+
+
+def test_the_target_trains_without_labels_where_it_is_asked_for(folder, load):
+    write_domains(folder)
+    plain = load(**DOMAINS)
+    assert plain.train_u is None
+    dataset = load(UNLABELED="target", **DOMAINS)
+    assert lists(dataset) == lists(plain), "nothing else changes"
+    assert rows(dataset.train_u, dataset) == rows(dataset.test, dataset) and domain_of(dataset.train_u) == {
+        ("sketch", 0)
+    }
+    base = load(UNLABELED="target", classes="base", **DOMAINS)
+    assert {item.label for item in base.train_u} == {item.label for item in base.train_x} != set(range(4))
+
+
+def test_the_users_train_part_of_the_target_trains_without_labels(folder, load):
+    write_csv(folder, records(domains=("photo", "sketch")), (*ALL, "domain"))
+    dataset = load(UNLABELED="target", **DOMAINS)
+    expected = [
+        r["path"] for r in records(domains=("photo", "sketch")) if (r["split"], r["domain"]) == ("train", "sketch")
+    ]
+    assert [path for path, *_ in rows(dataset.train_u, dataset)] == expected
+    assert not {i.impath for i in dataset.train_u} & {i.impath for i in dataset.test}
+
+
+def test_what_shots_leave_out_trains_without_labels(folder, load):
+    LISTED["csv"](folder)
+    full, dataset = load(), load(shots=2, UNLABELED="rest")
+    assert Counter(item.label for item in dataset.train_x) == {label: 2 for label in range(4)}
+    assert Counter(rows(dataset.train_x + dataset.train_u, dataset)) == Counter(rows(full.train_x, full))
+    assert len(load(shots=2, UNLABELED="rest", ALL_AS_UNLABELED=True).train_u) == len(full.train_x)
+    by_total = load(NUM_LABELED=8, UNLABELED="rest")
+    assert rows(by_total.train_x, by_total) == rows(dataset.train_x, dataset)
+    assert load(shots=2).train_u is None and load(UNLABELED="rest").train_u is None
+    assert load(UNLABELED="target").train_u is None, "there are no domains"
+
+
+def test_unlabelled_images_that_cannot_be(folder, load, user_error):
+    LISTED["csv"](folder)
+    user_error(load, "UNLABELED", "'source'", "target", UNLABELED="source")
+    user_error(load, "NUM_LABELED 6 cannot be shared equally by 4 classes", NUM_LABELED=6)
