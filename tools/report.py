@@ -48,6 +48,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--against", metavar="SOURCE", help="with --verify: only this source of tools/reporting/published.json")
     add("--import-logs", action="store_true", help="first turn the logs of upstream's programs into records")
     add("--html", metavar="FILE", help="also write one self-contained page")
+    add("--pictures", metavar="FOLDER", help="with --html: also what a browser shows of it, on a desktop and a phone")
     return parser.parse_args(argv)
 
 
@@ -56,6 +57,8 @@ def report(args: argparse.Namespace) -> int:
     from tools.reporting.formats import render
     from tools.reporting.tables import build
 
+    if args.pictures and not args.html:
+        raise ReportError("--pictures shows the page: name its file with --html")
     if args.import_logs:
         from tools.reporting.import_logs import import_logs
 
@@ -82,7 +85,13 @@ def report(args: argparse.Namespace) -> int:
     if args.html:
         from tools.reporting.html import write_page
 
-        write_page(runs, args.html, args.spread)
+        shown = build(runs)
+        write_page(runs, args.html, args.spread, shown)
+        if args.pictures:
+            from tools.reporting.pictures import browser, take
+
+            with browser() as opened:
+                take(opened, args.html, [table.key["protocol"] for table in shown], args.pictures)
     return status
 
 

@@ -1,14 +1,15 @@
 """The report's page: its numbers, that names in it are inert and nothing is fetched, and its look in a browser."""
 
+import contextlib
 import re
-import shutil
+import sys
 from html.parser import HTMLParser
 
 import pytest
 
 from tests.tools.records import record, write
 from tools.report import main
-from tools.reporting import formats
+from tools.reporting import formats, pictures
 from tools.reporting.html import render_page, write_page
 from tools.reporting.page.evaluations import calibration, calibration_error, groups
 from tools.reporting.page.svg import around, round_steps
@@ -179,21 +180,12 @@ def test_an_axis_of_one_value_has_a_width():
 
 @pytest.fixture(scope="module")
 def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="needs playwright (requirements-dev.txt)")
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    on_path = next((found for name in names if (found := shutil.which(name))), None)
-    with api.sync_playwright() as playwright:
-        opened = None
-        for options in ({}, {"executable_path": on_path}) if on_path else ({},):
-            try:
-                opened = playwright.chromium.launch(args=["--no-sandbox"], **options)
-                break
-            except api.Error:
-                continue
-        if opened is None:
-            pytest.skip("no browser: `playwright install chromium`, or have Chromium or Chrome on PATH")
+    with contextlib.ExitStack() as stack:
+        try:
+            opened = stack.enter_context(pictures.browser())
+        except ReportError as error:
+            pytest.skip(str(error))
         yield opened
-        opened.close()
 
 
 @pytest.fixture
@@ -288,3 +280,43 @@ def test_tables_and_pictures_have_words(tab):
     assert view.locator("table:not(:has(caption))").count() == 0
     labels = [chart.get_attribute("aria-label") for chart in view.locator("svg.chart").all()]
     assert len(labels) > 10 and all(len(label) > 20 for label in labels)
+
+
+def test_pictures_of_every_section(browser, page, tmp_path, monkeypatch):
+    from PIL import Image
+
+    monkeypatch.setattr(pictures, "TALLEST", 500)
+    written = pictures.take(browser, page, ["few_shot", "zeroshot", "base2new"], tmp_path / "pictures")
+    names = {file.name for file in written}
+    assert names == {f.name for f in (tmp_path / "pictures").iterdir()}
+    assert {"few_shot-desktop.png", "few_shot-phone.png", "base2new-detail-phone.png"} <= names and len(names) == 12
+    for file in written:
+        with Image.open(file) as picture:
+            assert picture.width == {"desktop": 1280, "phone": 780}[file.stem.rpartition("-")[2]]
+            assert 150 < picture.height <= 2 * (500 + 2 * pictures.MARGIN)
+            assert len(picture.getcolors()) > 20  # not a blank page
+        assert file.stat().st_size < 400_000
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [(["--pictures", "p"], "--html"), (["--html", "h", "--pictures", "p"], "pip install playwright")],
+)
+def test_pictures_that_cannot_be(options, part, folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "playwright.sync_api", None)
+    assert main([str(folder), *options]) == 2
+    error = capsys.readouterr().err
+    assert part in error and error.count("\n") == 1 and not (tmp_path / "p").exists()
+
+
+def test_no_average_curve_where_the_datasets_differ_between_shots(folder):
+    (folder / "few_shot/CoOp/1/4/1/results.json").unlink()
+    (folder / "few_shot/CoOp/1/4/2/results.json").unlink()
+    (folder / "few_shot/CoOp/1/4/3/results.json").unlink()
+    runs = collect([folder])
+    assert "Averages are over the datasets that all methods have, of 2: 2 at 0 shots, 2 at 1 shot, 1 at 4 shots" in (
+        text := render_page(runs, build(runs))
+    )
+    few_shot = text.split("Accuracy over shots")[1].split("</figure>")[0]
+    assert "EuroSAT" in few_shot and "verage" not in few_shot

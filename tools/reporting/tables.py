@@ -182,7 +182,7 @@ def _shot_averages(blocks: list[Block], shots: list[str], notes: list[str]) -> l
             rows[i].values[shot] = average([b.rows[i].values[shot] for b in whole])
     if len(set(counts.values())) == 1 and counts[shots[0]] == len(blocks):
         return [Block(f"{AVERAGE} over {len(blocks)} datasets", rows)]
-    parts = ", ".join(f"{n} at {shot} shots" for shot, n in counts.items())
+    parts = ", ".join(f"{n} at {shot} shot{'s' * (shot != '1')}" for shot, n in counts.items())
     notes.append(f"Averages are over the datasets that all methods have, of {len(blocks)}: {parts}")
     return [Block(AVERAGE, rows)]
 

@@ -9,11 +9,15 @@ Styles = dict[str, int]  # label of a method -> its colour and marker
 
 
 def shot_curves(table: Table, kind: str, styles: Styles) -> list[Chart]:
-    """A panel for each dataset, the average first; [] where a single number of shots makes no curve."""
+    """A panel for each dataset, the average first, if it is of the same datasets at every number of shots.
+
+    [] where a single number of shots makes no curve.
+    """
     shots = [c for c in table.columns if c.isdigit()]
     if len([s for s in shots if s != "0"]) < 2:
         return []
-    blocks = sorted(table.blocks, key=lambda block: not block.name.startswith(AVERAGE))
+    blocks = [block for block in table.blocks if block.name != AVERAGE]  # named so, it is of other ones at each
+    blocks.sort(key=lambda block: not block.name.startswith(AVERAGE))
     return [chart for block in blocks if (chart := _shot_panel(block, shots, kind, styles))]
 
 
@@ -25,7 +29,7 @@ def _shot_panel(block: Block, shots: list[str], kind: str, styles: Styles) -> Ch
         return None
     ends = [y + sign * half for points in series.values() for _, y, half, _ in points for sign in (-1, 1)]
     about = "; ".join(
-        f"{label}: " + ", ".join(f"{y:.2f} % at {shot} shots" for _, y, _, shot in points)
+        f"{label}: " + ", ".join(f"{y:.2f} % at {_shots(shot)}" for _, y, _, shot in points)
         for label, points in series.items()
     )
     title = block.name[:1].upper() + block.name[1:] if block.name.startswith(AVERAGE) else block.name
@@ -43,9 +47,13 @@ def _shot_panel(block: Block, shots: list[str], kind: str, styles: Styles) -> Ch
         if whiskers := [(x, y, half) for x, y, half, _ in points if half]:
             chart.whiskers(whiskers, f"whisker {style}")
         for x, y, half, shot in points:
-            text = f"{row.label}, {shot} shots: {y:.2f} %" + (f" ± {half:.2f}" if half else "")
+            text = f"{row.label}, {_shots(shot)}: {y:.2f} %" + (f" ± {half:.2f}" if half else "")
             chart.mark(x, y, styles[row.label], text)
     return chart
+
+
+def _shots(count: str) -> str:
+    return f"{count} shot{'s' * (count != '1')}"
 
 
 def _points(row: Row, places: dict[str, int], kind: str) -> list[tuple[float, float, float, str]]:
