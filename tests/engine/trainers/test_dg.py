@@ -240,6 +240,7 @@ def test_ddaig_clamps_if_told(build):
             ["TRAINER.DOMAINMIX.TYPE", "'cross'", "crossdomain or random"],
         ),
         ("DAELDG", ("DATALOADER.TRAIN_X.SAMPLER", "RandomSampler"), ["TRAIN_X.SAMPLER", "RandomDomainSampler"]),
+        ("DAELDG", ("DATALOADER.K_TRANSFORMS", 2), ["DATALOADER.K_TRANSFORMS", "is 2"]),
         ("DAELDG", ("TRAINER.DAELDG.STRONG_TRANSFORMS", ()), ["TRAINER.DAELDG.STRONG_TRANSFORMS", "()"]),
     ],
 )

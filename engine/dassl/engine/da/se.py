@@ -1,19 +1,18 @@
 from torch.nn import functional as F
 
 from dassl.metrics import compute_accuracy
-from dassl.modeling.ops.utils import ema_model_update, sigmoid_rampup
+from dassl.modeling.ops.utils import sigmoid_rampup
 
 from ..build import TRAINER_REGISTRY
 from ..loops import TrainerXU
 from ..parts.checks import require, require_views
-from ..parts.one_loss import OneLoss
 from ..parts.steps import steps_done
-from ..parts.teacher import ema_decay, teacher_of
+from ..parts.teacher import AveragedTeacher
 from ..parts.views import views_of
 
 
 @TRAINER_REGISTRY.register()
-class SE(OneLoss, TrainerXU):
+class SE(AveragedTeacher, TrainerXU):
     """Self-ensembling: the network learns to see a target image as its own running average sees another view of it.
 
     "Self-ensembling for visual domain adaptation", ICLR 2018, sections 3.1 to 3.3:
@@ -26,25 +25,17 @@ class SE(OneLoss, TrainerXU):
     own, so that batch normalisation treats each by its own statistics.
     """
 
-    STATE = ("teacher",)
-
     def check_cfg(self, cfg):
         require_views(self, cfg, 2)
         require(self, cfg, "TRAINER.SE.RAMPUP", lambda steps: steps > 0, "1 step or more", 300)
 
-    def build_model(self):
-        super().build_model()
-        self.teacher = teacher_of(self._models["model"])
+    @property
+    def ema_alpha(self):
+        return self.cfg.TRAINER.SE.EMA_ALPHA
 
     def parse_batch_train(self, batch_x, batch_u):
         """Return images (B, 3, H, W) and labels (B,) of the source, and two views of the same target images."""
         return views_of(self, batch_x)[0], self._to_device(batch_x["label"]), *views_of(self, batch_u)
-
-    def forward_backward(self, batch_x, batch_u):
-        numbers = super().forward_backward(batch_x, batch_u)
-        decay = ema_decay(self.cfg.TRAINER.SE.EMA_ALPHA, steps_done(self))
-        ema_model_update(self._models["model"], self.teacher, decay)
-        return numbers
 
     def loss(self, image_x, label, view1, view2):
         logit = self.model(image_x)

@@ -1,6 +1,6 @@
 from ..build import TRAINER_REGISTRY
 from ..loops import TrainerX
-from ..parts.checks import require_domain_sampler, require_source_domains, require_strong_transforms
+from ..parts.checks import require_domain_sampler, require_source_domains, require_strong_transforms, require_views
 from ..parts.domains import split_by_domain
 from ..parts.experts import Experts
 from ..parts.models import add_model, add_network
@@ -21,13 +21,14 @@ class DAELDG(OneLoss, TrainerX):
     E_k: expert k on the features of F; H: cross-entropy; a, A: weak and strong augmentation. Learned: F and E.
     Predicted: the mean of all experts.
 
-    Required: DATALOADER.TRAIN_X.SAMPLER RandomDomainSampler, TRAINER.DAELDG.STRONG_TRANSFORMS, and
+    Required: DATALOADER.TRAIN_X.SAMPLER RandomDomainSampler, DATALOADER.K_TRANSFORMS 1, STRONG_TRANSFORMS, and
     DATASET.SOURCE_DOMAINS with two domains or more. WEIGHT_U and CONF_THRE are for target data and have no effect.
     """
 
     def check_cfg(self, cfg):
         require_source_domains(self, cfg)
         require_domain_sampler(self, cfg)
+        require_views(self, cfg, 1)
         require_strong_transforms(self, cfg, "DAELDG")
 
     def build_data_loader(self):
@@ -43,9 +44,9 @@ class DAELDG(OneLoss, TrainerX):
         return tuple(self._to_device(batch[key]) for key in ("img", "img2", "label", "domain"))
 
     def loss(self, weak, strong, label, domain):
-        weak, strong = self.F(weak), self.F(strong)  # (B, D)
-        loss_x, loss_cr, acc = self.E.collaborate(split_by_domain(domain, weak, strong, label))
-        return loss_x + loss_cr, {"loss_x": loss_x.item(), "loss_cr": loss_cr.item(), "acc": acc}
+        parts = split_by_domain(domain, self.F(weak), self.F(strong), label)
+        loss_x, loss_cr, accuracy = self.E.collaborate(parts)
+        return loss_x + loss_cr, {"loss_x": loss_x.item(), "acc_x": accuracy, "loss_cr": loss_cr.item()}
 
     def model_inference(self, input):
         """Images (B, 3, H, W) -> probabilities (B, C)."""

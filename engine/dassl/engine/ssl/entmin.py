@@ -23,8 +23,8 @@ class EntMin(OneLoss, TrainerXU):
         loss_x = F.cross_entropy(logits, label)
         loss_u = entropy(self.model(image_u)).mean()
         loss = loss_x + self.cfg.TRAINER.ENTMIN.LMDA * loss_u
-        acc = compute_accuracy(logits, label)[0].item()
-        return loss, {"loss_x": loss_x.item(), "loss_u": loss_u.item(), "acc": acc}
+        accuracy = compute_accuracy(logits, label)[0].item()
+        return loss, {"loss_x": loss_x.item(), "acc_x": accuracy, "loss_u": loss_u.item()}
 
 
 def entropy(logits):

@@ -47,8 +47,8 @@ class FixMatch(OneLoss, TrainerXU):
         loss_u = (confident * F.cross_entropy(logits_u, pseudo_label, reduction="none")).mean()
         numbers = {
             "loss_x": loss_x.item(),
+            "acc_x": compute_accuracy(logits_x, label)[0].item(),
             "loss_u": loss_u.item(),
-            "acc": compute_accuracy(logits_x, label)[0].item(),
             "confident": confident.mean().item(),
         }
         return loss_x + own.WEIGHT_U * loss_u, numbers

@@ -2,19 +2,17 @@ import torch
 from torch.nn import functional as F
 
 from dassl.metrics import compute_accuracy
-from dassl.modeling.ops.utils import ema_model_update, sigmoid_rampup
+from dassl.modeling.ops.utils import sigmoid_rampup
 
 from ..build import TRAINER_REGISTRY
 from ..loops import TrainerXU
 from ..parts.checks import require
-from ..parts.one_loss import OneLoss
-from ..parts.steps import steps_done
-from ..parts.teacher import ema_decay, teacher_of
+from ..parts.teacher import AveragedTeacher
 from ..parts.views import views_of
 
 
 @TRAINER_REGISTRY.register()
-class MeanTeacher(OneLoss, TrainerXU):
+class MeanTeacher(AveragedTeacher, TrainerXU):
     """On unlabelled images the network learns to agree with a teacher: the running average of its own weights.
 
     "Mean teachers are better role models", NeurIPS 2017, section 2:
@@ -27,15 +25,13 @@ class MeanTeacher(OneLoss, TrainerXU):
     views u and u' of an image, as in the paper; with 1 the same.
     """
 
-    STATE = ("teacher",)
-
     def check_cfg(self, cfg):
         require(self, cfg, "DATALOADER.K_TRANSFORMS", lambda k: k in (1, 2), "1 or 2", 2)
         require(self, cfg, "TRAINER.MEANTEACHER.RAMPUP", lambda epochs: epochs > 0, "1 epoch or more", 5)
 
-    def build_model(self):
-        super().build_model()
-        self.teacher = teacher_of(self._models["model"])
+    @property
+    def ema_alpha(self):
+        return self.cfg.TRAINER.MEANTEACHER.EMA_ALPHA
 
     def parse_batch_train(self, batch_x, batch_u):
         """Return labelled images, labels (B,), and unlabelled images for student and teacher; images (B, 3, H, W)."""
@@ -50,11 +46,5 @@ class MeanTeacher(OneLoss, TrainerXU):
             target = self.teacher(view_teacher).softmax(dim=1)
         loss_u = (self.model(view_student).softmax(dim=1) - target).square().sum(dim=1).mean()
         loss = loss_x + own.WEIGHT_U * sigmoid_rampup(self.epoch, own.RAMPUP) * loss_u
-        acc = compute_accuracy(logits, label)[0].item()
-        return loss, {"loss_x": loss_x.item(), "loss_u": loss_u.item(), "acc": acc}
-
-    def forward_backward(self, batch_x, batch_u):
-        numbers = super().forward_backward(batch_x, batch_u)
-        decay = ema_decay(self.cfg.TRAINER.MEANTEACHER.EMA_ALPHA, steps_done(self))
-        ema_model_update(self._models["model"], self.teacher, decay)
-        return numbers
+        accuracy = compute_accuracy(logits, label)[0].item()
+        return loss, {"loss_x": loss_x.item(), "acc_x": accuracy, "loss_u": loss_u.item()}
