@@ -6,8 +6,9 @@ from collections.abc import Iterable
 try:
     from dassl.utils import UserError
 except ImportError:  # upstream's Dassl has no such class
+    from .text import OneLineError
 
-    class UserError(Exception):
+    class UserError(OneLineError):
         """Bad input; ``str(error)`` is the one line that the user reads."""
 
 

@@ -1,9 +1,24 @@
-"""Files that get to their place whole. Imports nothing heavy, so that tools can use it."""
+"""Files that are read as data and written whole. Imports nothing heavy, so that tools can use it."""
 
 import contextlib
+import json
 import os
 import uuid
 from pathlib import Path
+
+
+def read_json(path: str | os.PathLike) -> object:
+    """The content of a JSON file in UTF-8. Raises OSError, and ValueError for all that is wrong with its content."""
+    with open(path, encoding="utf-8") as file:
+        return parse_json(file.read())
+
+
+def parse_json(text: str) -> object:
+    """The content of a JSON text. Raises ValueError, also where lists are nested too deeply to be read."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def write_text_atomically(path: str | os.PathLike, text: str, durable: bool = False) -> None:

@@ -7,13 +7,13 @@ import importlib.util
 import os
 import sys
 
-import yaml
 from dassl.config import get_cfg_default
 from dassl.engine import TRAINER_REGISTRY
 from yacs.config import CfgNode
 
 import datasets
 from common.errors import UserError
+from common.yaml_files import YamlError, read_yaml
 
 # Flag -> the config key that it sets.
 _FLAGS = {
@@ -28,6 +28,9 @@ _FLAGS = {
     "backbone": "MODEL.BACKBONE.NAME",
     "head": "MODEL.HEAD.NAME",
 }
+# What comes of a value that does not fit its key. yacs reads text as a Python literal, which is data, but may be of a
+# type that no setting has ("{{}}"), or too deep or too large to be read.
+_UNFIT = (ValueError, KeyError, AssertionError, TypeError, OverflowError, RecursionError, MemoryError)
 
 
 def default_config() -> CfgNode:
@@ -78,22 +81,22 @@ def merge_file(cfg: CfgNode, path: str) -> None:
     if not path.endswith((".yaml", ".yml")):
         raise UserError(f"Config file '{path}' is not YAML (.yaml, .yml)")
     try:
-        with open(path, encoding="utf-8") as file:
-            content = yaml.safe_load(file) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"Config file '{path}' is not valid YAML: {reason}") from error
+        content = read_yaml(path) or {}
+    except OSError as error:
+        raise UserError(f"Config file '{path}' cannot be read: {error.strerror or error}") from error
+    except YamlError as error:
+        raise UserError(f"Config file '{path}' is not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise UserError(f"Config file '{path}' holds no settings (KEY: VALUE)")
     _check_keys(cfg, content, path)
     known = dict(_walk(cfg))
-    for at, value in _walk(content):
-        if _is_whole(value) and isinstance(known[at], float):  # yacs wants 2.0
-            _node(content, at[:-1])[at[-1]] = float(value)
     try:
+        for at, value in _walk(content):
+            if _is_whole(value) and isinstance(known[at], float):  # yacs wants 2.0
+                _node(content, at[:-1])[at[-1]] = float(value)
         cfg.merge_from_other_cfg(CfgNode(content))
-    except (ValueError, KeyError, AssertionError) as error:
-        raise UserError(f"Config file '{path}': {' '.join(str(error).split())}") from error
+    except _UNFIT as error:
+        raise UserError(f"Config file '{path}': {_reason(error)}") from error
 
 
 def import_plugin(name: str) -> None:
@@ -120,12 +123,16 @@ def import_plugin(name: str) -> None:
 def _merge(cfg: CfgNode, pair: list, source: str) -> None:
     key, value = pair
     _check_keys(cfg, {key: value}, source)
-    if _is_whole(value) and isinstance(_node(cfg, key.split(".")), float):
-        value = float(value)
     try:
+        if _is_whole(value) and isinstance(_node(cfg, key.split(".")), float):
+            value = float(value)
         cfg.merge_from_list([key, value])
-    except (ValueError, KeyError, AssertionError, TypeError) as error:  # TypeError: yacs evaluates "{{}}" to a set
-        raise UserError(f"Setting {key} = '{value}' from {source}: {' '.join(str(error).split())}") from error
+    except _UNFIT as error:
+        raise UserError(f"Setting {key} = '{value}' from {source}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _check_keys(cfg: CfgNode, content: dict, source: str) -> None:

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from datasets.core.storage import write_text_atomically
+from common.files import read_json, write_text_atomically
 
 from .metrics import finite
 
@@ -70,7 +70,7 @@ class Curve:
 
 def _read(path: Path) -> list[dict]:
     try:
-        points = json.loads(path.read_text(encoding="utf-8"))
+        points = read_json(path)
         return [p for p in points if isinstance(p["epoch"], int)]
     except (OSError, ValueError, TypeError, KeyError):
         return []

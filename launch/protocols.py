@@ -53,9 +53,12 @@ def derive(classes: str, learns: bool, own: dict, source: dict | None) -> str:
         return "few_shot"
     if source.get("classes") in ("base", "new"):
         return "base2new"
-    if (source.get("dataset"), source.get("hashes", {}).get("test")) == (own["dataset"], own["test"]):
+    hashes, per_class = (source.get(key) for key in ("hashes", "per_class"))  # null in a record that was imported
+    test = hashes.get("test") if isinstance(hashes, dict) else None
+    if (source.get("dataset"), test) == (own["dataset"], own["test"]):
         return "few_shot"
-    learned = {_plain(c["name"]) for c in source.get("per_class", []) if c["name"]}
+    names = [c.get("name") for c in per_class if isinstance(c, dict)] if isinstance(per_class, list) else []
+    learned = {_plain(name) for name in names if isinstance(name, str)}
     return "domain_generalization" if {_plain(n) for n in own["names"]} <= learned else "cross_dataset"
 
 

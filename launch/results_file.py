@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from common.files import write_text_atomically
+from common.files import read_json, write_text_atomically
 
 FILE = "results.json"
 FORMAT = 2  # of a record; one without "format" is of version 1, which has no protocol, counts or details
@@ -15,8 +15,8 @@ def read_records(path: Path) -> list[dict] | None:
     if not path.exists():
         return []
     try:
-        records = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:  # UnicodeDecodeError too
+        records = read_json(path)
+    except ValueError:
         return None
     return records if isinstance(records, list) else None
 
@@ -44,7 +44,8 @@ def _evaluation(record: object) -> list | None:
     """What tells evaluations of a run apart; None for a record of version 1, which is never replaced."""
     if not isinstance(record, dict) or "format" not in record:
         return None
-    config = record.get("hashes", {}).get("config")
+    hashes = record.get("hashes")
+    config = hashes.get("config") if isinstance(hashes, dict) else None
     return [*(record.get(key) for key in ("split", "epoch", "loaded", "protocol")), config]
 
 

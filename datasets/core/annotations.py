@@ -1,9 +1,9 @@
 """Reading annotation lists: text files with one image a line."""
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from common.errors import UserError
+from common.files import parse_json
 
 
 def read_fields(path: str, n: int, numbers: Collection[int] = (), remedy: str = "") -> Iterator[list]:
@@ -21,10 +21,16 @@ def read_fields(path: str, n: int, numbers: Collection[int] = (), remedy: str = 
         if len(fields) != n:
             raise UserError(f"{where} has {len(fields)} fields, not {n}.")
         for position in numbers:
-            if not fields[position].isdecimal() or int(fields[position]) < 1:
+            number = whole_number(fields[position])
+            if not number:
                 raise UserError(f"{where}: '{fields[position]}' is not a whole number from 1.")
-            fields[position] = int(fields[position])
+            fields[position] = number
         yield fields
+
+
+def whole_number(text: str) -> int | None:
+    """The number that up to 18 decimal digits stand for, as every label can be written; None for any other text."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
 
 
 def read_lines(path: str, remedy: str = "") -> list[str]:
@@ -35,7 +41,7 @@ def read_lines(path: str, remedy: str = "") -> list[str]:
 def read_names(path: str, remedy: str = "") -> dict[str, str]:
     """A JSON object of names by number, as ``{"1": "pink primrose"}``. Raises UserError."""
     try:
-        names = json.loads(_read_text(path, remedy))
+        names = parse_json(_read_text(path, remedy))
     except ValueError as error:
         raise UserError(f"{path} is not JSON ({error}). {remedy}".rstrip()) from error
     if not isinstance(names, dict) or not all(isinstance(name, str) and name for name in names.values()):

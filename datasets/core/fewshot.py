@@ -8,17 +8,22 @@ everything that the draw depends on: K, the seed, the lists drawn from, and how 
 import hashlib
 import json
 import os
+import pickle
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from .items import hash_lists
+from common.files import read_json
+from common.text import one_line, shown
+
+from .items import hash_lists, is_row
 from .legacy_pickle import read_legacy
 from .storage import relative_path, relative_paths, write_text_atomically
 
 # Raise it when the draw changes: DatasetBase.generate_fewshot_dataset with Python's random.sample, train then val.
 SAMPLER_VERSION = 1
 VAL_SHOTS = 4  # at most, per class
+_DEEPEST = 32  # folders of an image that was moved together with its root
 
 
 class UnusableSelection(ValueError):
@@ -59,7 +64,7 @@ class FewShotStore:
                 try:
                     selection = read(path)
                 except UnusableSelection as error:
-                    warnings.warn(f"Few-shot selection {path} is not used: {error}.", stacklevel=2)
+                    warnings.warn(one_line(f"Few-shot selection {path} is not used: {error}."), stacklevel=2)
                     continue
                 print(f"Few-shot selection read from {path}")
                 return selection
@@ -86,8 +91,7 @@ class FewShotStore:
 
     def _read_own(self, path: str) -> tuple[list, list]:
         try:
-            with open(path, encoding="utf-8") as file:
-                content = json.load(file)
+            content = read_json(path)
         except (OSError, ValueError) as error:
             raise UnusableSelection(f"it cannot be read ({error}); it will be made anew") from error
         if not isinstance(content, dict) or any(content.get(name) != value for name, value in self.key.items()):
@@ -97,7 +101,7 @@ class FewShotStore:
     def _read_legacy(self, path: str) -> tuple[list, list]:
         try:
             content = read_legacy(path)
-        except Exception as error:  # a broken pickle fails in many ways
+        except (OSError, pickle.UnpicklingError) as error:
             raise UnusableSelection(f"{error}; delete it to be rid of this warning") from error
         return self._match(content, longest_tail)
 
@@ -122,7 +126,7 @@ def exact(path: str, index: dict):
 
 def longest_tail(path: str, index: dict):
     """The item whose relative path is the longest tail of ``path``, or None: finds files after the root was moved."""
-    parts = path.replace("\\", "/").split("/")
+    parts = path.replace("\\", "/").rsplit("/", _DEEPEST)
     tails = ("/".join(parts[start:]) for start in range(len(parts)))
     return next((index[tail] for tail in tails if tail in index), None)
 
@@ -137,8 +141,8 @@ def _entries(content: dict, part: str, empty_is_fine: bool) -> list:
 
 
 def _pick(index: dict, entry: object, locate: Callable, part: str):
-    if not (isinstance(entry, list | tuple) and len(entry) == 3 and isinstance(entry[0], str)):
-        raise UnusableSelection(f"its {part} list holds {str(entry)[:80]}")
+    if not is_row(entry):
+        raise UnusableSelection(f"its {part} list holds {shown(entry)}")
     path, label, classname = entry
     item = locate(path, index)
     if item is None or item.label != label or item.classname != classname:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from common.errors import UserError
+from common.files import read_json
 from common.places import user_cache_dir
 
 from .benchmark import BenchmarkDataset
@@ -121,7 +122,7 @@ def make_once(folder: Path, marker: dict, build: Callable[[Path], None]) -> None
 
 def _read_marker(folder: Path) -> dict | None:
     try:
-        return json.loads((folder / MARKER).read_text(encoding="utf-8"))
+        return read_json(folder / MARKER)
     except (OSError, ValueError):
         return None
 

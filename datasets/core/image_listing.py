@@ -9,7 +9,10 @@ import os
 import time
 from collections.abc import Sequence
 
+from common.files import read_json
+
 from .class_folders import image_names
+from .items import is_encodable
 from .storage import write_text_atomically
 
 VERSION = 1
@@ -54,16 +57,16 @@ def _changed(folder: str) -> int:
 def _read(path: str) -> dict | None:
     """The kept entries; None for a file that is not there or holds anything else."""
     try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
+        content = read_json(path)
         if content["version"] != VERSION:
             return None
         for changed, names in content["folders"].values():
             joined = "".join(names)  # a TypeError for anything but texts
-            if type(changed) is not int or not names or "/" in joined or os.sep in joined:
+            strange = "/" in joined or os.sep in joined or not is_encodable(joined)
+            if type(changed) is not int or not isinstance(names, list) or not names or strange:
                 return None
         return content["folders"]
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 

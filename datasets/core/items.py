@@ -62,6 +62,20 @@ def leads_outside(path: str) -> bool:
     return os.path.isabs(path) or (".." in path and ".." in path.replace("\\", "/").split("/"))
 
 
+def is_row(entry: object) -> bool:
+    """Whether a value that was read from a file is ``(path, label, class name)``."""
+    return isinstance(entry, list | tuple) and [type(value) for value in entry] == [str, int, str]
+
+
+def is_encodable(text: str) -> bool:
+    """Whether a text can be written as UTF-8; JSON's escapes allow others. File names may hold bytes that are none."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def hash_lists(lists: Sequence[Sequence], image_dir: str) -> str:
     """SHA-256 over relative path, label and class name of every item, in order; the same wherever the data lies."""
     digest = hashlib.sha256()
@@ -77,5 +91,5 @@ def _files(folder: str) -> set[str]:
     try:
         with os.scandir(folder) as entries:
             return {entry.name for entry in entries if entry.is_file()}
-    except OSError:
+    except (OSError, ValueError):  # a name with a zero byte is a ValueError
         return set()

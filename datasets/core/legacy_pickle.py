@@ -5,38 +5,34 @@ code such a file names. Here one class is known, and it becomes a record that do
 """
 
 import pickle
+from pathlib import Path
+
+from common.text import shown
+from common.unpickling import unpickle
 
 
-class Record:
-    """What a pickled Datum becomes: its attributes, none of its code."""
-
-
-class _SafeUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> type:
-        if (module, name) == ("dassl.data.datasets.base_dataset", "Datum"):
-            return Record
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which a list of images has no need of")
-
-    def persistent_load(self, pid: object):
-        raise pickle.UnpicklingError("it refers to objects outside the file")
-
-
-def read_legacy(path: str) -> dict[str, list[tuple]]:
+def read_legacy(path: str) -> dict[str, list[tuple[str, int, str]]]:
     """Read a pickled few-shot selection as ``{part: [(path as stored, label, class name)]}``.
 
-    Runs no code from the file. Raises pickle.UnpicklingError, naming the refused global, or whatever the unpickler
-    raises for a broken file.
+    Runs no code from the file. Raises OSError, and pickle.UnpicklingError for all that is wrong with the content; it
+    names a global that is refused.
     """
-    with open(path, "rb") as file:
-        content = _SafeUnpickler(file).load()
-    if not isinstance(content, dict):
+    record = type("Record", (), {})  # a Datum's attributes, none of its code; of this file alone, which may change it
+    known = {("dassl.data.datasets.base_dataset", "Datum"): record}
+    content = unpickle(Path(path).read_bytes(), lambda module, name: known.get((module, name)))
+    if not isinstance(content, dict) or not all(isinstance(records, list) for records in content.values()):
         raise pickle.UnpicklingError(f"it holds a {type(content).__name__}, not a dict of lists")
-    return {part: [_entry(record) for record in records] for part, records in content.items()}
+    return {
+        part: [_entry(item, record) for item in records] for part, records in content.items() if isinstance(part, str)
+    }
 
 
-def _entry(record: object) -> tuple:
-    state = vars(record) if isinstance(record, Record) else {}
-    try:
-        return state["_impath"], state["_label"], state["_classname"]
-    except KeyError as error:
-        raise pickle.UnpicklingError(f"an entry is not an image record (no {error})") from None
+def _entry(item: object, record: type) -> tuple[str, int, str]:
+    state = vars(item) if isinstance(item, record) else {}
+    kinds = {"_impath": str, "_label": int, "_classname": str}
+    for name, kind in kinds.items():
+        if name not in state:
+            raise pickle.UnpicklingError(f"an entry is not an image record (no '{name}')")
+        if not isinstance(state[name], kind):
+            raise pickle.UnpicklingError(f"an image record has {name} {shown(state[name])}")
+    return tuple(state[name] for name in kinds)

@@ -8,6 +8,7 @@ from common.errors import UserError
 
 def read_mat(path: str, key: str, remedy: str = ""):
     """The variable ``key`` of a ``.mat`` file as a flat numpy array. Raises UserError."""
+    import numpy as np
     from scipy.io import loadmat  # here, because few runs need it
 
     if not os.path.isfile(path):
@@ -20,7 +21,7 @@ def read_mat(path: str, key: str, remedy: str = ""):
     if key not in content:
         known = ", ".join(name for name in content if not name.startswith("__")) or "nothing"
         raise UserError(f"{path} has no variable '{key}', it holds: {known}. {remedy}".rstrip())
-    return content[key].ravel()
+    return np.asarray(content[key]).ravel()  # a sparse matrix, which has no such method, is then a single value
 
 
 def mat_text(value, where: str) -> str:

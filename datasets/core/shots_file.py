@@ -4,12 +4,15 @@
 """
 
 import json
+import reprlib
 from collections import Counter
 from collections.abc import Sequence
 
 from common.errors import UserError
+from common.files import read_json
+from common.text import shown
 
-from .items import leads_outside
+from .items import is_row, leads_outside
 from .storage import relative_paths, write_text_atomically
 
 
@@ -40,12 +43,13 @@ def read_shots(
     content = _load(path)
     if content.get("dataset") != dataset_name:
         raise UserError(
-            f"Shots file {path} is of the dataset {content.get('dataset')!r}, not of {dataset_name}. "
+            f"Shots file {path} is of the dataset {reprlib.repr(content.get('dataset'))}, not of {dataset_name}. "
             "Give DATASET.SHOTS_FILE a file of this dataset."
         )
-    if content["num_shots"] != num_shots:
+    found = content["num_shots"]
+    if found != num_shots:
         raise UserError(
-            f"Shots file {path} has {content['num_shots']} shots, DATASET.NUM_SHOTS is {num_shots}. Make them equal."
+            f"Shots file {path} has {shown(found)} shots, DATASET.NUM_SHOTS is {num_shots}. Make them equal."
         )
     chosen = [_select(path, content, part, items, image_dir) for part, items in (("train", train), ("val", val))]
     label, most = max(Counter(item.label for item in chosen[0]).items(), key=lambda pair: pair[1], default=(None, 0))
@@ -65,13 +69,12 @@ _REMEDY = "Export it again with: python tools/data.py shots"
 
 def _load(path: str) -> dict:
     try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
+        content = read_json(path)
     except OSError as error:
         raise UserError(
             f"Shots file {path} cannot be read: {error.strerror or error}. Check DATASET.SHOTS_FILE."
         ) from error
-    except (ValueError, RecursionError) as error:  # UnicodeDecodeError too
+    except ValueError as error:
         raise UserError(f"Shots file {path} is not JSON ({error}). {_REMEDY}") from error
     if not isinstance(content, dict):
         raise UserError(f"Shots file {path} is not a JSON object. {_REMEDY}")
@@ -88,9 +91,9 @@ def _select(path: str, content: dict, part: str, items: Sequence, image_dir: str
     index = dict(zip(relative_paths([item.impath for item in items], image_dir), items, strict=True))
     selected: dict = {}
     for entry in entries:
-        if not (isinstance(entry, list) and len(entry) == 3 and isinstance(entry[0], str)):
+        if not is_row(entry):
             raise UserError(
-                f"Shots file {path}: '{part}' holds {str(entry)[:80]}, not [path, label, class name]. {_REMEDY}"
+                f"Shots file {path}: '{part}' holds {shown(entry)}, not [path, label, class name]. {_REMEDY}"
             )
         image, label, classname = entry
         if leads_outside(image):

@@ -6,12 +6,15 @@ because there was none says so under ``made_by``, which upstream's readers do no
 """
 
 import json
+import reprlib
 from collections.abc import Iterable, Sequence
 
 from common.errors import UserError
+from common.files import read_json
+from common.text import shown
 
 from .checks import check_splits
-from .items import UNPACK_AGAIN, Row, leads_outside, to_items
+from .items import UNPACK_AGAIN, Row, is_encodable, leads_outside, to_items
 from .storage import relative_paths, write_text_atomically
 
 PARTS = ("train", "val", "test")
@@ -72,11 +75,10 @@ def write_rows(rows: dict[str, Sequence[Row]], filepath: str, extra: dict | None
 
 def _read_json(filepath: str) -> dict:
     try:
-        with open(filepath, encoding="utf-8") as file:
-            content = json.load(file)
+        content = read_json(filepath)
     except OSError as error:
         raise UserError(f"Split file {filepath} cannot be read: {error.strerror or error}.") from error
-    except ValueError as error:  # bad JSON and bad UTF-8 alike
+    except ValueError as error:
         raise UserError(f"Split file {filepath} is not JSON ({error}). Download it again or delete it.") from error
     if not isinstance(content, dict):
         raise UserError(f"Split file {filepath} holds a {type(content).__name__}, not an object with {_quoted(PARTS)}.")
@@ -89,14 +91,14 @@ def _read_json(filepath: str) -> dict:
 def _check_row(filepath: str, part: str, index: int, row: object) -> Row:
     where = f"Split file {filepath}, '{part}' entry {index}"
     if not (isinstance(row, list) and len(row) == 3):
-        raise UserError(f"{where} is {json.dumps(row)[:80]}, not [path, label, class name].")
+        raise UserError(f"{where} is {shown(row)}, not [path, label, class name].")
     path, label, classname = row
     if not isinstance(path, str) or not path:
-        raise UserError(f"{where}: the path is {path!r}, not text.")
+        raise UserError(f"{where}: the path is {reprlib.repr(path)}, not text.")
     if type(label) is not int or label < 0:  # bool is an int too, so no isinstance
-        raise UserError(f"{where} ({path}): the label is {label!r}. Labels are whole numbers from 0.")
-    if not isinstance(classname, str) or not classname.strip():
-        raise UserError(f"{where} ({path}): the class name is {classname!r}, not text.")
+        raise UserError(f"{where} ({path}): the label is {reprlib.repr(label)}. Labels are whole numbers from 0.")
+    if not isinstance(classname, str) or not classname.strip() or not is_encodable(classname):
+        raise UserError(f"{where} ({path}): the class name is {reprlib.repr(classname)}, not text.")
     if leads_outside(path):
         raise UserError(f"{where}: the path {path} leads outside the image folder. Paths are relative to it.")
     return path, label, classname

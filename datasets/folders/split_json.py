@@ -1,7 +1,8 @@
 """Layout ``DIR/split_*.json``: which folder its paths start from."""
 
-import json
 import os
+
+from common.files import read_json
 
 
 def image_folder(path: str, folder: str) -> str:
@@ -11,10 +12,9 @@ def image_folder(path: str, folder: str) -> str:
     the file is broken, which its reader says.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
+        content = read_json(path)
         first = next(row[0] for part in ("train", "test") for row in content[part])
         inside = [folder, *sorted(entry.path for entry in os.scandir(folder) if entry.is_dir())]
         return next((place for place in inside if os.path.isfile(os.path.join(place, first))), folder)
-    except (OSError, ValueError, LookupError, TypeError, StopIteration, RecursionError):
+    except (OSError, ValueError, LookupError, TypeError, StopIteration):
         return folder

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 from common.errors import UserError, unknown
 
+from ..core.annotations import whole_number
 from ..core.items import leads_outside
 from .listing import PARTS, Listing, Picture
 from .names import name_by_file
@@ -74,17 +75,17 @@ class _Classes:
         if "label" not in self.columns:
             return self._know(row["classname"], row["classname"], line)
         label = row["label"]
-        number = label.isascii() and label.isdecimal()
+        number = whole_number(label)
         if self.numbered is None:
-            self.numbered = number or "classname" in self.columns
-        if number != self.numbered:
+            self.numbered = number is not None or "classname" in self.columns
+        if (number is not None) != self.numbered:
             raise UserError(
                 f"List {self.path}, line {line}: the label is '{label}'. Labels are whole numbers on every line, "
                 "or class names on every line."
             )
-        if not number:
+        if number is None:
             return self._know(label, label, line)
-        return self._know(int(label), row["classname"], line) if "classname" in self.columns else int(label)
+        return self._know(number, row["classname"], line) if "classname" in self.columns else number
 
     def _know(self, key: str | int, name: str, line: int) -> str | int:
         known, first = self.named.setdefault(key, (name, line))

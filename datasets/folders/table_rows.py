@@ -1,10 +1,11 @@
 """The lines of a CSV or JSON-lines file, as dicts of text."""
 
 import csv
-import json
 from collections.abc import Iterable, Iterator
 
 from common.errors import UserError
+from common.files import parse_json
+from common.text import shown
 
 Rows = Iterable[tuple[int, dict[str, str]]]  # line in the file, column -> text without space around it
 KNOWN = ("path", "label", "classname", "split", "domain")
@@ -52,8 +53,8 @@ def read_json_lines(path: str) -> tuple[list[str], Rows]:
 
 def _json_row(path: str, number: int, line: str) -> dict[str, str]:
     try:
-        found = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        found = parse_json(line)
+    except ValueError as error:
         raise UserError(f"List {path}, line {number} is not JSON ({error}).") from error
     if not isinstance(found, dict):
         raise UserError(f"List {path}, line {number} is not a JSON object with path and label or classname.")
@@ -63,7 +64,7 @@ def _json_row(path: str, number: int, line: str) -> dict[str, str]:
         if name not in KNOWN:
             continue
         if not isinstance(value, str) and (name != "label" or type(value) is not int):
-            raise UserError(f"List {path}, line {number}: the {name} is {json.dumps(value)[:40]}, not text.")
+            raise UserError(f"List {path}, line {number}: the {name} is {shown(value)}, not text.")
         row[name] = str(value).strip()
     return row
 

@@ -7,6 +7,7 @@ from io import StringIO
 from pathlib import Path
 
 from dassl.config import get_cfg_default
+from dassl.utils import read_image
 from PIL import Image
 from tqdm import tqdm
 
@@ -120,8 +121,7 @@ def _lacking(facts: dict, kind: type, folder: Path) -> list[str]:
 def readable(path: str) -> bool:
     """Whether the whole image can be decoded."""
     try:
-        with Image.open(path) as image:
-            image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        read_image(path)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # upstream's lets Pillow's errors out
         return False
     return True

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from tools.reporting.reading import FILE, ReportError
+from common.files import read_json
+from tools.reporting.reading import FILE, ReportError, check_record
 from tools.reporting.upstream_logs import END, RESULT, arguments, config, logs_of, read_lines, values
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -74,33 +75,33 @@ def record_of(folder: Path) -> dict | str:
 def _record(folder: Path, lines: list[str], given: dict, markers: tuple) -> dict | str:
     path = _path_facts(folder)
     settings = config(lines)
-    data, trainer = settings.get("DATASET", {}), settings.get("TRAINER", {}).get("NAME") or path.get("trainer")
-    dataset = data.get("NAME") or dataset_name(path.get("data"))
+    trainer = _setting(settings, "TRAINER.NAME", str) or path.get("trainer")
+    dataset = _setting(settings, "DATASET.NAME", str) or dataset_name(path.get("data"))
     if not trainer or not dataset:
         return "neither the log nor the folder's name tells the trainer and the dataset"
-    classes = data.get("SUBSAMPLE_CLASSES") or {"train_base": "base", "test_base": "base", "test_new": "new"}.get(
-        path.get("part"), "all"
-    )
-    backbone = settings.get("MODEL", {}).get("BACKBONE", {}).get("NAME") or _backbone(path.get("cfg"))
+    of_part = {"train_base": "base", "test_base": "base", "test_new": "new"}
+    classes = _setting(settings, "DATASET.SUBSAMPLE_CLASSES", str) or of_part.get(path.get("part"), "all")
+    backbone = _setting(settings, "MODEL.BACKBONE.NAME", str) or _backbone(path.get("cfg"))
     if not backbone:
         return "neither the log nor the folder's name tells the backbone"
     shots = path.get("shots")
-    shots = int(shots) if shots else data.get("NUM_SHOTS")
-    seed = settings.get("SEED", path.get("seed"))
+    shots = int(shots) if shots else _setting(settings, "DATASET.NUM_SHOTS", int)
+    seed = _setting(settings, "SEED", int)
+    seed = int(path["seed"]) if seed is None and "seed" in path else seed
     loaded = None
     if given.get("model_dir"):
         epoch = given.get("load_epoch", "")
-        loaded = {"model_dir": given["model_dir"], "load_epoch": int(epoch) if epoch.isdigit() else None}
+        epoch = int(epoch) if re.fullmatch("[0-9]{1,9}", epoch) else None
+        loaded = {"model_dir": given["model_dir"], "load_epoch": epoch}
     zero_shot = trainer.lower().startswith("zeroshot")
     source = _source(path, dataset, classes, shots, seed, loaded, zero_shot)
     total, correct = (_last_count(lines, name) for name in ("total", "correct"))
     accuracy = 100.0 * correct / total if total and correct is not None else values(lines, "accuracy", markers)[-1]
     metrics = {"accuracy": accuracy, "error_rate": 100.0 - accuracy}
     metrics["macro_f1"] = next(iter(values(lines, "macro_f1", markers)[::-1]), None)
-    method = settings.get("TRAINER", {}).get(trainer.upper(), {})
-    final = settings.get("TEST", {}).get("FINAL_MODEL")
+    final = _setting(settings, "TEST.FINAL_MODEL", str)
     selection = {"best_val": "best epoch on the validation set", "last_step": "last epoch"}.get(final)
-    return {
+    record = {
         "format": 2,
         "imported": True,
         "protocol": _protocol(path, dataset, classes, source, zero_shot),
@@ -115,10 +116,10 @@ def _record(folder: Path, lines: list[str], given: dict, markers: tuple) -> dict
         "dataset": dataset,
         "classes": classes,
         "shots": shots,
-        "seed": int(seed) if seed is not None else None,
+        "seed": seed,
         "backbone": backbone,
         "selection": selection,
-        "precision": method.get("PREC") if isinstance(method, dict) else None,
+        "precision": _setting(settings, f"TRAINER.{trainer.upper()}.PREC", str),
         "config": Path(given["config_file"]).stem if given.get("config_file") else _config(path),
         "recipe": None,
         "source": source,
@@ -128,6 +129,19 @@ def _record(folder: Path, lines: list[str], given: dict, markers: tuple) -> dict
         "versions": None,
         "settings": settings or None,
     }
+    try:
+        check_record(record, "the log")
+    except ReportError as error:
+        return str(error)
+    return record
+
+
+def _setting(settings: dict, key: str, kind: type) -> object | None:
+    """What the config says of a dotted key; None where it says nothing, or something of another kind."""
+    node: object = settings
+    for part in key.split("."):
+        node = node.get(part) if isinstance(node, dict) else None
+    return node if isinstance(node, kind) and not isinstance(node, bool) and node != "" else None
 
 
 def _path_facts(folder: Path) -> dict[str, str]:
@@ -153,7 +167,7 @@ def _source(path, dataset, classes, shots, seed, loaded, zero_shot) -> dict | No
     else:
         return None
     return {
-        "dataset": origin, "classes": learned, "shots": shots, "seed": int(seed) if seed is not None else None,
+        "dataset": origin, "classes": learned, "shots": shots, "seed": seed,
         "recipe": None, "config": _config(path),
     }  # fmt: skip
 
@@ -183,13 +197,13 @@ def _backbone(cfg: str | None) -> str | None:
 
 
 def _last_count(lines: list[str], name: str) -> int | None:
-    found = [m[1] for m in (re.fullmatch(rf"\* {name}: ([\d,]+)", line.strip()) for line in lines) if m]
+    found = [m[1] for m in (re.fullmatch(rf"\* {name}: ([0-9][0-9,]{{0,17}})", line.strip()) for line in lines) if m]
     return int(found[-1].replace(",", "")) if found else None
 
 
 def _imported(file: Path) -> bool:
     try:
-        records = json.loads(file.read_text(encoding="utf-8"))
+        records = read_json(file)
     except ValueError:
         return False
     return (

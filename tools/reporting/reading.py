@@ -1,9 +1,13 @@
 """Reads every ``results.json`` below folders and refuses, in one line, what is not a whole record."""
 
 import json
+import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from common.files import read_json
+from common.text import OneLineError, shown
 
 FILE = "results.json"
 REQUIRED = ("split", "metrics", "trainer", "dataset", "classes", "shots", "seed", "backbone", "selection")
@@ -13,12 +17,26 @@ IGNORED = {
     "DATASET.ROOT", "DATASET.NAME", "DATASET.SUBSAMPLE_CLASSES", "DATASET.NUM_SHOTS", "DATASET.SOURCE_DOMAINS",
     "DATASET.TARGET_DOMAINS", "DATASET.SHOTS_FILE", "DATASET.LIST_FILE", "DATALOADER.NUM_WORKERS",
     "DATALOADER.PERSISTENT_WORKERS", "DATALOADER.DECODED_MB", "DATALOADER.TEST.BATCH_SIZE", "FEATURES.CACHE",
-    "FEATURES.DIR", "TRAIN.PRINT_FREQ", "TRAIN.CHECKPOINT_FREQ", "TRAINER.NAME", "TRAINER.CLIP.MEMORY_GB",
-    "TRAINER.CLIP.COMPILE", "TEST.PER_CLASS_RESULT", "TEST.COMPUTE_CMAT", "TEST.SAVE_PREDICTIONS", "TEST.FINAL_MODEL",
+    "FEATURES.DIR", "TRAIN.PRINT_FREQ", "TRAIN.CHECKPOINT_FREQ", "TRAIN.CHECKPOINT_BATCHES",
+    "TRAIN.CHECKPOINT_SECONDS", "TRAINER.NAME", "TRAINER.CLIP.MEMORY_GB", "TRAINER.CLIP.COMPILE", "TEST.PER_CLASS_RESULT", "TEST.COMPUTE_CMAT", "TEST.SAVE_PREDICTIONS", "TEST.FINAL_MODEL",
 }  # fmt: skip
 
 
-class ReportError(ValueError):
+# Fields beside ``REQUIRED`` and what is in some of them, by kind; each may be null or missing.
+_KINDS = {
+    "trainer": str, "dataset": str, "classes": str, "backbone": str, "selection": str, "shots": int, "seed": int,
+    "protocol": str, "config": str, "recipe": str, "precision": str, "learned": int, "epoch": int, "hashes": dict,
+    "settings": dict, "source": dict, "loaded": dict,
+}  # fmt: skip
+_INNER = {
+    "source": {"dataset": str, "classes": str, "recipe": str, "config": str, "shots": int, "seed": int},
+    "loaded": {"model_dir": str, "load_epoch": int},
+}
+_CALLED = {str: "a text", int: "a whole number", dict: "an object"}
+CLASSES = ("all", "base", "new")
+
+
+class ReportError(OneLineError, ValueError):
     """What the user can mend, in one line. Not ``common.errors.UserError``, whose import takes more than a second."""
 
 
@@ -83,7 +101,7 @@ def collect(folders: Iterable[str | Path]) -> list[Run]:
 def read(file: Path) -> list[Run]:
     """The test records of one file. Raises ReportError where it is not a list of whole records."""
     try:
-        records = json.loads(file.read_text(encoding="utf-8"))
+        records = read_json(file)
     except ValueError as error:
         reason = " ".join(str(error).split())
         raise ReportError(f"{file}: not valid JSON ({reason}). Delete it and run its job again") from error
@@ -91,7 +109,7 @@ def read(file: Path) -> list[Run]:
         raise ReportError(f"{file}: not a list of records. Delete it and run its job again")
     kept: dict = {}
     for number, record in enumerate(records, 1):
-        _check(record, f"{file}, record {number}")
+        check_record(record, f"{file}, record {number}")
         if record["split"] != "test":
             continue
         if "format" in record:
@@ -102,23 +120,36 @@ def read(file: Path) -> list[Run]:
     return list(kept.values())
 
 
-def _check(record: dict, where: str) -> None:
+def check_record(record: dict, where: str) -> None:
+    """Raises ReportError, which begins with ``where``, for a record that lacks something or holds something else."""
     may_be_null = {"shots", "seed", "selection"} if record.get("imported") else {"shots"}
     for name in REQUIRED:
         if name not in record or (record[name] is None and name not in may_be_null):
             raise ReportError(f"{where}: lacks the field '{name}'. Run its job again with this version of train.py")
     accuracy = record["metrics"].get("accuracy") if isinstance(record["metrics"], dict) else None
     if isinstance(accuracy, bool) or not isinstance(accuracy, int | float) or not 0 <= accuracy <= 100:
-        raise ReportError(f"{where}: metrics.accuracy is {accuracy!r}, not a number of 0 to 100. Run its job again")
-    for name in ("hashes", "settings", "source", "loaded"):
-        if not isinstance(record.get(name), dict | None):
-            raise ReportError(f"{where}: the field '{name}' is no object. Run its job again")
-    for name in ("trainer", "dataset", "classes", "backbone"):
-        if not isinstance(record[name], str):
-            raise ReportError(f"{where}: the field '{name}' is {record[name]!r}, not a text. Run its job again")
-    for name in ("shots", "seed"):
-        if isinstance(record[name], bool) or not isinstance(record[name], int | None):
-            raise ReportError(f"{where}: the field '{name}' is {record[name]!r}, not a whole number. Run its job again")
+        raise ReportError(
+            f"{where}: metrics.accuracy is {reprlib.repr(accuracy)}, not a number of 0 to 100. Run its job again"
+        )
+    _check_kinds(record, _KINDS, where)
+    for name, kinds in _INNER.items():
+        _check_kinds(record.get(name) or {}, kinds, where, f"{name}.")
+    hashes = record.get("hashes") or {}
+    _check_kinds(hashes, dict.fromkeys(hashes, str), where, "hashes.")
+    if record["classes"] not in CLASSES:
+        found = reprlib.repr(record["classes"])
+        raise ReportError(f"{where}: the field 'classes' is {found}, none of {', '.join(CLASSES)}")
+
+
+def _check_kinds(node: dict, kinds: dict[str, type], where: str, prefix: str = "") -> None:
+    """Raises ReportError for the first value that is neither null nor of its kind."""
+    for name, kind in kinds.items():
+        value = node.get(name)
+        if value is None or (isinstance(value, kind) and not isinstance(value, bool)):
+            continue
+        raise ReportError(
+            f"{where}: the field '{prefix}{name}' is {shown(value)}, not {_CALLED[kind]}. Run its job again"
+        )
 
 
 def _run(record: dict, file: Path) -> Run:
@@ -162,4 +193,6 @@ def flat(settings: dict, path: str = "") -> dict:
 
 
 def _frozen(value: object) -> object:
+    if isinstance(value, dict):
+        return tuple((key, _frozen(v)) for key, v in value.items())
     return tuple(_frozen(v) for v in value) if isinstance(value, list) else value

@@ -5,6 +5,7 @@ counts, so that a second run which died hides nothing; where none does, the newe
 """
 
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def read_lines(file: Path) -> list[str]:
 
 def values(lines: list[str], keyword: str, markers: tuple[str, ...]) -> list[float]:
     """Every ``* keyword: NUMBER%`` after the first line that is one of the markers."""
-    pattern = re.compile(rf"\* {re.escape(keyword)}: ([.\deE+-]+)%")
+    pattern = re.compile(rf"\* {re.escape(keyword)}: ([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)%")
     found, started = [], False
     for line in map(str.strip, lines):
         started = started or line in markers
@@ -96,7 +97,12 @@ def _without_empty(node: dict) -> dict:
 
 def _value(text: str) -> object:
     try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        value = _plain(ast.literal_eval(text))
+        json.dumps(value, allow_nan=False)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # no literal, or none that JSON knows
         return text
-    return list(value) if isinstance(value, tuple) else value
+    return value
+
+
+def _plain(value: object) -> object:
+    return [_plain(v) for v in value] if isinstance(value, tuple | list) else value

@@ -4,6 +4,8 @@ import fnmatch
 import re
 from pathlib import Path
 
+from common.yaml_files import YamlError, read_yaml
+
 from .errors import SweepError, unknown
 from .job import ROOT
 
@@ -132,12 +134,10 @@ def existing(path: str) -> Path:
 
 def setting(file: Path, key: str) -> object:
     """What a YAML file says of a dotted key; None where it says nothing or is broken, which the run will report."""
-    import yaml
-
     try:
-        node = yaml.safe_load(file.read_text(encoding="utf-8"))
+        node = read_yaml(file)
         for part in key.split("."):
             node = node[part]
-    except (yaml.YAMLError, OSError, UnicodeDecodeError, LookupError, TypeError):
+    except (YamlError, OSError, LookupError, TypeError):
         return None
     return node

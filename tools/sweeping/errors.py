@@ -3,8 +3,10 @@
 import difflib
 from collections.abc import Iterable
 
+from common.text import OneLineError
 
-class SweepError(Exception):
+
+class SweepError(OneLineError):
     """One line that names the thing, the value and the next step; exit status 2."""
 
 

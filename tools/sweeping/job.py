@@ -6,6 +6,10 @@ import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from common.yaml_files import YamlError, read_yaml
+
+from .errors import SweepError
+
 ROOT = Path(__file__).resolve().parents[2]
 _FILES = ("--config-file", "--dataset-config-file")
 
@@ -33,6 +37,15 @@ class Job:
     settings: list[str] = field(default_factory=list)
     after: str = ""
     key: str = ""
+
+    def __post_init__(self) -> None:
+        """Raises TypeError, and SweepError for a folder outside of OUTPUT, where everything of a sweep is written."""
+        one = (self.protocol, self.trainer, self.config, self.dataset, self.classes, self.folder, self.after, self.key)
+        if not all(isinstance(text, str) for text in (*one, *self.flags, *self.settings)):
+            raise TypeError("a job holds something else than text")
+        for folder in (self.folder, self.after):
+            if os.path.isabs(folder) or ".." in folder.split("/") or not folder.isprintable():
+                raise SweepError(f"The folder '{folder}' leads outside of the sweep's output. Mend the names it is of")
 
     @property
     def evaluates(self) -> bool:
@@ -88,9 +101,7 @@ def seal(job: Job, source: Job | None = None) -> Job:
 
 
 def _content(file: str) -> object:
-    import yaml  # here, since the processes that train import this module
-
     try:
-        return yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, OSError, UnicodeDecodeError):
+        return read_yaml(file)
+    except (YamlError, OSError):
         return file  # a broken file is for the run to report

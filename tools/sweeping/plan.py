@@ -4,9 +4,11 @@ import contextlib
 import fcntl
 import itertools
 import json
+import math
 from pathlib import Path
 
-from common.files import write_text_atomically
+from common.files import read_json, write_text_atomically
+from common.yaml_files import YamlError, read_yaml
 
 from .errors import SweepError, unknown
 from .job import Job
@@ -14,6 +16,7 @@ from .protocols import jobs_of, merged
 from .request import Request
 
 FILE = "sweep.json"
+MOST_VARIANTS = 10_000  # of an entry's settings
 _LISTS = {"trainers": str, "datasets": str, "seeds": int, "shots": int, "plugins": str, "studies": str}
 _ONE = ("protocol", "config", "root", "source", "variant", "part")
 
@@ -40,15 +43,14 @@ def read_requests(file: str, given: dict) -> list[Request]:
     Raises:
         SweepError: no such file, not YAML, an unknown key, a value of the wrong kind.
     """
-    import yaml
-
-    path = Path(file)
-    if not path.is_file():
+    if not Path(file).is_file():
         raise SweepError(f"No sweep file '{file}'")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SweepError(f"Sweep file '{file}' is not valid YAML: {' '.join(str(error).split())}") from error
+        content = read_yaml(file)
+    except OSError as error:
+        raise SweepError(f"Sweep file '{file}' cannot be read: {error.strerror or error}") from error
+    except YamlError as error:
+        raise SweepError(f"Sweep file '{file}' is not valid YAML: {error}") from error
     entries = content.get("sweep") if isinstance(content, dict) and set(content) == {"sweep"} else None
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise SweepError(f"Sweep file '{file}' should hold one key, sweep, with a list of entries (protocol: ...)")
@@ -68,7 +70,9 @@ def _requests(entry: dict, file: str, given: dict):
         raise SweepError(f"An entry of sweep file '{file}' names no protocol")
     if not isinstance(entry.get("set") or {}, dict):
         raise SweepError(f"'set' in sweep file '{file}' should hold lines KEY: VALUE")
-    pairs = {k: v if isinstance(v, list) else [v] for k, v in (entry.get("set") or {}).items()}
+    pairs = {str(k): v if isinstance(v, list) else [v] for k, v in (entry.get("set") or {}).items()}
+    if (count := math.prod(len(values) for values in pairs.values())) > MOST_VARIANTS:
+        raise SweepError(f"'set' in sweep file '{file}' varies {count:,} ways, more than {MOST_VARIANTS:,}")
     for values in itertools.product(*pairs.values()):
         settings = [str(part) for pair in zip(pairs, values, strict=True) for part in pair]
         yield Request(**{**fields, **given, "settings": settings + given.get("settings", [])})
@@ -79,7 +83,7 @@ def _list(value: object, kind: type, what: str) -> list:
     values = values if isinstance(values, list) else [values]
     try:
         return [kind(v) for v in values]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise SweepError(f"{what}: {' '.join(str(error).split())}") from error
 
 
@@ -98,7 +102,7 @@ def read(output: Path) -> list[Job]:
     """The jobs of all sweeps that were started into a folder. Raises SweepError where there are none."""
     file = output / FILE
     try:
-        return [Job.from_json(job) for job in json.loads(file.read_text(encoding="utf-8"))["jobs"]]
+        return [Job.from_json(job) for job in read_json(file)["jobs"]]
     except FileNotFoundError as error:
         raise SweepError(f"No sweep was started into '{output}': there is no {FILE}") from error
     except (OSError, ValueError, LookupError, TypeError) as error:

@@ -12,6 +12,7 @@ Vision-Language Models", CVPR 2022.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -212,7 +213,7 @@ def _checkpoints(config: Path, settings: list[str]) -> list[str]:
     """Write ``CHECKPOINTS`` checkpoints a run, where the number of epochs is known and more than one."""
     given = dict(zip(settings[::2], settings[1::2], strict=True))
     epochs = str(given.get("OPTIM.MAX_EPOCH", defaults.setting(config, "OPTIM.MAX_EPOCH")))
-    known = epochs.isdigit() and int(epochs) > 1 and "TRAIN.CHECKPOINT_FREQ" not in given
+    known = bool(re.fullmatch("[0-9]{1,9}", epochs)) and int(epochs) > 1 and "TRAIN.CHECKPOINT_FREQ" not in given
     return ["TRAIN.CHECKPOINT_FREQ", str(math.ceil(int(epochs) / CHECKPOINTS))] if known else []
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from common.files import read_json as read_json_file
 from common.files import write_text_atomically
 from launch.results_file import FILE as RESULTS
 
@@ -71,7 +72,7 @@ def has_test_record(folder: Path) -> bool:
 def records(folder: Path) -> list[dict]:
     """The records of a run; none where the file is missing or is not a list of them."""
     try:
-        found = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+        found = read_json_file(folder / RESULTS)
     except (OSError, ValueError):
         return []
     return [r for r in found if isinstance(r, dict)] if isinstance(found, list) else []
@@ -80,7 +81,7 @@ def records(folder: Path) -> list[dict]:
 def read_json(file: Path) -> dict:
     """A small file of ours; {} where it is missing or broken."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json_file(file)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

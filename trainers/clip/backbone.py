@@ -1,13 +1,14 @@
 """CLIP backbones: OpenAI's by name, any checkpoint by path, and the embedded ``tiny``."""
 
 import hashlib
-import os
 import warnings
 from pathlib import Path
 
 import torch
 
 from common.errors import UserError, unknown
+
+from .weights_file import ACCEPTED, read_weights
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
@@ -33,16 +34,13 @@ def load_clip(name: str) -> CLIP:
     state_dict = _state_dict(name)
     missing = [k for k in ("text_projection", "positional_embedding", "token_embedding.weight") if k not in state_dict]
     if missing:
-        raise UserError(f"Backbone '{name}' is not a CLIP checkpoint: it has no '{missing[0]}'. {_ACCEPTED}")
+        raise UserError(f"Backbone '{name}' is not a CLIP checkpoint: it has no '{missing[0]}'. {ACCEPTED}")
     try:
         model = build_model(dict(state_dict))
-    except (KeyError, RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[-1].strip()
+    except Exception as error:  # the structure is told by the sizes of the weights, and these may say anything
+        reason = (str(error) or type(error).__name__).splitlines()[-1].strip()
         raise UserError(f"Backbone '{name}' is not a CLIP checkpoint that fits together: {reason}") from error
     return model.requires_grad_(False)
-
-
-_ACCEPTED = "Accepted: a model name, or a TorchScript archive, state dict or safetensors file in OpenAI's naming."
 
 
 def backbone_file(name: str) -> Path:
@@ -91,24 +89,4 @@ def _state_dict(name: str) -> dict[str, torch.Tensor]:
         from .tiny import tiny_state_dict
 
         return tiny_state_dict()
-    path = backbone_file(name)
-    if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise UserError(f"Backbone file '{path}' is not readable as safetensors: {error}") from error
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # TorchScript is deprecated; OpenAI's files are TorchScript
-            return torch.jit.load(os.fspath(path), map_location="cpu").state_dict()
-    except RuntimeError:
-        pass  # not an archive of TorchScript; a state dict then
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # bytes that are no checkpoint make the reader fail in any way
-        raise UserError(f"Backbone file '{path}' is not readable as CLIP weights. {_ACCEPTED}") from error
-    content = content.get("state_dict", content) if isinstance(content, dict) else {}
-    return {key.removeprefix("module."): value for key, value in content.items()}
+    return read_weights(backbone_file(name))

@@ -121,11 +121,11 @@ class CLIPTrainer(FeatureTrainer):
             try:
                 self._models[name].load_state_dict(checkpoint["state_dict"])
                 print(f'Loading weights to {name} from "{path}" (epoch = {checkpoint["epoch"]})')
-            except (KeyError, RuntimeError) as error:
-                reason = str(error).splitlines()[-1].strip()
-                raise UserError(f"Checkpoint '{path}' does not fit this run: {reason}") from error
             except UserError as error:
                 raise UserError(f"Checkpoint '{path}' does not fit this run. {error}") from error
+            except Exception as error:  # whatever a file may hold in the place of tensors by name
+                reason = (str(error) or type(error).__name__).splitlines()[-1].strip()
+                raise UserError(f"Checkpoint '{path}' does not fit this run: {reason}") from error
 
 
 class PromptTrainer(CLIPTrainer):

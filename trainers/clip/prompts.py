@@ -13,7 +13,8 @@ from .prompt_set import PromptSet
 from .text_encoder import TextEncoder
 
 POSITIONS = ("end", "middle", "front")
-CONTEXT_LENGTH = 77  # of every OpenAI model
+CONTEXT_LENGTH = 77  # tokens, of every OpenAI model
+LONGEST = 2000  # characters; 77 tokens are some 400
 _SOS, _EOT = (openai._tokenizer.encoder[token] for token in ("<|startoftext|>", "<|endoftext|>"))
 # Buffers that upstream's checkpoints carry beside what was learned; they belong to the classes, not to the prompt.
 FIXED_BUFFERS = ("token_prefix", "token_suffix")
@@ -27,6 +28,8 @@ def tokenize(texts: Sequence[str], names: Sequence[str]) -> list[list[int]]:
     """
     rows = []
     for text, name in zip(texts, names, strict=True):
+        if len(text) > LONGEST:  # to encode it would take time that grows with the square of its length
+            raise UserError(f"Class name too long: '{name[:40]}...' makes a prompt of {len(text)} characters")
         ids = [_SOS, *openai._tokenizer.encode(text), _EOT]
         if len(ids) > CONTEXT_LENGTH:
             raise UserError(

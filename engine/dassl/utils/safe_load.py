@@ -1,5 +1,8 @@
 """Reading checkpoint files without executing anything that stands in them.
 
+Two kinds of files that ``torch.load`` takes are refused unread, because the oldest supported PyTorch
+reads them without restriction: TorchScript archives, which are programs, and tar files.
+
 ``torch.load(weights_only=True)`` refuses every class but tensors and containers. Checkpoints that
 upstream's Dassl wrote hold a little more: the scheduler under ``successor`` is a pickled object
 that holds a pickled optimiser, and results may be NumPy numbers. Those names, and no others, are
@@ -10,6 +13,7 @@ that builds plain NumPy data. The real schedulers and optimisers are never creat
 import contextlib
 import functools
 import re
+import tarfile
 from _codecs import encode
 from collections import Counter
 
@@ -42,9 +46,10 @@ def load_data(path, map_location=None, **options):
     """``torch.load`` restricted to data; pickled schedulers come out as :class:`InertRecord`.
 
     Raises:
-        CheckpointError: the file holds a class that is not allowed.
+        CheckpointError: the file holds a class that is not allowed, or is of a kind that could run code.
         Exception: whatever torch raises for a file that it cannot read.
     """
+    _refuse_programs(path)
     try:
         with _allowed(_stand_ins()):
             return torch.load(path, map_location=map_location, weights_only=True, **options)
@@ -56,6 +61,21 @@ def load_data(path, map_location=None, **options):
             f'"{path}" holds an object of {refused[1]}, and loading it could run foreign code. '
             "Save plain tensors, numbers, lists and dicts instead."
         ) from error
+
+
+def _refuse_programs(path):
+    with open(path, "rb") as file:
+        is_zip = file.read(4) == b"PK\x03\x04"  # as torch.load decides
+    if is_zip:
+        # torch.load's own reader and test, so that both see the same file.
+        if "constants.pkl" in torch._C.PyTorchFileReader(str(path)).get_all_records():
+            raise CheckpointError(
+                f'"{path}" is a TorchScript archive, which is a program. Give a checkpoint: plain tensors by name.'
+            )
+    elif tarfile.is_tarfile(path):
+        raise CheckpointError(
+            f'"{path}" is a tar file of a PyTorch before 0.1.10. Load it there, and save its state dict anew.'
+        )
 
 
 @contextlib.contextmanager

@@ -1,9 +1,11 @@
 """Small helpers for files, names and seeds that the whole engine and its clients share."""
 
 import difflib
+import functools
 import json
 import os
 import random
+import re
 import urllib.error
 import warnings
 
@@ -69,7 +71,7 @@ def read_json(fpath):
             return json.load(file)
     except FileNotFoundError as error:
         raise MissingFileError(f'File is not found at "{fpath}"') from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f'"{fpath}" is not valid JSON ({error}). Delete it or restore it.') from error
 
 
@@ -119,18 +121,36 @@ def download_url(url, dst):
         ) from error
 
 
+# Pixels only: of other formats that Pillow knows, some are programs (EPS would be handed to Ghostscript).
+_IMAGE_FORMATS = ("JPEG", "MPO", "PNG", "BMP", "DIB", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000", "TGA", "ICO")
+
+
+@functools.cache
+def _image_formats():
+    Image.init()
+    return tuple(name for name in _IMAGE_FORMATS if name in Image.OPEN)
+
+
 def read_image(path):
     """Return the image at ``path`` as a PIL image in RGB, fully decoded.
 
     Raises:
         MissingFileError: there is no such file.
-        ImageReadError: the file is truncated or not an image; the line names it.
+        ImageReadError: the file is truncated or not an image, or would decode to more than Pillow's
+            limit of pixels (twice ``PIL.Image.MAX_IMAGE_PIXELS``); the line names it.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=_image_formats()) as image:
             return image.convert("RGB")
     except FileNotFoundError as error:
         raise MissingFileError(f'No image file at "{path}". Check DATASET.ROOT and the split file.') from error
+    except Image.DecompressionBombError as error:
+        pixels = re.search(r"\((\d+) pixels\)", str(error))
+        found = f"{int(pixels[1]):,} pixels" if pixels else str(error)
+        raise ImageReadError(
+            f'The image "{path}" has {found}, and the limit is {2 * Image.MAX_IMAGE_PIXELS:,}: decoding it could fill '
+            "the memory. Shrink or remove it, or raise PIL.Image.MAX_IMAGE_PIXELS."
+        ) from error
     except Exception as error:
         # Depending on the format, Pillow signals a broken file by an OSError, SyntaxError, struct.error and others.
         reason = " ".join(str(error).split())

@@ -85,9 +85,10 @@ def per_class(entry: Entry) -> dict[int, tuple[str, int, int]]:
     for run in entry.runs:
         with _reading(run, "per_class"):
             for c in run.record.get("per_class") or ():
-                name, total, correct = found.get(c["label"], (None, 0, 0))
-                name = name or c["name"] or f"class {c['label']}"
-                found[c["label"]] = (str(name), total + int(c["total"]), correct + int(c["correct"]))
+                label, own, own_correct = (_whole(c[key]) for key in ("label", "total", "correct"))
+                name, total, correct = found.get(label, (None, 0, 0))
+                name = name or c["name"] or f"class {label}"
+                found[label] = (str(name), total + own, correct + own_correct)
     return found
 
 
@@ -97,7 +98,7 @@ def confusions(entry: Entry) -> Counter:
     for run in entry.runs:
         with _reading(run, "confusion"):
             for true, predicted, count in run.record.get("confusion") or ():
-                found[true, predicted] += int(count)
+                found[_whole(true), _whole(predicted)] += _whole(count)
     return found
 
 
@@ -107,7 +108,7 @@ def calibration(entry: Entry) -> list[Bin]:
     for run in entry.runs:
         with _reading(run, "calibration"):
             own = [
-                (int(b["count"]), float(b["confidence"] or 0), float(b["accuracy"] or 0))
+                (_whole(b["count"]), _share(b["confidence"] or 0), _share(b["accuracy"] or 0))
                 for b in run.record.get("calibration") or ()
             ]
         if not own or (pooled and len(own) != len(pooled)):
@@ -131,7 +132,26 @@ def losses(run: Run) -> list[tuple[float, float]]:
     """(epoch, loss) as the trainer reported them."""
     with _reading(run, "curve"):
         points = [(p["epoch"], p.get("loss")) for p in run.record.get("curve") or ()]
-        return [(float(epoch), float(loss)) for epoch, loss in points if loss is not None]
+        return [(float(_whole(epoch)), _finite(loss)) for epoch, loss in points if loss is not None]
+
+
+def _whole(value: object) -> int:
+    """A count or label from 0, of less than 16 digits: such numbers can be added and drawn."""
+    if type(value) is not int or not 0 <= value < 10**15:
+        raise ValueError
+    return value
+
+
+def _finite(value: object) -> float:
+    if type(value) not in (int, float) or not abs(value) < 10**15:
+        raise ValueError
+    return float(value)
+
+
+def _share(value: object) -> float:
+    if not 0 <= _finite(value) <= 1 + 1e-6:
+        raise ValueError
+    return float(value)
 
 
 class _reading:

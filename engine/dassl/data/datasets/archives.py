@@ -3,15 +3,16 @@
 import tarfile
 import zipfile
 
-from dassl.utils import ConfigError
+from dassl.utils import ConfigError, OutputError
 
 
 def extract_archive(path, folder):
     """Extract a zip or tar archive (plain or compressed) into ``folder``.
 
     Raises:
-        ConfigError: the file is no such archive, is damaged, or has a member that would land
-            outside of ``folder``.
+        ConfigError: the file is no such archive, is damaged or encrypted, or has a member that
+            would land outside of ``folder``.
+        OutputError: (an OSError) ``folder`` cannot be written.
     """
     try:
         if zipfile.is_zipfile(path):
@@ -20,7 +21,12 @@ def extract_archive(path, folder):
         else:
             with tarfile.open(path) as archive:
                 archive.extractall(folder, filter="data")
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+    except Exception as error:  # the formats' libraries let errors of many kinds out
+        if isinstance(error, OSError) and error.errno is not None:  # of the disk, not of the decompression
+            raise OutputError(
+                f'Cannot extract "{path}" into "{folder}" ({error.strerror or error}). '
+                "Check the permissions and the free space."
+            ) from error
         raise ConfigError(
             f'Cannot extract "{path}" ({error}). Delete the file and download it again; '
             "zip and tar archives are understood."

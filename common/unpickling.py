@@ -1,0 +1,62 @@
+"""Pickles of strangers, read as data: what they may name stands in an allow-list, and nothing else is looked up."""
+
+import io
+import pickle
+import pickletools
+from collections.abc import Callable
+
+from .text import one_line
+
+
+def unpickle(
+    content: bytes,
+    allowed: Callable[[str, str], object | None],
+    persistent: Callable[[object], object] | None = None,
+) -> object:
+    """Read one pickle.
+
+    Args:
+        content: the bytes of the pickle.
+        allowed: (module, name) to what stands in for that class or function, which is never imported; None for what
+            is refused.
+        persistent: what a reference to an object outside of the pickle stands for; by default such are refused.
+
+    Raises:
+        pickle.UnpicklingError: in one line, for all that is wrong with the pickle; names what is refused.
+    """
+    try:
+        _check_opcodes(content)
+        return _Unpickler(content, allowed, persistent).load()
+    except pickle.UnpicklingError as error:
+        raise pickle.UnpicklingError(one_line(str(error), 300)) from error
+    except Exception as error:  # a broken pickle fails in many ways
+        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise pickle.UnpicklingError(one_line(f"it is not a whole pickle ({reason})", 300)) from error
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, content: bytes, allowed: Callable, persistent: Callable | None) -> None:
+        super().__init__(io.BytesIO(content))
+        self._allowed, self._persistent = allowed, persistent
+
+    def find_class(self, module: str, name: str) -> object:
+        found = self._allowed(module, name)
+        if found is None:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which data has no need of")
+        return found
+
+    def persistent_load(self, pid: object) -> object:
+        if self._persistent is None:
+            raise pickle.UnpicklingError("it refers to objects outside the file")
+        return self._persistent(pid)
+
+
+def _check_opcodes(content: bytes) -> None:
+    """Walk through the instructions without following them. Raises ValueError for a broken one.
+
+    Before it looks at what follows, C's unpickler makes room for as many bytes as an instruction announces and for as
+    many objects as the largest number that one is remembered by: 64 GB for nine bytes.
+    """
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(content), start=1):
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > count:
+            raise ValueError(f"it remembers an object by the number {argument}")

@@ -1,0 +1,138 @@
+"""CLIP's weights from a file, read as data: safetensors, a state dict, or a TorchScript archive as OpenAI publishes.
+
+A TorchScript archive is a program, and ``torch.jit.load`` runs parts of it. Here only its ``data.pkl`` and the numbers
+beside it are read: the modules become records without code, of which the tensors are taken.
+"""
+
+import os
+import pickle
+import re
+import tarfile
+import zipfile
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from common.errors import UserError
+from common.text import one_line
+from common.unpickling import unpickle
+
+ACCEPTED = "Accepted: a model name, or a TorchScript archive, state dict or safetensors file in OpenAI's naming."
+_MAX_VALUES = 100_000  # attributes of all modules; ViT-L/14 has some 2,000
+_DTYPES = {
+    ("torch", f"{name}Storage"): dtype
+    for name, dtype in {
+        "Double": torch.float64, "Float": torch.float32, "Half": torch.float16, "BFloat16": torch.bfloat16,
+        "Long": torch.int64, "Int": torch.int32, "Short": torch.int16, "Char": torch.int8, "Byte": torch.uint8,
+        "Bool": torch.bool,
+    }.items()
+}  # fmt: skip
+# A plain attribute of CLIP's text blocks (the causal mask), and no part of a state dict.
+_NO_WEIGHTS = ("attn_mask",)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Parameters and buffers by name, on the CPU, in their stored precision. Nothing in the file is executed.
+
+    Raises:
+        UserError: the file cannot be read, holds something else, or asks for code; names what it asks for.
+    """
+    try:
+        content = _reader(path)(path)
+    except Exception as error:  # bytes that are no checkpoint make the libraries fail in many ways
+        reason = _reason(error)
+        raise UserError(f"Backbone file '{path}' is not readable as CLIP weights ({reason}). {ACCEPTED}") from error
+    content = content.get("state_dict", content) if isinstance(content, dict) else {}
+    size = os.path.getsize(path)
+    if not isinstance(content, dict) or not all(_is_weight(*pair, size) for pair in content.items()):
+        raise UserError(f"Backbone file '{path}' holds something else than tensors by name. {ACCEPTED}")
+    return {key.removeprefix("module."): value for key, value in content.items()}
+
+
+def _is_weight(name: object, value: object, size: int) -> bool:
+    """Whether a pair is a name and a tensor, and not one of a few numbers that are repeated without end."""
+    return isinstance(name, str) and isinstance(value, Tensor) and value.numel() * value.element_size() <= size
+
+
+def _reason(error: Exception) -> str:
+    if refused := re.search(r"Unsupported (?:global: GLOBAL|class) ([\w.]+)", str(error)):
+        return f"it asks for {refused[1]}, which weights have no need of"
+    # torch advises how to read it all the same; an error of the other kinds says nothing to a user
+    if "weights_only" in str(error) or isinstance(error, LookupError | TypeError | AttributeError | EOFError):
+        return "it is no whole checkpoint"
+    return one_line(str(error) or type(error).__name__, 200)
+
+
+def _reader(path: Path):
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(name.endswith("/constants.pkl") for name in archive.namelist()):
+                return _read_torchscript
+    elif tarfile.is_tarfile(path):  # before 2.6, torch.load reads these without restriction
+        raise ValueError("it is a tar archive")
+    return lambda file: torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _read_torchscript(path: Path) -> dict[str, Tensor]:
+    with zipfile.ZipFile(path) as archive:
+        top = next(name for name in archive.namelist() if name.endswith("/constants.pkl")).rpartition("/")[0]
+        modules = type("Module", (), {})  # of this file alone: what it changes of the class ends with it
+        storages: dict[str, Tensor] = {}
+
+        def allowed(module: str, name: str) -> object | None:
+            if module.split(".")[0] == "__torch__":
+                return modules
+            if module == "torch.jit._pickle":  # lists of one type, which is their second argument
+                return lambda values, *_: values
+            return _DTYPES.get((module, name)) or _REBUILT.get((module, name))
+
+        def storage(reference: object) -> Tensor:
+            _, dtype, key, *_ = reference
+            if key not in storages:
+                storages[key] = _numbers(archive, f"{top}/data/{key}", dtype)
+            return storages[key]
+
+        root = unpickle(archive.read(f"{top}/data.pkl"), allowed, storage)
+    return dict(_tensors(root, modules))
+
+
+def _numbers(archive: zipfile.ZipFile, name: str, dtype: torch.dtype) -> Tensor:
+    """A record of the archive as numbers (N,)."""
+    info = archive.getinfo(name)
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size > os.path.getsize(archive.filename):
+        raise ValueError(f"'{name}' is compressed")  # PyTorch never does; a few bytes could fill the memory
+    content = bytearray(archive.read(info))
+    return torch.frombuffer(content, dtype=dtype) if content else torch.empty(0, dtype=dtype)
+
+
+def _tensor(numbers: Tensor, offset: int, size: tuple, stride: tuple, *_) -> Tensor:
+    return torch.as_strided(numbers, size, stride, offset)
+
+
+_REBUILT = {
+    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    ("collections", "OrderedDict"): OrderedDict,
+    ("torch", "device"): str,
+}
+
+
+def _tensors(root: object, modules: type) -> Iterator[tuple[str, Tensor]]:
+    """(dotted name, tensor) of every module's attributes, as in a state dict."""
+    waiting, seen = [("", root)], 0
+    while waiting:
+        prefix, module = waiting.pop()
+        for name, value in vars(module).items() if isinstance(module, modules) else ():
+            seen += 1
+            if seen > _MAX_VALUES:
+                raise pickle.UnpicklingError(f"its modules have more than {_MAX_VALUES:,} attributes")
+            if isinstance(value, Tensor) and name not in _NO_WEIGHTS:
+                yield prefix + name, value
+            elif isinstance(value, modules):
+                waiting.append((f"{prefix}{name}.", value))
