@@ -80,7 +80,7 @@ def _common(sub: argparse.ArgumentParser) -> None:
     add("--root", default="", help="folder of the datasets; the embedded ones need none")
     add("--output", type=Path, default=ROOT / "output", help="default: output")
     add("--jobs", type=int, default=0, help="runs at a time (default: one a GPU, two on the CPU)")
-    add("--launcher", default="local", choices=NAMES, help="where jobs run (default: local); see below")
+    add("--launcher", default="local", choices=NAMES, help="where jobs run (default: local); see docs/protocols.md")
     add("--plugin", action="append", default=[], help="module that registers more trainers or datasets; repeatable")
     add(
         "--set",
