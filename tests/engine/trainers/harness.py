@@ -22,12 +22,20 @@ from torch import nn
 SIZE = 16
 CHANCE = 25.0
 STRONG = ("random_flip", "randomgrayscale", "gaussian_noise", "normalize")
+_SOURCES_AND_TARGET = (
+    "DATALOADER.TRAIN_X.SAMPLER", "RandomDomainSampler", "DATALOADER.TRAIN_U.SAME_AS_X", False,
+    "DATALOADER.TRAIN_U.BATCH_SIZE", 24,
+)  # fmt: skip
 # The settings without which a trainer refuses to work, alternating keys and values.
 REQUIRED = {
+    "CDAC": ("TRAINER.CDAC.STRONG_TRANSFORMS", STRONG, "DATALOADER.K_TRANSFORMS", 2),
+    "DAEL": ("TRAINER.DAEL.STRONG_TRANSFORMS", STRONG, *_SOURCES_AND_TARGET),
     "DAELDG": ("TRAINER.DAELDG.STRONG_TRANSFORMS", STRONG, "DATALOADER.TRAIN_X.SAMPLER", "RandomDomainSampler"),
     "DDAIG": ("TRAINER.DDAIG.G_ARCH", "small_generator"),
     "FixMatch": ("TRAINER.FIXMATCH.STRONG_TRANSFORMS", STRONG),
+    "M3SDA": _SOURCES_AND_TARGET,
     "MixMatch": ("DATALOADER.K_TRANSFORMS", 2),
+    "SE": ("DATALOADER.K_TRANSFORMS", 2),
 }
 _ROWS, _COLUMNS = np.mgrid[0:SIZE, 0:SIZE]
 CLASSES = ("horizontal", "vertical", "disk", "ring")

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from dassl.engine import ssl
-from dassl.engine.ssl.entmin import entropy
+from dassl.engine.parts.entropy import entropy
 from dassl.utils import ConfigError
 from torch.nn import functional as F
 

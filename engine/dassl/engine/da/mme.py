@@ -1,4 +1,3 @@
-from torch.distributions import Categorical
 from torch.nn import functional as F
 
 from dassl.metrics import compute_accuracy
@@ -6,6 +5,7 @@ from dassl.modeling.ops import ReverseGrad
 
 from ..build import TRAINER_REGISTRY
 from ..loops import TrainerXU
+from ..parts.entropy import entropy
 from ..parts.models import add_model, add_network
 from ..parts.one_loss import OneLoss
 from ..parts.prototypes import Prototypes
@@ -33,15 +33,15 @@ class MME(OneLoss, TrainerXU):
     def loss(self, image_x, label, image_u):
         logit = self.model_inference(image_x)
         loss_x = F.cross_entropy(logit, label)
-        entropy = self.entropy(image_u)
+        loss_h = self.adversarial_entropy(image_u)
         accuracy = compute_accuracy(logit, label)[0].item()
-        loss = loss_x - self.cfg.TRAINER.MME.LMDA * entropy
-        return loss, {"loss_x": loss_x.item(), "acc_x": accuracy, "entropy_u": entropy.item()}
+        loss = loss_x - self.cfg.TRAINER.MME.LMDA * loss_h
+        return loss, {"loss_x": loss_x.item(), "acc_x": accuracy, "entropy_u": loss_h.item()}
 
-    def entropy(self, image_u):
+    def adversarial_entropy(self, image_u):
         """Return H; its gradient has the opposite sign for the encoder."""
         logit = self.C(self.reverse(self.F(image_u)))
-        return Categorical(logits=logit, validate_args=False).entropy().mean()
+        return entropy(logit).mean()
 
     def model_inference(self, input):
         return self.C(self.F(input))

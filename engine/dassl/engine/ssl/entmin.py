@@ -4,6 +4,7 @@ from dassl.metrics import compute_accuracy
 
 from ..build import TRAINER_REGISTRY
 from ..loops import TrainerXU
+from ..parts.entropy import entropy
 from ..parts.one_loss import OneLoss
 
 
@@ -25,9 +26,3 @@ class EntMin(OneLoss, TrainerXU):
         loss = loss_x + self.cfg.TRAINER.ENTMIN.LMDA * loss_u
         accuracy = compute_accuracy(logits, label)[0].item()
         return loss, {"loss_x": loss_x.item(), "acc_x": accuracy, "loss_u": loss_u.item()}
-
-
-def entropy(logits):
-    """Logits (B, C) -> entropies of their softmax in nats, (B,)."""
-    log_p = logits.log_softmax(dim=1)
-    return -(log_p.exp() * log_p).sum(dim=1)
