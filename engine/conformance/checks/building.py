@@ -1,0 +1,201 @@
+"""Section 1.2 and 4.1: how a trainer is built, and what is in its modules."""
+
+
+from .. import tiny
+from ..checking import check, differs, equal, patched, printed, raises
+
+TRAINER = "dassl.engine.SimpleTrainer."
+
+
+@check("dassl.engine.build_trainer", "dassl.engine.SimpleTrainer", "line:Loading trainer: {name}")
+def built_by_name():
+    """build_trainer prints "Loading trainer: {name}" if VERBOSE and returns Class(cfg)."""
+    with printed() as text:
+        trainer = tiny.build()
+    equal(type(trainer).__name__, "ConformanceX")
+    equal(text.lines[0], "Loading trainer: ConformanceX")
+    with printed() as text:
+        tiny.build("VERBOSE", False)
+    assert "Loading trainer: ConformanceX" not in text.lines
+
+
+@check(
+    TRAINER + "check_cfg", TRAINER + "build_data_loader", TRAINER + "build_model", TRAINER + "device",
+    TRAINER + "start_epoch", TRAINER + "epoch", TRAINER + "max_epoch", TRAINER + "output_dir", TRAINER + "cfg",
+    TRAINER + "train_loader_x", TRAINER + "train_loader_u", TRAINER + "val_loader", TRAINER + "test_loader",
+    TRAINER + "num_classes", TRAINER + "num_source_domains", TRAINER + "lab2cname", TRAINER + "dm",
+    TRAINER + "evaluator", TRAINER + "best_result",
+)  # fmt: skip
+def construction():
+    """check_cfg sees neither cfg nor device; build_data_loader sees cfg, device, epochs and output_dir; build_model
+    the loaders and classes too; at the end evaluator, and best_result = -inf.
+    """
+    trainer = tiny.build()
+    equal(trainer.calls, ["check_cfg", "build_data_loader", "build_model"])
+    seen = trainer.seen
+    assert {"_models", "_optims", "_scheds", "_writer"} <= seen["check_cfg"]
+    assert not {"cfg", "device"} & seen["check_cfg"]
+    assert {"device", "start_epoch", "epoch", "max_epoch", "output_dir", "cfg"} <= seen["build_data_loader"]
+    assert {
+        "dm", "train_loader_x", "train_loader_u", "val_loader", "test_loader", "num_classes", "num_source_domains",
+        "lab2cname",
+    } <= seen["build_model"]  # fmt: skip
+    assert "evaluator" not in seen["build_model"] and "best_result" not in seen["build_model"]
+    equal((trainer.start_epoch, trainer.epoch, trainer.max_epoch, trainer.best_result), (0, 0, 2, -float("inf")))
+    equal((trainer.num_classes, trainer.num_source_domains), (3, 2))
+    equal(trainer.lab2cname, {0: "red", 1: "green", 2: "blue"})
+    equal((str(trainer.device), trainer.output_dir), ("cpu", trainer.cfg.OUTPUT_DIR))
+    equal(type(trainer.evaluator).__name__, "Classification")
+
+
+@check(TRAINER + "num_batches", TRAINER + "batch_idx", TRAINER + "time_start")
+def attributes_of_an_epoch():
+    """num_batches and batch_idx do not exist before the first epoch; time_start exists after before_train."""
+    run = tiny.run()
+    before = run.trainer.seen
+    assert not {"num_batches", "batch_idx"} & before["before_epoch"] and "time_start" in before["before_epoch"]
+    equal((run.trainer.num_batches, run.trainer.batch_idx), (4, 3))
+
+
+@check("dassl.engine.SimpleTrainer.evaluator")
+def lab2cname_is_needed():
+    """An overriding build_data_loader that omits lab2cname is fatal: AttributeError from the constructor."""
+    from dassl.engine import TrainerX
+
+    class Forgetful(TrainerX):
+        def build_data_loader(self):
+            super().build_data_loader()
+            del self.lab2cname
+
+    with printed():
+        try:
+            Forgetful(tiny.make_cfg())
+        except AttributeError:
+            return
+    differs(True, "lab2cname-optional")
+
+
+@check(
+    TRAINER + "model", TRAINER + "optim", TRAINER + "sched", "line:Building model", "line:# params: {n:,}",
+    "line:Backbone: {n}",
+)  # fmt: skip
+def stock_model():
+    """build_model prints "Building model" and the number of parameters, and registers SimpleNet as "model"."""
+    with printed() as text:
+        trainer = tiny.build()
+    start = text.lines.index("Building model")
+    equal(text.lines[start : start + 3], ["Building model", "Backbone: conformance_pooled", "# params: 45"])
+    equal((trainer.get_model_names(), type(trainer.model).__name__), (["model"], "SimpleNet"))
+    assert trainer._models["model"] is trainer.model
+    assert trainer._optims["model"] is trainer.optim and trainer._scheds["model"] is trainer.sched
+
+
+@check("line:Detected {n} GPUs (use nn.DataParallel)")
+def several_gpus():
+    """With several GPUs self.model is wrapped in DataParallel after it was registered unwrapped."""
+    import torch
+
+    class Parallel(torch.nn.Module):
+        def __init__(self, module):
+            super().__init__()
+            self.module = module
+
+    pretended = {"is_available": lambda: True, "device_count": lambda: 2}
+    with (
+        printed() as text,
+        patched(torch.cuda, **pretended),
+        patched(torch.nn, DataParallel=Parallel),
+        patched(torch.nn.Module, to=lambda self, *_, **__: self),
+    ):
+        trainer = tiny.build("USE_CUDA", True)
+    assert "Detected 2 GPUs (use nn.DataParallel)" in text.lines
+    assert isinstance(trainer.model, Parallel) and trainer._models["model"] is trainer.model.module
+
+
+@check(
+    "dassl.engine.SimpleNet", "dassl.engine.SimpleNet.forward", "dassl.engine.SimpleNet.backbone",
+    "dassl.engine.SimpleNet.head", "dassl.engine.SimpleNet.classifier", "dassl.engine.SimpleNet.fdim",
+    "dassl.engine.trainer.SimpleNet", "line:Head: {n}",
+)  # fmt: skip
+def simple_net():
+    """A head only with a name and hidden layers, a classifier only for num_classes > 0; forward gives logits, (logits,
+    feature) on request, and always the feature without a classifier. fdim is read-only.
+    """
+    import torch
+    from dassl.engine import SimpleNet, trainer
+
+    assert trainer.SimpleNet is SimpleNet
+    images = torch.rand(4, 3, 8, 8)
+    cfg = tiny.make_cfg()
+    net = SimpleNet(cfg, cfg.MODEL, 3)
+    assert net.head is None and isinstance(net.classifier, torch.nn.Linear)
+    equal((net.fdim, tuple(net(images).shape)), (12, (4, 3)))
+    logits, feature = net(images, return_feature=True)
+    equal((tuple(logits.shape), tuple(feature.shape)), ((4, 3), (4, 12)))
+    with raises(AttributeError):
+        net.fdim = 5
+    bare = SimpleNet(cfg, cfg.MODEL, 0)
+    assert bare.classifier is None
+    equal([tuple(bare(images, return_feature=flag).shape) for flag in (False, True)], [(4, 12), (4, 12)])
+    half = tiny.make_cfg("MODEL.HEAD.NAME", "mlp")
+    assert SimpleNet(half, half.MODEL, 3).head is None
+    full = tiny.make_cfg("MODEL.HEAD.NAME", "mlp", "MODEL.HEAD.HIDDEN_LAYERS", (7,))
+    with printed() as text:
+        headed = SimpleNet(full, full.MODEL, 3)
+    assert "Head: mlp" in text.lines
+    equal((headed.fdim, tuple(headed(images, True)[1].shape)), (7, (4, 7)))
+
+
+@check("cfg.MODEL.INIT_WEIGHTS")
+def init_weights():
+    """The weights of INIT_WEIGHTS are loaded by partial match after construction."""
+    import torch
+
+    from ..checking import folder
+
+    path = str(folder() / "w.pth")
+    torch.save({"classifier.bias": torch.tensor([5.0, 6.0, 7.0])}, path)
+    with printed() as text:
+        trainer = tiny.build("MODEL.INIT_WEIGHTS", path)
+    equal(trainer.model.classifier.bias.tolist(), [5.0, 6.0, 7.0])
+    assert f"Successfully loaded pretrained weights from {path}" in text.lines
+
+
+@check("dassl.engine.trainer.TrainerBase", "dassl.engine.trainer.SimpleTrainer", "dassl.engine.trainer.TrainerX",
+       "dassl.engine.trainer.TrainerXU", "dassl.engine.trainer.DataManager", "dassl.engine.trainer.build_optimizer",
+       "dassl.engine.trainer.build_lr_scheduler", "dassl.engine.trainer.build_evaluator",
+       "dassl.engine.trainer.build_head", "dassl.engine.trainer.build_backbone", "dassl.engine.trainer.tqdm",
+       "dassl.engine.trainer.OrderedDict", "dassl.engine.trainer.torch", "dassl.engine.trainer.nn",
+       "dassl.engine.trainer.np", "dassl.engine.trainer.osp", "dassl.engine.trainer.time",
+       "dassl.engine.trainer.datetime")  # fmt: skip
+def names_in_the_trainer_module():
+    """What clients import from dassl.engine.trainer is the same as elsewhere."""
+    import collections
+    import datetime
+    import os.path
+    import time
+
+    import numpy
+    import torch
+    import tqdm
+    from dassl import data, engine, evaluation, modeling, optim
+    from dassl.engine import trainer
+
+    for name in ("TrainerBase", "SimpleTrainer", "TrainerX", "TrainerXU"):
+        assert getattr(trainer, name) is getattr(engine, name), name
+    assert trainer.DataManager is data.DataManager and trainer.build_evaluator is evaluation.build_evaluator
+    assert trainer.build_optimizer is optim.build_optimizer and trainer.build_lr_scheduler is optim.build_lr_scheduler
+    assert trainer.build_head is modeling.build_head and trainer.build_backbone is modeling.build_backbone
+    assert trainer.tqdm is tqdm.tqdm and trainer.OrderedDict is collections.OrderedDict
+    assert trainer.torch is torch and trainer.nn is torch.nn and trainer.np is numpy
+    assert trainer.osp is os.path and trainer.time is time and trainer.datetime is datetime
+
+
+@check("dassl.engine.build", "dassl.engine.da", "dassl.engine.dg", "dassl.engine.ssl")
+def submodules():
+    """build holds the registry; da, dg and ssl hold the bundled trainers."""
+    import dassl.engine
+
+    assert dassl.engine.build.TRAINER_REGISTRY is dassl.engine.TRAINER_REGISTRY
+    for package, name in (("da", "DANN"), ("dg", "DomainMix"), ("ssl", "FixMatch")):
+        assert dassl.engine.TRAINER_REGISTRY.get(name).__module__.startswith(f"dassl.engine.{package}")
