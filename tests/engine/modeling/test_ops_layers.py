@@ -171,6 +171,17 @@ def test_transnorm_of_equal_domains_doubles_batch_norm_and_learns_one_scale():
     assert (layer.weight == 1).all() and (layer.running_mean_s == 0).all() and (layer.running_var_t == 1).all()
 
 
+def test_weights_of_channels_are_constants_to_the_gradient():
+    torch.manual_seed(0)
+    x = torch.cat([torch.randn(8, 3), 1 + 2 * torch.randn(8, 3)]).requires_grad_()
+    factors = torch.randn(16, 3)
+    (of_layer,) = torch.autograd.grad((factors * TransNorm1d(3)(x)).sum(), x)
+    scale = 1 + alphas(*x.detach().chunk(2))
+    plain = torch.cat([F.batch_norm(half, None, None, training=True) for half in x.chunk(2)])
+    (expected,) = torch.autograd.grad((factors * scale * plain).sum(), x)
+    torch.testing.assert_close(of_layer, expected)
+
+
 def test_transnorm_refuses():
     with pytest.raises(ValueError, match="as many source as target examples, but got a batch of 3"):
         TransNorm1d(2)(torch.zeros(3, 2))
