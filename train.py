@@ -1,6 +1,7 @@
 """Learn prompts for CLIP, or evaluate learned ones: ``python train.py --help``."""
 
 import atexit
+import contextlib
 import gc
 import sys
 
@@ -12,11 +13,10 @@ from dassl.utils import collect_env_info, set_random_seed, setup_logger  # noqa:
 
 import datasets  # noqa: E402, F401  (registers the readers)
 import trainers  # noqa: E402, F401  (registers the methods)
-from common.errors import UserError  # noqa: E402
 from launch import arguments  # noqa: E402
 from launch.checks import check_names  # noqa: E402
 from launch.config import build_config, import_plugin  # noqa: E402
-from launch.errors import one_line  # noqa: E402
+from launch.errors import mendable  # noqa: E402
 from launch.protocols import check_label  # noqa: E402
 from launch.records import record_evaluations  # noqa: E402
 
@@ -52,15 +52,24 @@ def run(args) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run; an error that the user can mend is one line on stderr and exit status 2."""
+    """Run; an error that the user can mend is one line on stderr and exit status 2.
+
+    A signal ends the run with 128 + its number: 130 after Ctrl-C, 143 after SIGTERM.
+    """
     console = sys.stdout
     try:
         run(arguments.parse(argv))
-    except UserError as error:
-        print(f"Error: {one_line(error)}", file=sys.stderr)
+    except Exception as error:
+        if (line := mendable(error)) is None:
+            raise
+        print(f"Error: {line}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("Stopped by Ctrl-C at once. The same command goes on from what was saved last", file=sys.stderr)
+        return 130
     finally:
-        sys.stdout.flush()
+        with contextlib.suppress(OSError):  # a full disk, which the line above may be about
+            sys.stdout.flush()
         sys.stdout = console  # the logger took its place
     return 0
 

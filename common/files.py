@@ -37,23 +37,23 @@ def write_bytes_atomically(path: str | os.PathLike, content: bytes, durable: boo
     # A name of its own per writer: two processes may write the same file at once.
     part = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex}.part")
     try:
-        with open(part, "wb") as file:
-            file.write(content)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        os.replace(part, path)
-        if durable:
-            _sync_folder(path.parent)
+        part.write_bytes(content)
+        replace_durably(part, path) if durable else os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Bring the folder's entries to the disk, where the file system can."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def replace_durably(part: str | os.PathLike, path: str | os.PathLike) -> None:
+    """Put a finished file in the place of another; when this returns, that survives a loss of power."""
+    _sync(part, os.O_RDWR)
+    os.replace(part, path)
+    with contextlib.suppress(OSError):  # not every file system can do that with a folder
+        _sync(os.path.dirname(path) or ".", os.O_RDONLY)
+
+
+def _sync(path: str | os.PathLike, flags: int) -> None:
+    handle = os.open(path, flags)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -65,7 +65,7 @@ class Curve:
         means = {name: finite(total / count) for name, (total, count) in numbers.items()}
         self.points().append({"epoch": epoch, **means, "lr": rate})
         self._running = None
-        write_text_atomically(self.path, json.dumps(self.points()) + "\n")
+        write_text_atomically(self.path, json.dumps(self.points()) + "\n", durable=True)
 
 
 def _read(path: Path) -> list[dict]:

@@ -1,5 +1,20 @@
 """How an error that the user can mend is shown."""
 
+from common.errors import UserError
+
+try:
+    from dassl.engine.faults import explained
+except ImportError:  # upstream's Dassl lets faults of the machine through as they are
+
+    def explained(error: Exception) -> UserError | None:
+        return error if isinstance(error, UserError) else None
+
+
+def mendable(error: Exception) -> str | None:
+    """The line for an error that the user can mend, a full disk among them; None for any other."""
+    known = error if isinstance(error, UserError) else explained(error)
+    return None if known is None else one_line(known)
+
 
 def one_line(error: Exception) -> str:
     """The message in one line; of an error that a loader worker sent, only what it says, not its traceback."""

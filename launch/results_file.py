@@ -1,5 +1,6 @@
 """``results.json``: the list of a run's evaluation records, on disk. Imports nothing heavy, so tools can use it."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -11,26 +12,49 @@ FORMAT = 2  # of a record; one without "format" is of version 1, which has no pr
 
 
 def read_records(path: Path) -> list[dict] | None:
-    """The records of a file, of any version: [] if there is none, None if it is not a JSON list."""
+    """The records of a file, of any version: [] if there is none, None if it is not a JSON list.
+
+    A record that was damaged on the disk is left out, and a printed line says so.
+    """
     if not path.exists():
         return []
     try:
         records = read_json(path)
     except ValueError:
         return None
-    return records if isinstance(records, list) else None
+    if not isinstance(records, list):
+        return None
+    intact = [record for record in records if is_intact(record)]
+    if len(intact) < len(records):
+        print(f"Warning: {len(records) - len(intact)} of the records in {path} do not fit their checksums; left out")
+    return intact
+
+
+def is_intact(record: object) -> bool:
+    """Whether a record fits its checksum (``sha256``), or has none, as those of earlier versions."""
+    if not isinstance(record, dict) or "sha256" not in record:
+        return True
+    return record["sha256"] == _checksum(record)
+
+
+def _checksum(record: dict) -> str:
+    """SHA-256 of the record without ``sha256``, as JSON with sorted keys."""
+    content = json.loads(json.dumps({key: value for key, value in record.items() if key != "sha256"}))
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def keep_record(path: Path, record: dict) -> None:
     """Put a record into the list in ``path``: in the place of an earlier one of the same evaluation, or at the end.
 
-    The file is written whole, atomically, and is on the disk when this returns. One that is no JSON list is kept
+    The file is written whole, atomically, the record with a checksum, and is on the disk when this returns. One that is no JSON list is kept
     beside it as ``.broken``. Raises OSError where the place cannot be written.
     """
     records = read_records(path)
     if records is None:
         os.replace(path, path.with_suffix(".json.broken"))
         records = []
+    if "format" in record:
+        record = {**record, "sha256": _checksum(record)}
     own = _evaluation(record)
     places = [i for i, earlier in enumerate(records) if own is not None and _evaluation(earlier) == own]
     if places:

@@ -8,7 +8,7 @@ import pytest
 
 from launch.records import keep_record, read_records
 
-CHANGING = ("time", "seconds", "train_seconds", "memory")
+CHANGING = ("time", "seconds", "train_seconds", "memory", "sha256")
 
 
 def records(folder):
@@ -218,4 +218,15 @@ def test_the_same_evaluation_takes_the_place_of_the_earlier_one(tmp_path):
         keep_record(path, base | change | {"n": 1})
     keep_record(path, base | {"n": 2})
     expected = [old, base | {"n": 2}, *(base | change | {"n": 1} for change in others)]
-    assert read_records(path) == json.loads(path.read_text()) == expected
+    assert read_records(path) == json.loads(path.read_text())
+    assert [{k: v for k, v in record.items() if k != "sha256"} for record in read_records(path)] == expected
+
+
+def test_a_record_that_was_damaged_is_left_out_and_named(tmp_path, capsys):
+    path = tmp_path / "results.json"
+    for epoch in (1, 2):
+        keep_record(path, {"format": 2, "split": "test", "epoch": epoch, "metrics": {"accuracy": 61.5}, "t": (1, 2.5)})
+    assert [record["epoch"] for record in read_records(path)] == [1, 2] and not capsys.readouterr().out
+    path.write_text(path.read_text().replace("61.5", "61.7", 1))
+    assert [record["epoch"] for record in read_records(path)] == [2]
+    assert f"1 of the records in {path} do not fit" in capsys.readouterr().out

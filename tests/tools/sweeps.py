@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 from tests.datasets.pictures import draw
 
 # What may differ between two runs of the same command.
-FREE = ("time", "seconds", "train_seconds", "memory")
+FREE = ("time", "seconds", "train_seconds", "memory", "sha256")
 
 
 def prepare(folder: Path, epochs: int = 2) -> tuple[str, str]:

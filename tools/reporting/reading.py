@@ -8,8 +8,8 @@ from pathlib import Path
 
 from common.files import read_json
 from common.text import OneLineError, shown
+from launch.results_file import FILE, is_intact
 
-FILE = "results.json"
 REQUIRED = ("split", "metrics", "trainer", "dataset", "classes", "shots", "seed", "backbone", "selection")
 # Settings that do not change what a number means, or that have a place of their own in a table.
 IGNORED = {
@@ -18,7 +18,8 @@ IGNORED = {
     "DATASET.TARGET_DOMAINS", "DATASET.SHOTS_FILE", "DATASET.LIST_FILE", "DATALOADER.NUM_WORKERS",
     "DATALOADER.PERSISTENT_WORKERS", "DATALOADER.DECODED_MB", "DATALOADER.TEST.BATCH_SIZE", "FEATURES.CACHE",
     "FEATURES.DIR", "TRAIN.PRINT_FREQ", "TRAIN.CHECKPOINT_FREQ", "TRAIN.CHECKPOINT_BATCHES",
-    "TRAIN.CHECKPOINT_SECONDS", "TRAINER.NAME", "TRAINER.CLIP.MEMORY_GB", "TRAINER.CLIP.COMPILE", "TEST.PER_CLASS_RESULT", "TEST.COMPUTE_CMAT", "TEST.SAVE_PREDICTIONS", "TEST.FINAL_MODEL",
+    "TRAIN.CHECKPOINT_SECONDS", "TRAINER.NAME", "TRAINER.CLIP.MEMORY_GB", "TRAINER.CLIP.COMPILE",
+    "TEST.PER_CLASS_RESULT", "TEST.COMPUTE_CMAT", "TEST.SAVE_PREDICTIONS", "TEST.FINAL_MODEL",
 }  # fmt: skip
 
 
@@ -126,6 +127,8 @@ def check_record(record: dict, where: str) -> None:
     for name in REQUIRED:
         if name not in record or (record[name] is None and name not in may_be_null):
             raise ReportError(f"{where}: lacks the field '{name}'. Run its job again with this version of train.py")
+    if not is_intact(record):
+        raise ReportError(f"{where}: its content does not fit its checksum. Run its job again")
     accuracy = record["metrics"].get("accuracy") if isinstance(record["metrics"], dict) else None
     if isinstance(accuracy, bool) or not isinstance(accuracy, int | float) or not 0 <= accuracy <= 100:
         raise ReportError(

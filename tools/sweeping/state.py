@@ -20,6 +20,7 @@ from pathlib import Path
 from common.files import read_json as read_json_file
 from common.files import write_text_atomically
 from launch.results_file import FILE as RESULTS
+from launch.results_file import is_intact
 
 DONE, FAILED, JOB, LOCK, CONSOLE = "done.json", "failed.json", "job.json", ".lock", "console.txt"
 STATES = ("done", "running", "failed", "interrupted", "waiting")
@@ -70,12 +71,15 @@ def has_test_record(folder: Path) -> bool:
 
 
 def records(folder: Path) -> list[dict]:
-    """The records of a run; none where the file is missing or is not a list of them."""
+    """The records of a run; none where the file is missing or is not a list of them.
+
+    Without those that were damaged on the disk.
+    """
     try:
         found = read_json_file(folder / RESULTS)
     except (OSError, ValueError):
         return []
-    return [r for r in found if isinstance(r, dict)] if isinstance(found, list) else []
+    return [r for r in found if isinstance(r, dict) and is_intact(r)] if isinstance(found, list) else []
 
 
 def read_json(file: Path) -> dict:

@@ -19,6 +19,7 @@ import torchvision
 from torch import Tensor
 from torch.utils.data import DataLoader, SequentialSampler
 
+from common.files import replace_durably
 from common.places import user_cache_dir
 
 FORMAT = 1  # of the files; another number makes all older ones void
@@ -119,7 +120,7 @@ class FeatureFile:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             save_file({"features": features}, part, metadata={"key": self.key, "sha256": _sha256(features)})
-            os.replace(part, self.path)
+            replace_durably(part, self.path)
         except (OSError, SafetensorError) as error:
             print(f"Warning: image features cannot be kept in {self.path.parent} ({error}). Set FEATURES.DIR")
         else:

@@ -6,7 +6,7 @@ import re
 
 from dassl.utils import ImageReadError, LoaderWorkerError, MissingFileError, OutputError
 
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM)
 
 
 def explained(error):
@@ -21,8 +21,8 @@ def explained(error):
             "Lower DATALOADER.NUM_WORKERS (0: none) or the batch sizes."
         )
     if isinstance(error, OSError) and error.errno in _DISK:
-        place = f' "{error.filename}"' if error.filename else ""
-        return OutputError(f"Cannot write{place} ({error.strerror}). Check the permissions and the free space.")
+        place = f'"{error.filename}"' if error.filename else "the disk"
+        return OutputError(f"Cannot use {place} ({error.strerror}). Check the permissions and the free space.")
     return None
 
 

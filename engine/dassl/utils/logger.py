@@ -41,15 +41,18 @@ class Logger(io.TextIOBase):
             ) from error
 
     def write(self, message):
-        """Write to both; returns the number of characters, as text streams do."""
+        """Write to both; returns the number of characters, as text streams do.
+
+        Raises:
+            OutputError: the file cannot be written any more.
+        """
         try:
             self.console.write(message)
         except UnicodeEncodeError:
             # A console in a narrow locale: escape what it cannot show, the file keeps the text.
             encoding = self.encoding
             self.console.write(message.encode(encoding, "backslashreplace").decode(encoding))
-        if self.file is not None:
-            self.file.write(message)
+        self._to_file(lambda file: file.write(message))
         return len(message)
 
     def flush(self):
@@ -57,17 +60,33 @@ class Logger(io.TextIOBase):
         # The interpreter may have closed the console before this object is finalised.
         if not getattr(self.console, "closed", False):
             self.console.flush()
-        if self.file is not None:
-            self.file.flush()
-            os.fsync(self.file.fileno())
+        self._to_file(lambda file: (file.flush(), os.fsync(file.fileno())))
+
+    def _to_file(self, action):
+        """Raises OutputError where the file cannot be written; from then on only the console is."""
+        if self.file is None:
+            return
+        try:
+            action(self.file)
+        except OSError as error:
+            path, reason = self.file.name, error.strerror or error
+            self._close_file()
+            raise OutputError(
+                f'Cannot write the log file "{path}" ({reason}). Check the permissions and the free space.'
+            ) from error
+
+    def _close_file(self):
+        file, self.file = self.file, None
+        if file is not None:
+            with contextlib.suppress(OSError):  # what a full disk did not take is given up
+                file.close()
 
     def close(self):
         """Close the file, and give stdout back to the console if this logger stands there."""
         if sys.stdout is self:
             sys.stdout = self.console
-        file, self.file = self.file, None
-        if file is not None:
-            file.close()
+        if self.file is not None:
+            self._close_file()
             with contextlib.suppress(ValueError, OSError):
                 self.console.flush()
 
@@ -79,9 +98,8 @@ class Logger(io.TextIOBase):
 
     def __del__(self):
         # The default finaliser of io objects would go through close() on half-built objects too.
-        file = self.__dict__.get("file")
-        if file is not None:
-            file.close()
+        if self.__dict__.get("file") is not None:
+            self._close_file()
 
     # Anything else that a library asks of stdout is a fact about the console.
 
