@@ -152,6 +152,17 @@ def registered():
             super().forward_backward(batch)
 
     @TRAINER_REGISTRY.register()
+    class ConformanceClock(ConformanceX):
+        """Reports 10 x epoch + batch, and takes ten seconds of ``clock`` a batch."""
+
+        clock = 0.0
+
+        def forward_backward(self, batch):
+            super().forward_backward(batch)
+            ConformanceClock.clock += 10.0
+            return {"n": 10.0 * self.epoch + self.batch_idx}
+
+    @TRAINER_REGISTRY.register()
     class ConformanceCut(ConformanceX):
         """Stops in the middle, as a run that was killed."""
 

@@ -1,6 +1,5 @@
 """Section 1.2 and 4.1: how a trainer is built, and what is in its modules."""
 
-
 from .. import tiny
 from ..checking import check, differs, equal, patched, printed, raises
 
@@ -144,6 +143,41 @@ def simple_net():
         headed = SimpleNet(full, full.MODEL, 3)
     assert "Head: mlp" in text.lines
     equal((headed.fdim, tuple(headed(images, True)[1].shape)), (7, (4, 7)))
+
+
+@check("dassl.engine.SimpleNet")
+def keyword_arguments_of_simple_net():
+    """Further keyword arguments go to both builders, beside what the config says."""
+    import torch
+    from dassl.engine import SimpleNet
+    from dassl.modeling import BACKBONE_REGISTRY, HEAD_REGISTRY, Backbone
+
+    given = {}
+
+    class Part(Backbone):
+        def __init__(self):
+            super().__init__()
+            self._out_features = 5
+
+        def forward(self, x):
+            return torch.ones(len(x), 5)
+
+    def conformance_part(**kwargs):
+        given["backbone"] = kwargs
+        return Part()
+
+    def conformance_head(**kwargs):
+        given["head"] = kwargs
+        return Part()
+
+    BACKBONE_REGISTRY.register(conformance_part, force=True)
+    HEAD_REGISTRY.register(conformance_head, force=True)
+    cfg = tiny.make_cfg("MODEL.BACKBONE.NAME", "conformance_part", "MODEL.HEAD.NAME", "conformance_head",
+                        "MODEL.HEAD.HIDDEN_LAYERS", (5,), "MODEL.BACKBONE.PRETRAINED", False)  # fmt: skip
+    SimpleNet(cfg, cfg.MODEL, 2, own=3)
+    equal(given["backbone"], {"pretrained": False, "own": 3})
+    head = {"in_features": 5, "activation": "relu", "bn": True, "dropout": 0.0, "own": 3}
+    equal({k: v for k, v in given["head"].items() if k != "hidden_layers"}, head)
 
 
 @check("cfg.MODEL.INIT_WEIGHTS")

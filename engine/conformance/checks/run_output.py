@@ -36,6 +36,28 @@ def line_of_every_batch():
     equal(len(epoch_lines(tiny.run("TRAIN.PRINT_FREQ", 5, "OPTIM.MAX_EPOCH", 1))), 4)
 
 
+@check(EPOCH_LINE, "line:{name} {val:.4f} ({avg:.4f})")
+def clock_and_averages():
+    """eta is the average time of a batch x the batches left in all epochs; averages are over the batches of the running
+    epoch alone.
+    """
+    import time
+
+    kind = tiny.registered().ConformanceClock
+    with patched(time, time=lambda: kind.clock):
+        found = epoch_lines(tiny.fresh_run("TRAINER.NAME", "ConformanceClock", "OPTIM.MAX_EPOCH", 2))
+    ends = [line.partition("time ")[2] for line in found]
+    shown = [re.sub(r" lr \S+", "", end) for end in ends]
+    values = [
+        ("n 1.0000 (0.5000)", 60),
+        ("n 3.0000 (1.5000)", 40),
+        ("n 11.0000 (10.5000)", 20),
+        ("n 13.0000 (11.5000)", 0),
+    ]
+    times = "10.000 (10.000) data 0.000 (0.000)"
+    equal(shown, [f"{times} {value} eta 0:{left // 60:02}:{left % 60:02}" for value, left in values])
+
+
 @check("line:two spaces before lr when forward_backward returns None")
 def line_without_losses():
     """forward_backward returns None: the part of the losses is empty, two spaces remain before lr."""
