@@ -28,6 +28,10 @@ _FLAGS = {
     "backbone": "MODEL.BACKBONE.NAME",
     "head": "MODEL.HEAD.NAME",
 }
+# Keys that our engine has beside upstream's.
+_ENGINE_KEYS = (
+    "DATALOADER.DECODED_MB", "DATALOADER.PERSISTENT_WORKERS", "TRAIN.CHECKPOINT_BATCHES", "TRAIN.CHECKPOINT_SECONDS",
+)  # fmt: skip
 # What comes of a value that does not fit its key. yacs reads text as a Python literal, which is data, but may be of a
 # type that no setting has ("{{}}"), or too deep or too large to be read.
 _UNFIT = (ValueError, KeyError, AssertionError, TypeError, OverflowError, RecursionError, MemoryError)
@@ -141,6 +145,11 @@ def _check_keys(cfg: CfgNode, content: dict, source: str) -> None:
         key = ".".join(path)
         if key in known and isinstance(known[key], CfgNode) and not isinstance(value, dict):
             raise UserError(f"Config key '{key}' from {source} is a group of settings, not one setting")
+        if key not in known and key in _ENGINE_KEYS:
+            raise UserError(
+                f"Config key '{key}' in {source} needs this project's engine, but the installed dassl is another. "
+                "Leave the key out, or pip install ./engine"
+            )
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
             raise UserError(f"Unknown config key '{key}' in {source}. Did you mean '{close[0]}'?")
