@@ -5,7 +5,15 @@ import torch
 
 from tests.engine.trainers.test_ssl import FEW, SETTINGS
 
-SETTINGS_OF = {"CrossGrad": (), "MeanTeacher": FEW, "MixMatch": (*FEW, *SETTINGS["MixMatch"])}
+SETTINGS_OF = {
+    "ADDA": (),
+    "AdaBN": (),
+    "CDAC": (),
+    "CrossGrad": (),
+    "MeanTeacher": FEW,
+    "MixMatch": (*FEW, *SETTINGS["MixMatch"]),
+    "SE": (),
+}
 SHORT = ("OPTIM.MAX_EPOCH", 2, "TRAIN.CHECKPOINT_FREQ", 1)
 
 
@@ -16,8 +24,8 @@ def weights(trainer):
 
 
 @pytest.mark.parametrize("name", SETTINGS_OF)
-def test_an_interrupted_run_ends_as_one_that_was_not(build, name, tmp_path):
-    opts = (*SETTINGS_OF[name], *SHORT)
+def test_an_interrupted_run_ends_as_one_that_was_not(build, name, start):
+    opts = (*SETTINGS_OF[name], *SHORT, *(start if name in ("ADDA", "AdaBN") else ()))
     whole = build(name, *opts)
     whole.train()
 

@@ -73,7 +73,10 @@ class CDAC(TrainerXU):
             return LambdaLR(optim, _decay)
 
         self.F = add_network(self, "F", schedule=schedule)
-        prototypes = Prototypes(self.F.fdim, self.num_classes)
+        width = self.F.fdim
+        rule = f"1 to {width}, the width of the feature"
+        require(self, self.cfg, "TRAINER.CDAC.TOPK_MATCH", lambda k: 1 <= k <= width, rule, min(5, width))
+        prototypes = Prototypes(width, self.num_classes)
         self.C = add_model(self, "C", prototypes, lr_mult=self.cfg.TRAINER.CDAC.CLASS_LR_MULTI, schedule=schedule)
         self.reverse = ReverseGrad()
 
