@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dassl.data.datasets import DATASET_REGISTRY
+from dassl.engine import TRAINER_REGISTRY
+from dassl.modeling import BACKBONE_REGISTRY
 
 import trainers  # noqa: F401  (registers the trainers, whose settings the files change)
 from launch.checks import check_names
@@ -12,7 +15,9 @@ from launch.config import default_config, merge_file
 
 ROOT = Path(__file__).resolve().parents[2] / "configs"
 DATASETS = sorted((ROOT / "datasets").glob("*.yaml"))
-TRAINERS = sorted((ROOT / "trainers").glob("*/*.yaml"))
+BUNDLED = [n for n in TRAINER_REGISTRY.registered_names() if TRAINER_REGISTRY.get(n).__module__.startswith("dassl.")]
+FILES = sorted((ROOT / "trainers").glob("*/*.yaml"))
+TRAINERS = [path for path in FILES if path.parent.name not in BUNDLED]  # of CLIP
 BASELINES = ("ZeroshotCLIP", "LinearProbe")  # no optimizer, no prompt
 BACKBONES = {"rn50": "RN50", "rn101": "RN101", "vit": "ViT-B/", "tiny": "tiny"}
 
@@ -41,11 +46,18 @@ def name(path):
 
 
 @pytest.mark.parametrize("path", DATASETS, ids=name)
-def test_a_dataset_file_holds_its_name_and_nothing_else(path):
+def test_a_dataset_file_holds_its_name_and_its_domains_and_nothing_else(path):
     content = yaml.safe_load(path.read_text())
-    assert list(content) == ["DATASET"] and list(content["DATASET"]) == ["NAME"]
+    assert list(content) == ["DATASET"]
     cfg = merged(path)
     assert cfg.DATASET.NAME == UPSTREAM_DATASETS.get(path.stem, cfg.DATASET.NAME)
+    if not (domains := DATASET_REGISTRY.get(cfg.DATASET.NAME).domains):
+        assert list(content["DATASET"]) == ["NAME"]
+        return
+    assert list(content["DATASET"]) == ["NAME", "SOURCE_DOMAINS", "TARGET_DOMAINS"]
+    sources, targets = cfg.DATASET.SOURCE_DOMAINS, cfg.DATASET.TARGET_DOMAINS
+    assert len(sources) > 1 and len(targets) == 1 and {*sources, *targets} <= set(domains)
+    assert not set(sources) & set(targets)
 
 
 @pytest.mark.parametrize("path", TRAINERS, ids=name)
@@ -68,7 +80,7 @@ def test_a_trainer_file_merges_and_keeps_what_its_name_promises(path):
         assert node.N_CTX == int(length[1])
 
 
-@pytest.mark.parametrize("path", TRAINERS, ids=name)
+@pytest.mark.parametrize("path", FILES, ids=name)
 def test_every_name_in_a_trainer_file_is_known(path):
     cfg = merged(path)
     cfg.TRAINER.NAME, cfg.DATASET.NAME = path.parent.name, "Digits"
@@ -100,6 +112,29 @@ def test_every_upstream_file_name_is_there():
     assert set(UPSTREAM_DATASETS) <= {path.stem for path in DATASETS}
     for folder, stems in UPSTREAM_TRAINERS.items():
         assert set(stems.split()) <= {path.stem for path in TRAINERS if path.parent.name == folder}
+
+
+def test_every_bundled_trainer_has_its_files():
+    assert BUNDLED and {(path.parent.name, path.stem) for path in FILES if path not in TRAINERS} == {
+        (name, stem) for name in BUNDLED for stem in ("tiny", "resnet18")
+    }
+
+
+@pytest.mark.parametrize("trainer", BUNDLED)
+def test_a_bundled_trainers_files_differ_in_size_and_network_only(trainer):
+    """What a method is, its two files agree on; and they change no other method's settings."""
+    paths = [ROOT / "trainers" / trainer / f"{stem}.yaml" for stem in ("tiny", "resnet18")]
+    contents = [yaml.safe_load(path.read_text()) for path in paths]
+    kinds = [
+        (c.get("DATASET"), c["DATALOADER"].get("K_TRANSFORMS"), c["DATALOADER"]["TRAIN_X"].get("SAMPLER"))
+        for c in contents
+    ]
+    assert kinds[0] == kinds[1]
+    for path, content in zip(paths, contents, strict=True):
+        assert set(content.get("TRAINER", {})) <= {trainer.upper()}
+        network = merged(path).MODEL.BACKBONE.NAME
+        assert network in BACKBONE_REGISTRY.registered_names()
+        assert network.startswith({"tiny": "cnn_digit"}.get(path.stem, path.stem))
 
 
 @pytest.mark.parametrize("stem", ["rn50", "vit_b16"])
