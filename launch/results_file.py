@@ -46,8 +46,8 @@ def _checksum(record: dict) -> str:
 def keep_record(path: Path, record: dict) -> None:
     """Put a record into the list in ``path``: in the place of an earlier one of the same evaluation, or at the end.
 
-    The file is written whole, atomically, the record with a checksum, and is on the disk when this returns. One that is no JSON list is kept
-    beside it as ``.broken``. Raises OSError where the place cannot be written.
+    The file is written whole, atomically, the record with a checksum, and is on the disk when this returns. One that
+    is no JSON list is kept beside it as ``.broken``. Raises OSError where the place cannot be written.
     """
     records = read_records(path)
     if records is None:

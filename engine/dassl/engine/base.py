@@ -158,7 +158,7 @@ class TrainerBase(SavedModels):
         try:
             self.before_train()
             if self.start_epoch >= self.max_epoch > 0:
-                self.epoch = self.max_epoch - 1  # the test belongs to the last epoch, also when nothing is left to train
+                self.epoch = self.max_epoch - 1  # nothing is left to train, but to test
             for self.epoch in range(self.start_epoch, self.max_epoch):  # noqa: B020
                 self._run_epoch_with_hooks()
             self.after_train()

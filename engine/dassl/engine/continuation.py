@@ -1,5 +1,6 @@
 """What makes a run that is stopped, at any batch, end as one that was never stopped."""
 
+import contextlib
 import os
 import time
 
@@ -127,8 +128,9 @@ class Continuation:
             return f"Stopped{by} before the first epoch"
         if self._place == _BETWEEN:
             return f"Stopped{by} after epoch {self._run['epoch']} of {trainer.max_epoch}"
-        of = f" of {trainer.num_batches}" if hasattr(trainer, "num_batches") else ""
-        return f"Stopped{by} in epoch {trainer.epoch + 1} of {trainer.max_epoch}, after batch {self._steps.done}{of}"
+        done, of = self._steps.done, f" of {trainer.num_batches}" if hasattr(trainer, "num_batches") else ""
+        batch = f"after batch {done}{of}" if done else "before its first batch was done"
+        return f"Stopped{by} in epoch {trainer.epoch + 1} of {trainer.max_epoch}, {batch}"
 
     def _save_and_say(self):
         if self._place == _TRAINED:
@@ -155,7 +157,8 @@ class Continuation:
         elif self._place == _OUTSIDE:
             return None
         models = {name: model_state(trainer, name) for name in trainer.get_model_names()}
-        trainer.flush_writer()
+        with contextlib.suppress(OSError):  # whose error comes again with the next point of a curve
+            trainer.flush_writer()
         path = mid_epoch.write(trainer.output_dir, {**run, "models": models, "steps": content})
         self._saved_at = time.monotonic()
         return path

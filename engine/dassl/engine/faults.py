@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import re
 
 from dassl.utils import ImageReadError, LoaderWorkerError, MissingFileError, OutputError
@@ -21,7 +22,7 @@ def explained(error):
             "Lower DATALOADER.NUM_WORKERS (0: none) or the batch sizes."
         )
     if isinstance(error, OSError) and error.errno in _DISK:
-        place = f'"{error.filename}"' if error.filename else "the disk"
+        place = f'"{os.fsdecode(error.filename)}"' if error.filename else "the disk"
         return OutputError(f"Cannot use {place} ({error.strerror}). Check the permissions and the free space.")
     return None
 
