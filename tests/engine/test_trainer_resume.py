@@ -227,6 +227,123 @@ def test_corrupt_checkpoint_on_resume(train, tmp_path):
         train("a")
 
 
+def flip_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_corrupt_newest_checkpoint_is_named_and_the_one_before_taken(train, tmp_path, capsys):
+    whole = train("whole", "TRAIN.CHECKPOINT_FREQ", 1)
+    train("a", "TRAIN.CHECKPOINT_FREQ", 1, kind=CrashingTrainer)
+    newest = tmp_path / "a/model/model.pth.tar-2"
+    flip_a_bit(newest)
+    assert torch.load(newest, weights_only=True)["epoch"] == 2, "torch itself does not see it"
+    capsys.readouterr()
+    second = train("a", "TRAIN.CHECKPOINT_FREQ", 1, start_seed=99)
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("Warning"))
+    before = tmp_path / "a/model/model.pth.tar-1"
+    assert line == (
+        f'Warning: "{newest}" is corrupt: its content does not fit its checksum. '
+        f'Going on from "{before}" (1 epochs) instead'
+    )
+    assert second.losses == whole.losses[4:]
+
+
+def test_a_corrupt_checkpoint_is_refused_where_it_is_asked_for(train, make_cfg, tmp_path):
+    train("a", "OPTIM.MAX_EPOCH", 1)
+    flip_a_bit(tmp_path / "a/model/model.pth.tar-1")
+    with pytest.raises(CheckpointError, match="does not fit its checksum"):
+        StockTrainer(make_cfg()).load_model(str(tmp_path / "a"), epoch=1)
+
+
+class TwoModels(CrashingTrainer):
+    crash_in = None
+
+    def build_model(self):
+        super().build_model()
+        self.second = torch.nn.Linear(2, 2)
+        self.register_model("second", self.second)
+
+
+def test_models_that_were_saved_after_different_epochs(train, tmp_path, capsys, monkeypatch):
+    """Killed between the two files of epoch 3."""
+    from dassl.engine import saved_models
+
+    whole = train("whole", "TRAIN.CHECKPOINT_FREQ", 1, kind=TwoModels)
+    save = saved_models.save_checkpoint
+
+    def dying(state, save_dir, **how):
+        if state["epoch"] == 3 and save_dir.endswith("second"):
+            raise Interrupted
+        save(state, save_dir, **how)
+
+    monkeypatch.setattr(saved_models, "save_checkpoint", dying)
+    train("a", "TRAIN.CHECKPOINT_FREQ", 1, kind=TwoModels)
+    monkeypatch.undo()
+    assert files(tmp_path / "a/model")[-1] == "model.pth.tar-3" != files(tmp_path / "a/second")[-1]
+    capsys.readouterr()
+    second = train("a", "TRAIN.CHECKPOINT_FREQ", 1, kind=TwoModels, start_seed=99)
+    printed = capsys.readouterr().out
+    assert "saved after different epochs" in printed and printed.count("Previous epoch: 2\n") == 2
+    assert second.losses == whole.losses[8:]
+
+
+def test_killed_between_the_best_model_and_the_last(train, tmp_path, monkeypatch):
+    from dassl.engine import saved_models
+
+    opts = ("TEST.FINAL_MODEL", "best_val")
+
+    class Better(CrashingTrainer):
+        crash_in = None
+
+        def test(self, split=None):
+            super().test(split)
+            return float(self.epoch)
+
+    save = saved_models.save_checkpoint
+
+    def dying(state, save_dir, **how):
+        if state["epoch"] == 4 and how["model_name"] != "model-best.pth.tar":
+            raise Interrupted
+        save(state, save_dir, **how)
+
+    monkeypatch.setattr(saved_models, "save_checkpoint", dying)
+    train("a", *opts, kind=Better)
+    monkeypatch.undo()
+    assert (tmp_path / "a/model/checkpoint").read_text() == "model-best.pth.tar\n"
+    train("a", *opts, kind=Better)
+    train("whole", *opts, kind=Better)
+    assert files(tmp_path / "a/model") == files(tmp_path / "whole/model")
+    ours, theirs = (read(tmp_path / name / "model/model.pth.tar-4") for name in ("a", "whole"))
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_killed_while_writing(train, tmp_path, monkeypatch, first):
+    """A new folder appears whole; what a killed writer left is removed by the next one."""
+    from dassl.utils import checkpoint
+
+    if not first:
+        train("a", "OPTIM.MAX_EPOCH", 1)
+    save = checkpoint.save_with_checksum
+
+    def dying(state, path):
+        save(state, path)
+        raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save_with_checksum", dying)
+        for module in ("shutil.rmtree", "os.remove"):  # the process is gone: nobody cleans up
+            patch.setattr(f"dassl.utils.atomic.{module}", lambda *_, **__: None)
+        train("a")
+    assert (tmp_path / "a/model").exists() is not first
+    left = [path.name for path in (tmp_path / "a").rglob(".*.tmp")]
+    assert left
+    assert len(train("a").losses) == (16 if first else 12)
+    assert not [path for path in (tmp_path / "a").rglob(".*.tmp")]
+
+
 def test_model_folder_without_pointer(train, tmp_path):
     (tmp_path / "a/model").mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match="checkpoint"):

@@ -40,7 +40,12 @@ class Continuation:
         self._place = _OUTSIDE
         self._run = None  # the run's state at the moment to go on from, outside of steps
         self._resumed = None
+        self._steps_are_all = False  # whether the running epoch's loop changes models in its steps only
         self._saved_at = time.monotonic()
+
+    def loop_begins(self):
+        """The engine's own loop over batches begins: all that it does to the models, its steps do."""
+        self._steps_are_all = True
 
     @property
     def is_under_way(self):
@@ -82,7 +87,8 @@ class Continuation:
         self._resumed = None
         self._at(_BETWEEN)
         trainer.before_epoch()
-        loaders = [trainer.train_loader_x, trainer.train_loader_u]
+        loaders = [getattr(trainer, name, None) for name in ("train_loader_x", "train_loader_u")]
+        self._steps_are_all = False
         if resumed is None:
             steps.begin(loaders)
         else:
@@ -148,11 +154,13 @@ class Continuation:
     def _save(self):
         """Save; return the path, or None where the running step, or what steps return, does not allow it."""
         trainer, steps, run, content = self.trainer, self._steps, self._run, None
-        if self._place in (_IN_STEPS, _AFTER_STEPS) and (steps.done > 0 or steps.is_computing):
+        if self._place in (_IN_STEPS, _AFTER_STEPS):
             if steps.is_computing or steps.is_behind or not steps.is_repeatable:
                 return None
-            content = steps.content()
-            if self._place == _IN_STEPS:
+            if steps.done == 0 and not self._steps_are_all:
+                return None  # it trains in another way
+            content = steps.content() if steps.done else None
+            if self._place == _IN_STEPS and steps.done:
                 run = {"epoch": trainer.epoch, **run_state(trainer, steps.states)}
         elif self._place == _OUTSIDE:
             return None

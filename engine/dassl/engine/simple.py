@@ -208,6 +208,7 @@ class SimpleTrainer(TrainerBase):
     def _run_batches(self, batches):
         """One ``forward_backward`` for each of ``num_batches`` batches, with its log line and curves."""
         progress = EpochProgress(self.epoch, self.max_epoch, self.num_batches, self.cfg.TRAIN.PRINT_FREQ)
+        self._continuation.loop_begins()
         for self.batch_idx, batch in enumerate(batches):
             progress.batch_loaded()
             progress.batch_done(self._checked_step(batch))
