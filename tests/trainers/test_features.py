@@ -22,13 +22,18 @@ ZERO_SHOT = {"config": "configs/trainers/ZeroshotCLIP/vit_b16.yaml"}
 @pytest.fixture
 def cached(run, tmp_path, monkeypatch):
     """Call ``run`` with an own folder of features; ``cached.images`` counts the images that were encoded by test()."""
+    from trainers.clip.base import PromptTrainer
     from trainers.clip.feature_trainer import FeatureTrainer
 
-    original = FeatureTrainer.encode_images
+    original, ahead = FeatureTrainer.encode_images, PromptTrainer._encode_ahead
 
     def counting(self, image):
         call.images += len(image)
         return original(self, image)
+
+    def for_training(self, image):
+        call.images -= len(image)
+        return ahead(self, image)
 
     def call(*args, **settings):
         call.images = 0
@@ -38,6 +43,7 @@ def cached(run, tmp_path, monkeypatch):
         return status
 
     monkeypatch.setattr(FeatureTrainer, "encode_images", counting)
+    monkeypatch.setattr(PromptTrainer, "_encode_ahead", for_training)
     call.folder = tmp_path / "features"
     call.file = lambda: next(call.folder.glob("*.safetensors"))
     return call

@@ -70,6 +70,22 @@ def test_a_step_that_failed_does_not_spoil_the_next(clock):
     assert "data 0%, image encoder 75%, text encoder 25%, the rest 0% (mean of 1 steps)" in times.line()
 
 
+def test_what_is_encoded_ahead_is_shared_by_its_steps_and_is_no_loading(clock):
+    """Of each step: data 1 s, images 4 s, the rest 5 s."""
+    times = StepTimes(torch.device("cpu"), Takes(clock, 0), Takes(clock, 0))
+    times.epoch_begins()
+    for step in range(4):
+        clock.now += 1
+        if step % 2 == 0:
+            with times.ahead(2):
+                clock.now += 8
+        with times.step():
+            clock.now += 5
+    assert times.line() == (
+        "A training step took 10000.0 ms: data 10%, image encoder 40%, text encoder 0%, the rest 50% (mean of 4 steps)"
+    )
+
+
 @pytest.mark.parametrize("trainer", ("CoOp", "CoCoOp"))
 def test_the_log_of_a_run_has_the_line_once(trainer, run):
     assert run(trainer, DATALOADER__TRAIN_X__BATCH_SIZE=5) == 0

@@ -1,5 +1,6 @@
 """Run what is missing of a list of jobs: each after the one it waits for, none twice, on any launcher."""
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -52,6 +53,10 @@ class _Run:
         self.planned = {job.folder for job in jobs}
         self.done = {job.folder for job in jobs if is_done(job.path(output), job.key)}
         self.waiting = [job for job in jobs if job.folder not in self.done]
+        self.took: dict[tuple, float] = {}  # kind -> seconds of the longest run so far
+        for job in jobs:
+            if job.folder in self.done:
+                self._remember(job)
         self.running: dict[str, Job] = {}
         self.failed: list[Job] = []
         self.elsewhere: dict[str, float] = {}  # folder -> when to look again
@@ -71,7 +76,8 @@ class _Run:
         self._drop_hopeless()
         free = self.launcher.workers - len(self.running)
         ready = []
-        for job in list(self.waiting):
+        # Kinds that no run has shown yet first, then the longest: what is left for the end is short, and fills gaps.
+        for job in sorted(self.waiting, key=lambda job: -self.took.get(job.kind, math.inf)) if free else ():
             if len(ready) >= free:
                 break
             if self._is_ready(job):
@@ -89,6 +95,7 @@ class _Run:
         folder = job.path(self.output)
         if is_done(folder, job.key):
             self.done.add(job.folder)
+            self._remember(job)
             return
         if status == BUSY:
             self.elsewhere[job.folder] = time.monotonic() + LOOK_ELSEWHERE
@@ -100,6 +107,10 @@ class _Run:
                     how = f"killed by signal {-status} (out of memory?)" if status < 0 else f"exit status {status}"
                     mark_failed(folder, job.key, status, f"{how}; the last line was: {last_line(folder)}")
         self._fail(job)
+
+    def _remember(self, job: Job) -> None:
+        seconds = state_of(job.path(self.output), job.key).seconds
+        self.took[job.kind] = max(seconds or 0.0, self.took.get(job.kind, 0.0))
 
     def _fail(self, job: Job) -> None:
         self.failed.append(job)

@@ -53,6 +53,11 @@ class Job:
         return "--eval-only" in self.flags
 
     @property
+    def kind(self) -> tuple:
+        """What its time depends on: runs that differ only in their seed are of one kind."""
+        return self.evaluates, self.trainer, self.config, self.dataset, self.shots, self.classes, tuple(self.settings)
+
+    @property
     def name(self) -> str:
         """For people: "CoOp digits base, 16 shots, seed 1"."""
         shots = "" if self.shots is None else f", {self.shots} shot{'s' * (self.shots != 1)}"

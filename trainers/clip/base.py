@@ -17,6 +17,7 @@ from common.errors import UserError, unknown
 from .backbone import backbone_sha256, load_clip
 from .blocks import speed_up
 from .feature_trainer import FEATURES_CONFIG, FeatureTrainer
+from .lookahead import LookaheadLoader, images_at_once
 from .memory import MemoryBudget
 from .model import PromptedCLIP
 from .precision import Precision
@@ -180,6 +181,28 @@ class PromptTrainer(CLIPTrainer):
         with self.step_times.part(TEXT):  # the image encoder is frozen, so all that goes backward is text
             self.precision.backward_and_step(loss, self.optim)
         return numbers
+
+    def before_train(self) -> None:
+        super().before_train()
+        batches = images_at_once(self.image_encoder, self.device) // self.cfg.DATALOADER.TRAIN_X.BATCH_SIZE
+        if batches > 1 and self._needs_only_features() and not isinstance(self.train_loader_x, LookaheadLoader):
+            self.train_loader_x = LookaheadLoader(self.train_loader_x, self._encode_ahead, batches)
+
+    def _needs_only_features(self) -> bool:
+        """Whether a step asks nothing of its images but their features under the frozen encoder, and draws nothing.
+
+        So it is with the loss as it stands here. A method that overrides what sees images is given images.
+        """
+        stock = all(
+            getattr(type(self), name) is getattr(PromptTrainer, name)
+            for name in ("loss", "forward_backward", "parse_batch_train", "run_epoch")
+        )
+        one_view = self.cfg.DATALOADER.K_TRANSFORMS == 1 and not self._features("TRAIN_VIEWS")
+        return stock and one_view and self._is_cacheable()
+
+    def _encode_ahead(self, image: Tensor) -> Tensor:
+        with self.step_times.ahead(len(image) / self.cfg.DATALOADER.TRAIN_X.BATCH_SIZE):
+            return self.encode_images(image)
 
     def run_epoch(self) -> None:
         self.step_times.epoch_begins()

@@ -36,14 +36,30 @@ class FrozenBlock(ResidualAttentionBlock):
         """Rows (L, B, d) of B images to rows of the same shape."""
         qkv = queries_keys_values(self, x).unflatten(-1, (3, self.attn.num_heads, -1))
         q, k, v = qkv.permute(2, 1, 3, 0, 4)  # each (B, h, L, d/h)
+        return self._result(x, q, k, v)
+
+    def _result(self, x: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         mask = None if self.attn_mask is None else self.attn_mask.to(x)
         seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         x = x + project(self, seen.permute(2, 0, 1, 3).flatten(2))
         return x + mlp(self, x)
 
 
+class FrozenLastBlock(FrozenBlock):
+    """The last block of an image encoder, of whose result only the row of the class token is read, and computed."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Rows (L, B, d) of B images to the rows (1, B, d) of their class tokens."""
+        rows, weight, bias, width = self.ln_1(x), self.attn.in_proj_weight, self.attn.in_proj_bias, x.shape[-1]
+        heads = (self.attn.num_heads, -1)
+        q = linear(rows[:1], weight[:width], bias[:width]).unflatten(-1, heads).permute(1, 2, 0, 3)  # (B, h, 1, d/h)
+        kv = linear(rows, weight[width:], bias[width:]).unflatten(-1, (2, *heads))
+        k, v = kv.permute(2, 1, 3, 0, 4)  # each (B, h, L, d/h)
+        return self._result(x[:1], q, k, v)
+
+
 def speed_up(image_encoder: nn.Module) -> None:
-    """Let an image encoder's transformer compute as ``FrozenBlock`` does; ResNets stay as they are.
+    """Let an image encoder's transformer compute as ``FrozenBlock`` and ``FrozenLastBlock`` do; ResNets stay.
 
     The modules keep their parameters, names and hooks; only what the blocks call changes.
     """
@@ -51,4 +67,5 @@ def speed_up(image_encoder: nn.Module) -> None:
         if isinstance(module, Transformer):
             for block in module.resblocks:
                 if type(block) is ResidualAttentionBlock:
-                    block.__class__ = FrozenBlock
+                    is_last = block is module.resblocks[-1] and block.attn_mask is None
+                    block.__class__ = FrozenLastBlock if is_last else FrozenBlock

@@ -11,7 +11,7 @@ from torch import Tensor
 # A private operator of PyTorch's, which its compiler uses too. Builds without oneDNN do not have it.
 _PRODUCT = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
 
-SMALL = 1_000_000  # multiplications; below, calling oneDNN takes longer than it wins
+SMALL = 8_000_000  # multiplications; below, calling oneDNN takes longer than it wins
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -109,6 +109,7 @@ def _attend(block: nn.Module, qkv: Tensor, prompts: PromptSet, rows: Tensor | No
     B, (N, _, n, _) = len(qkv), prompts.mask.shape
     blocks = qkv.index_select(1, prompts.gather).view(B * N, n, 3, block.attn.num_heads, -1)
     q, k, v = blocks.permute(2, 0, 3, 1, 4)  # each (B N, h, n, d/h)
-    mask = prompts.mask.to(q.dtype).repeat(B, 1, 1, 1)
+    mask = prompts.mask.to(q.dtype)
+    mask = mask if B == 1 else mask.repeat(B, 1, 1, 1)
     seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(B, N * n, -1)
     return seen.index_select(1, prompts.scatter if rows is None else prompts.scatter[rows])

@@ -1,0 +1,67 @@
+"""In which order a sweep starts its runs: short ones are left for the end, where they fill gaps."""
+
+import json
+from pathlib import Path
+
+from tools.sweeping.drive import drive
+from tools.sweeping.job import Job
+from tools.sweeping.launcher import Launcher
+from tools.sweeping.state import mark_done
+
+SECONDS = {"long": 100.0, "short": 2.0, "middle": 30.0}
+
+
+class Instant(Launcher):
+    """Runs nothing: jobs are done at the next look, and say that they took what their dataset says."""
+
+    def __init__(self, output: Path, workers: int = 0) -> None:
+        self.output, self.workers = output, workers or 1
+        self.order: list[str] = []
+        self._ended: list[Job] = []
+
+    def start(self, jobs):
+        for job in jobs:
+            folder = job.path(self.output)
+            folder.mkdir(parents=True)
+            (folder / "results.json").write_text(json.dumps([{"split": "test"}]))
+            mark_done(folder, job.key, SECONDS[job.dataset])
+            self.order.append(job.folder)
+        self._ended += jobs
+
+    def ended(self):
+        ended, self._ended = self._ended, []
+        return [(job, 0) for job in ended]
+
+    def stop(self):
+        pass
+
+
+def job(dataset, seed, after=""):
+    folder = f"{dataset}{seed}" + ("_test" if after else "")
+    classes, flags = ("new", ["--eval-only"]) if after else ("base", [])
+    return Job("base2new", "CoOp", "tiny", dataset, classes, 1, seed, folder, flags, [], after, key=folder)
+
+
+def order_of(jobs, output):
+    launcher = Instant(output)
+    assert drive(jobs, output, launcher, report=lambda line: None) == []
+    return launcher.order
+
+
+def test_each_kind_once_then_the_longest(tmp_path):
+    jobs = [job(dataset, seed) for dataset in SECONDS for seed in (1, 2, 3)]
+    order = order_of(jobs, tmp_path)
+    assert order == ["long1", "short1", "middle1", "long2", "long3", "middle2", "middle3", "short2", "short3"]
+
+
+def test_runs_of_an_earlier_sweep_count(tmp_path):
+    order_of([job(dataset, 1) for dataset in SECONDS], tmp_path)
+    jobs = [job(dataset, seed) for dataset in ("short", "middle", "long") for seed in (1, 2)]
+    assert order_of(jobs, tmp_path) == ["long2", "middle2", "short2"]
+
+
+def test_nothing_is_started_before_what_it_waits_for(tmp_path):
+    jobs = [job("short", 1, after="short1"), job("short", 1), job("long", 1, after="long1"), job("long", 1)]
+    order = order_of(jobs, tmp_path)
+    assert sorted(order) == sorted(j.folder for j in jobs)
+    assert all(order.index(f"{name}_test") > order.index(name) for name in ("short1", "long1"))

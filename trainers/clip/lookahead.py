@@ -1,0 +1,60 @@
+"""Features of the next training images, encoded together: a frozen encoder need not wait for the steps before."""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+# Rows (patches and class tokens) of an image encoder at once. With fewer, calling its operators takes longer than
+# computing them; with more, nothing is won, and on a CPU they no longer fit its cache.
+ROWS_AT_ONCE = {"cpu": 2**8, "cuda": 2**14}
+
+
+class LookaheadLoader:
+    """Stands in for a training loader: the same batches in the same order, with features (B, D) under ``img``.
+
+    Images are loaded and encoded for several batches at once. What a loader without workers draws for them, it draws
+    before the steps on them: in the same order, as long as steps draw nothing themselves.
+
+    Args:
+        loader: of batches with images (B, 3, H, W) under ``img``.
+        encode: images (B, 3, H, W) to features (B, D).
+        batches: how many are encoded together.
+    """
+
+    def __init__(self, loader: DataLoader, encode: Callable[[Tensor], Tensor], batches: int) -> None:
+        self.loader, self.encode, self.batches = loader, encode, batches
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __getattr__(self, name: str):
+        if name == "loader":  # not set yet, as in a copy that is being made
+            raise AttributeError(name)
+        return getattr(self.loader, name)
+
+    @property
+    def before_pass(self) -> Callable[[], None] | None:
+        """Of our engine's loaders: called whenever one is started, so that a resumed run can start it as it was."""
+        return self.loader.before_pass
+
+    @before_pass.setter
+    def before_pass(self, call: Callable[[], None]) -> None:
+        self.loader.before_pass = call
+
+    def __iter__(self) -> Iterator[dict]:
+        loaded = iter(self.loader)
+        while group := list(itertools.islice(loaded, self.batches)):
+            sizes = [len(batch["img"]) for batch in group]
+            with torch.no_grad():
+                features = self.encode(torch.cat([batch["img"] for batch in group])).detach()
+            for batch, own in zip(group, features.split(sizes), strict=True):
+                yield {**batch, "img": own}
+
+
+def images_at_once(image_encoder: nn.Module, device: torch.device) -> int:
+    """How many images an encoder (a ViT or ResNet of CLIP's) should be given at least, so that arithmetic counts."""
+    pooled = getattr(image_encoder, "attnpool", image_encoder)  # ResNets have one row per cell of their last map
+    return max(1, ROWS_AT_ONCE.get(device.type, 1) // len(pooled.positional_embedding))
