@@ -22,6 +22,9 @@ class Curve:
         self._earlier = Path(resume) / FILE if resume else self.path
         self._points: list[dict] | None = None
         self._running: tuple[int, float | None, dict] | None = None  # epoch, rate, name -> [sum, count]
+        self._resumed: dict = {}  # epoch and rate of a running epoch that began before the run was resumed
+        trainer.curve = self
+        trainer.STATE = (*getattr(trainer, "STATE", ()), "curve")  # our engine saves it with the run
         step, after_epoch = trainer.forward_backward, trainer.after_epoch
 
         def listening_step(*batches):
@@ -49,8 +52,15 @@ class Curve:
     def _epoch(self) -> dict:
         epoch = self.trainer.epoch + 1
         if self._running is None or self._running[0] != epoch:
-            self._running = (epoch, self._rate(), {})
+            rate = self._resumed["lr"] if self._resumed.get("epoch") == epoch else self._rate()
+            self._running = (epoch, rate, {})
         return self._running[2]
+
+    def state_dict(self) -> dict:
+        return {"epoch": self._running[0], "lr": self._running[1]} if self._running else {}
+
+    def load_state_dict(self, state: dict) -> None:
+        self._resumed = state
 
     def _rate(self) -> float | None:
         try:

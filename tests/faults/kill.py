@@ -121,14 +121,14 @@ def _steps(folder: Path) -> int:
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=40, help="of all cases together (default: 40)")
-    parser.add_argument("--cases", default="", help="only those whose name contains this, for example 'CoOp, 2'")
+    parser.add_argument("--cases", nargs="+", default=[""], help="only those whose name begins so: 'CoOp, 2', FixMatch")
     parser.add_argument("--seed", type=int, help="of the random moments")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
     seed = random.SystemRandom().randrange(10**6) if args.seed is None else args.seed
     print(f"Random moments of seed {seed}")
     draw = random.Random(seed)
-    chosen = [case for case in cases() if args.cases in case.name][: args.kills]
+    chosen = [case for case in cases() if case.name.startswith(tuple(args.cases))][: args.kills]
     failed, struck = [], 0
     heads = ("kills", "training", "within an epoch", "runs")
     print(f"{'run':22}{'takes':>7}" + "".join(f"{head:>17}" for head in heads) + "   differences")

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import shutil
 import subprocess
+import time
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from .errors import SweepError
 from .job import Job
 from .launcher import Launcher
 from .worker import run_job
+
+SAVING = 10.0  # seconds that a run has to save itself
 
 
 class LocalLauncher(Launcher):
@@ -56,9 +59,12 @@ class LocalLauncher(Launcher):
         return [(job, process.exitcode) for job, process in gone]
 
     def stop(self) -> None:
+        # A Ctrl-C has reached the runs too, and they are saving themselves.
+        until = time.monotonic() + SAVING
+        for _, process, _ in self._running.values():
+            process.join(max(0.0, until - time.monotonic()))
         for _, process, _ in self._running.values():
             process.kill()
-        for _, process, _ in self._running.values():
             process.join()
         self._running.clear()
 

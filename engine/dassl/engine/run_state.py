@@ -47,22 +47,30 @@ def restore_run_state(trainer, checkpoint):
     Raises:
         CheckpointError: a part does not fit the trainer.
     """
-    if "best_result" in checkpoint:
-        trainer.best_result = checkpoint["best_result"]
-    if checkpoint.get("scaler") and _scaler_state(trainer):
-        trainer.scaler.load_state_dict(checkpoint["scaler"])
-    own = checkpoint.get("state", {})
-    for name in state_names(trainer):
-        if name in own:
-            _restore(trainer, name, own[name])
-    if "random_states" in checkpoint:
-        restore_random_states(checkpoint["random_states"])
+    try:
+        if "best_result" in checkpoint:
+            trainer.best_result = float(checkpoint["best_result"])
+        if checkpoint.get("scaler") and _scaler_state(trainer):
+            trainer.scaler.load_state_dict(checkpoint["scaler"])
+        own = checkpoint.get("state", {})
+        for name in state_names(trainer):
+            if name in own:
+                _restore(trainer, name, own[name])
+        if "random_states" in checkpoint:
+            restore_random_states(checkpoint["random_states"])
+    except CheckpointError:
+        raise
+    except Exception as error:  # whatever a file may hold in the place of a state
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise CheckpointError(
+            f"The checkpoint's state of the run is broken ({reason}). Load another epoch, or train again."
+        ) from error
 
 
 def state_names(trainer):
-    """Return the names in ``STATE`` of the trainer's class and of all classes that it is made of."""
-    names = (name for kind in reversed(type(trainer).__mro__) for name in kind.__dict__.get("STATE", ()))
-    return list(dict.fromkeys(names))
+    """Return the names in ``STATE`` of all classes that the trainer is made of, and of the trainer itself."""
+    owners = [*reversed(type(trainer).__mro__), trainer]
+    return list(dict.fromkeys(name for owner in owners for name in vars(owner).get("STATE", ())))
 
 
 def _saved(trainer, name):
