@@ -34,7 +34,8 @@ def test_all_public_and_embedded_datasets_are_named():
     assert {"Digits", "Shapes", "ImageFolder"} < set(NAMES)
     assert list(overview()) == NAMES
     configs = {yaml.safe_load(f.read_text())["DATASET"]["NAME"] for f in (ROOT / "configs/datasets").glob("*.yaml")}
-    assert configs == set(NAMES)
+    ours = {name for name in configs if reader(name).__module__.startswith("datasets.")}
+    assert ours == set(NAMES), "those of the engine are in docs/dassl_trainers.md"
 
 
 @pytest.mark.parametrize("name", ["overview", *NAMES])
@@ -76,7 +77,7 @@ def test_counts_and_files_are_the_catalogues(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_config_file_is_there(name):
     file = ROOT / "configs/datasets" / f"{docs.facts(name)['config']}.yaml"
-    assert yaml.safe_load(file.read_text()) == {"DATASET": {"NAME": name}}
+    assert yaml.safe_load(file.read_text())["DATASET"]["NAME"] == name
 
 
 @pytest.mark.parametrize("name", ["Digits", "ShapesBlur"])

@@ -11,7 +11,7 @@ from tabulate import tabulate
 
 from common.errors import UserError, unknown
 from common.files import write_text_atomically
-from datasets import shapes
+from datasets import shapes, shapes_domains
 from datasets.core import GeneratedDataset
 
 from .catalogue import CATALOGUE, alternatives, reader
@@ -20,7 +20,8 @@ PATH = Path(__file__).resolve().parents[2] / "docs" / "datasets.md"
 PART = re.compile(r"(<!-- generated: (\S+) -->\n)(.*?)(<!-- end -->)", re.S)
 OWN = "ImageFolder"
 CONFIGS = {"Digits": "digits", "Shapes": "shapes", "ShapesSketch": "shapes_sketch", "ShapesNoise": "shapes_noise",
-           "ShapesInverted": "shapes_inverted", "ShapesBlur": "shapes_blur", OWN: "image_folder"}  # fmt: skip
+           "ShapesInverted": "shapes_inverted", "ShapesBlur": "shapes_blur", "ShapesDomains": "shapes_domains",
+           OWN: "image_folder"}  # fmt: skip
 
 
 def names() -> list[str]:
@@ -52,6 +53,15 @@ def facts(name: str) -> dict:
             "licence": "MIT, as this project",
             "pitfalls": "The embedded CLIP was trained on drawings of the same kind." if plain
             else "Test only; the classes are those of Shapes.",
+        }  # fmt: skip
+    if name == "ShapesDomains":
+        each = len(shapes.SHAPES) * len(shapes.COLOURS) * len(shapes_domains.DOMAINS)
+        return {
+            "config": CONFIGS[name], "classes": len(shapes.SHAPES),
+            "counts": [n * each for n in shapes_domains.IMAGES.values()],
+            "source": "drawn by this project",
+            "licence": "MIT, as this project",
+            "pitfalls": "A test of methods for domains on a small scale; the counts are those of all domains together.",
         }  # fmt: skip
     return {"config": CONFIGS[name]}
 
