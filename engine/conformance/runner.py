@@ -10,7 +10,7 @@ import warnings
 from dataclasses import dataclass, field
 
 from .catalogue import read_catalogue, read_differences
-from .checking import CHECKS, KINDS, Chosen
+from .checking import CHECKS, KINDS, Chosen, seed
 from .presence import aspects_of
 
 PASSED, CHOSEN, FAILED = "passed", "differs (chosen)", "failed"
@@ -99,17 +99,15 @@ def _isolated():
     """Keep what a check prints, warns and draws to itself."""
     stdout, stderr = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = io.StringIO(), io.StringIO()
-    states = random.getstate()
-    random.seed(0)
-    if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(0)
+    state = random.getstate()
+    seed()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         sys.stdout, sys.stderr = stdout, stderr
-        random.setstate(states)
+        random.setstate(state)
 
 
 def _describe(error):

@@ -1,7 +1,7 @@
 """Section 9: each bundled trainer trains and tests, with the settings that it requires."""
 
 from .. import tiny
-from ..checking import check, equal, folder, printed, raises
+from ..checking import check, differs, equal, folder, printed, raises
 
 STRONG = ("randaugment_fixmatch", "normalize")
 DOMAINS = (
@@ -95,6 +95,21 @@ def trains_and_tests(entry):
         assert os.path.isfile(os.path.join(trainer.output_dir, name, "model.pth.tar-1")), name
     batches = list(range(trainer.num_batches))
     equal(sorted(set(stepped)), {"CDAC": batches, "AdaBN": []}.get(entry.short, batches[-1:]))
+
+
+@check("trainer:CDAC")
+def cdac_by_unlabelled_batches():
+    """With COUNT_ITER train_u, CDAC fails on an attribute that nobody sets."""
+    from dassl.engine import TRAINER_REGISTRY
+
+    with printed():
+        trainer = TRAINER_REGISTRY.get("CDAC")(config("CDAC", "TRAIN.COUNT_ITER", "train_u"))
+        try:
+            trainer.train()
+        except AttributeError:
+            return
+    differs(trainer.num_batches == len(trainer.train_loader_u), "cdac-counts-train-u")
+    raise AssertionError(f"an epoch had {trainer.num_batches} batches")
 
 
 @check(*(f"trainer:{name}" for name in REFUSED))

@@ -1,6 +1,6 @@
 """Section 2: the config tree."""
 
-from ..checking import check, equal, raises
+from ..checking import check, differs, equal, raises
 
 
 def cfg():
@@ -21,6 +21,21 @@ def a_clone_each_time():
     assert cfg().OPTIM.LR == 0.0003 and cfg().INPUT.PIXEL_MEAN[0] == 0.485
     assert dassl.config.cfg_default is defaults._C and first is not defaults._C
     assert not first.is_frozen()
+
+
+@check("dassl.config.cfg_default")
+def no_other_keys():
+    """The default tree has the keys of the table and no others."""
+    from ..catalogue import read_catalogue
+
+    def keys(node, path="cfg"):
+        for key, value in node.items():
+            yield from keys(value, f"{path}.{key}") if hasattr(value, "items") else [f"{path}.{key}"]
+
+    known = {entry.name for entry in read_catalogue().values() if entry.kind == "cfg"}
+    found = set(keys(cfg()))
+    differs(known < found, "more-config-keys")
+    equal(found, known)
 
 
 @check("dassl.config.clean_cfg")

@@ -1,9 +1,14 @@
 """Section 1.4, 5.1, 5.2 and 5.4: Datum, DatasetBase, few-shot selections and their random numbers."""
 
+import contextlib
 import os
 import pickle
 import random
+import shutil
+import tarfile
+import types
 import warnings
+import zipfile
 
 from .. import tiny
 from ..checking import check, differs, equal, folder, patched, patched_module, printed, raises
@@ -112,6 +117,17 @@ def gaps_between_labels():
     equal((made.num_classes, len(made.classnames)), (4, 2))
 
 
+@check(BASE + "lab2cname", BASE + "classnames")
+def several_names_for_a_label():
+    """Of several names for one label it depends on the hash seed of the process which one is taken."""
+    from dassl.data.datasets import DatasetBase
+
+    names = [f"name {n}" for n in range(50)]
+    found = DatasetBase.get_lab2cname([datum(0, classname=name) for name in names])[1]
+    differs(found == names[:1], "first-name-counts")
+    assert len(found) == 1 and found[0] in names
+
+
 @check(BASE + "get_num_classes", BASE + "get_lab2cname")
 def static_methods():
     """get_num_classes: the largest label + 1; get_lab2cname: (dict, list)."""
@@ -165,27 +181,29 @@ def domain_labels():
     equal({item.domain for item in made.test}, {0})
 
 
+@contextlib.contextmanager
+def fetching(archive):
+    """Let a download from Google Drive give this archive."""
+    from dassl.data.datasets import base_dataset
+
+    drive = types.ModuleType("gdown")
+    drive.download = lambda url, output=None, **_: shutil.copy(archive, output)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(patched_module("gdown", drive))
+        if hasattr(base_dataset, "gdown"):  # imported with the module, or only when it is needed
+            stack.enter_context(patched(base_dataset, gdown=drive))
+        yield
+
+
 @check(BASE + "download_data")
 def download_and_extract():
     """Fetches from Google Drive and extracts .zip, .tar and .tar.gz beside the archive."""
-    import contextlib
-    import shutil
-    import types
-
-    from dassl.data.datasets import base_dataset
-
     source = folder()
     (source / "in").mkdir()
     (source / "in" / "a.txt").write_text("content")
     for form, suffix in (("zip", "zip"), ("tar", "tar"), ("gztar", "tar.gz")):
-        archive = shutil.make_archive(str(source / form), form, source / "in")
-        drive = types.ModuleType("gdown")
-        drive.download = lambda url, output=None, archive=archive, **_: shutil.copy(archive, output)
         place = folder() / "new"
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(patched_module("gdown", drive))
-            if hasattr(base_dataset, "gdown"):  # imported with the module, or only when it is needed
-                stack.enter_context(patched(base_dataset, gdown=drive))
+        with fetching(shutil.make_archive(str(source / form), form, source / "in")):
             dataset().download_data("https://drive.google.com/uc?id=0", str(place / f"x.{suffix}"))
         equal((place / "a.txt").read_text(), "content")
 
@@ -193,8 +211,6 @@ def download_and_extract():
 @check(BASE + "download_data")
 def download_from_elsewhere():
     """from_gdrive=False is NotImplementedError."""
-    import zipfile
-
     place = folder()
     with zipfile.ZipFile(place / "source.zip", "w") as archive:
         archive.writestr("a.txt", "content")
@@ -204,6 +220,22 @@ def download_from_elsewhere():
         return
     differs((place / "b" / "a.txt").read_text() == "content", "downloads-from-anywhere")
     raise AssertionError("nothing was extracted")
+
+
+@check(BASE + "download_data")
+def archive_members():
+    """Archives are extracted without a look at where their members would land."""
+    place = folder()
+    (place / "in").mkdir()
+    with tarfile.open(place / "source.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo("../outside.txt"))
+    try:
+        with fetching(place / "source.tar"):
+            dataset().download_data("https://drive.google.com/uc?id=0", str(place / "in" / "x.tar"))
+    except Exception:
+        differs(not (place / "outside.txt").exists(), "archives-stay-inside")
+        raise
+    assert (place / "outside.txt").exists()
 
 
 # Few-shot selections

@@ -179,18 +179,22 @@ def checkpoint_of_the_best():
     equal((type(state["val_result"]), state["val_result"]), (float, tiny.run(*opts).trainer.best_result))
 
 
+LEVEL = ("TRAINER.NAME", "ConformanceLevel", "TEST.FINAL_MODEL", "best_val", "OPTIM.MAX_EPOCH", 9)
+
+
+@check("file:{OUTPUT_DIR}/{model name}/model-best.pth.tar", "dassl.engine.SimpleTrainer.best_result")
+def equal_is_not_better():
+    """Only a strictly better result is saved as the best."""
+    equal(checkpoint(*LEVEL, name="model-best.pth.tar")["epoch"], 1)
+
+
 @check("file:{OUTPUT_DIR}/{model name}/checkpoint")
 def pointer_of_best_val():
     """The pointer names the file saved last, the best included: an interrupted run may go on from its best epoch."""
-    run = tiny.run(
-        "TEST.FINAL_MODEL", "best_val", "OPTIM.MAX_EPOCH", 9, "OPTIM.LR", 1e-9, "TRAINER.NAME", "ConformanceCut"
-    )
+    run = tiny.run(*LEVEL)
     with open(os.path.join(run.folder, "model", "checkpoint")) as file:
         named = file.readline().strip()
-    # Nothing is learned at this rate, so epoch 1 stays the best, and the run was cut after epoch 2.
-    from dassl.utils import load_checkpoint
-
-    epoch = load_checkpoint(os.path.join(run.folder, "model", named))["epoch"]
+    epoch = checkpoint(*LEVEL, name=named)["epoch"]
     differs(epoch == 2 and run.cut, "resumes-latest")
     equal((named, epoch), ("model-best.pth.tar", 1))
 
