@@ -68,7 +68,7 @@ def take(opened, page: str | Path, names: list[str], folder: str | Path) -> list
         for name, section in zip(unique, view.locator("main > section").all(), strict=True):
             for part, (top, bottom) in _parts(section).items():
                 height = min(bottom - top, TALLEST)
-                clip = {"x": 0, "y": max(0, top - MARGIN), "width": width, "height": height + 2 * MARGIN}
+                clip = {"x": 0, "y": max(0, top - MARGIN), "width": width, "height": height + MARGIN}
                 file = Path(folder) / f"{name}{part}-{window}.png"
                 write_bytes_atomically(file, _reduced(view.screenshot(clip=clip, full_page=True)))
                 written.append(file)
@@ -85,9 +85,9 @@ def _parts(section) -> dict[str, tuple[float, float]]:
 
     whole, details = ends(section.locator("h2"))[0], section.locator(".closer")
     if not details.count():
-        return {"": (whole, ends(section)[1])}
+        return {"": (whole, ends(section)[1] + MARGIN)}
     top, bottom = ends(details)
-    return {"": (whole, top), "-detail": (top, bottom)}
+    return {"": (whole, top), "-detail": (top, bottom + MARGIN)}
 
 
 def _reduced(png: bytes) -> bytes:

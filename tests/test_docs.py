@@ -1,0 +1,76 @@
+"""docs/protocols.md and docs/results.md: every command is accepted, every link and picture is there.
+
+Scripts and sweeps are only planned (--dry-run); that they run is for other tests.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+from tools import parse_test_res, report, sweep
+
+DOCS = [ROOT / "docs/protocols.md", ROOT / "docs/results.md"]
+PROGRAMS = {"tools/report.py": report, "tools/sweep.py": sweep, "tools/parse_test_res.py": parse_test_res}
+
+
+def commands(doc):
+    blocks = re.findall(r"^```bash\n(.*?)^```", doc.read_text(encoding="utf-8"), re.M | re.S)
+    return [
+        " ".join(line.split()) for block in blocks for line in block.replace("\\\n", " ").splitlines() if line.strip()
+    ]
+
+
+ALL = sorted({command for doc in DOCS for command in commands(doc)})
+PLANNED = [c for c in ALL if "scripts/" in c or "sweep.py run" in c]
+
+
+def test_every_command_is_tested():
+    assert all(commands(doc) for doc in DOCS)
+    known = [c for c in ALL if c in PLANNED or c.split()[:1] == ["python"] and c.split()[1] in PROGRAMS]
+    assert known == ALL
+
+
+@pytest.mark.parametrize("command", PLANNED)
+def test_scripts_and_sweeps_are_planned(command, tmp_path):
+    path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, "VIRTUAL_ENV": sys.prefix, "DATA": ""}
+    added = f" --dry-run --output {shlex.quote(str(tmp_path))}"
+    done = subprocess.run(["bash", "-c", command + added], cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"\d+ jobs?: \d+ waiting", done.stdout) and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", [c for c in ALL if c not in PLANNED])
+def test_options_of_programs_exist(command):
+    program, *argv = shlex.split(command)[1:]
+    PROGRAMS[program].parse(argv)  # ends the process where they do not
+
+
+def anchors(text):
+    """What a link may name behind #: headings, as GitHub turns them into names."""
+    return {re.sub(r"[^\w\- ]", "", h).strip().lower().replace(" ", "-") for h in re.findall(r"^#+ (.*)", text, re.M)}
+
+
+@pytest.mark.parametrize("doc", DOCS, ids=lambda doc: doc.name)
+def test_links_lead_somewhere(doc):
+    text = doc.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text)
+    assert links
+    for link in links:
+        name, _, anchor = link.partition("#")
+        file = doc.parent / name if name else doc
+        assert file.is_file(), link
+        assert not anchor or anchor in anchors(file.read_text(encoding="utf-8")), link
+
+
+def test_pictures_are_small_and_all_are_shown():
+    shown = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+    pictures = list((ROOT / "docs/pictures").glob("*"))
+    assert pictures
+    for picture in pictures:
+        assert picture.suffix == ".png" and picture.stat().st_size < 500_000 and f"pictures/{picture.name}" in shown
