@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import uuid
 from pathlib import Path
@@ -14,11 +15,17 @@ def read_json(path: str | os.PathLike) -> object:
 
 
 def parse_json(text: str) -> object:
-    """The content of a JSON text. Raises ValueError, also where lists are nested too deeply to be read."""
+    """The content of a JSON text. Raises ValueError, also for lists nested too deeply and for infinite numbers."""
     try:
-        return json.loads(text)
+        return json.loads(text, parse_float=_finite, parse_constant=_finite)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text[:20]} is no finite number")
+    return number
 
 
 def write_text_atomically(path: str | os.PathLike, text: str, durable: bool = False) -> None:

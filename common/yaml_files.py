@@ -2,6 +2,7 @@
 
 import os
 
+MAX_LENGTH = 200_000  # characters; PyYAML reads some 100,000 in a second
 MAX_VALUES = 10_000  # with all aliases written out
 MAX_DEPTH = 50
 
@@ -14,24 +15,42 @@ def read_yaml(path: str | os.PathLike) -> object:
     """The content of a YAML file in UTF-8: dicts, lists, text, numbers, dates.
 
     A tag that asks for a Python object is refused. So is a file whose aliases stand for more than ``MAX_VALUES``
-    values, or for themselves: reading it takes no time, walking through it would never end.
+    values, or for themselves: reading it takes no time, walking through it would never end. And so is a file that is
+    too long, or too deep, to be read in a few seconds.
 
     Raises:
         YamlError: for all that is wrong with the content. OSError: the file cannot be read.
     """
-    import yaml  # takes a while, and not every program reads a file
-
     try:
         with open(path, encoding="utf-8") as file:
-            content = yaml.safe_load(file.read())
-    except OSError:
+            text = file.read(MAX_LENGTH + 1)
+        if len(text) > MAX_LENGTH:
+            raise YamlError(f"it is longer than {MAX_LENGTH:,} characters")
+        content = _load(text)
+    except (OSError, YamlError):
         raise
-    except RecursionError as error:
-        raise YamlError("it is nested too deeply") from error
     except Exception as error:  # of a malformed date or number, PyYAML lets any kind of error out
         raise YamlError(" ".join(str(error).split()) or type(error).__name__) from error
     _count(content, 0, 0)
     return content
+
+
+def _load(text: str) -> object:
+    """``yaml.safe_load`` that stops early: the time that PyYAML takes grows with the square of the depth."""
+    import yaml  # takes a while, and not every program reads a file
+
+    class Loader(yaml.SafeLoader):
+        depth = 0
+
+        def compose_node(self, parent, index):
+            self.depth += 1
+            if self.depth > MAX_DEPTH:
+                raise YamlError(f"it is nested more than {MAX_DEPTH} levels deep")
+            node = super().compose_node(parent, index)
+            self.depth -= 1
+            return node
+
+    return yaml.load(text, Loader)
 
 
 def _count(node: object, seen: int, depth: int) -> int:

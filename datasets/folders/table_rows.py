@@ -35,12 +35,13 @@ def read_csv(path: str) -> tuple[list[str], Rows]:
 
 def read_json_lines(path: str) -> tuple[list[str], Rows]:
     """Columns and rows of a file with one JSON object a line, of the same keys each. Raises UserError."""
-    rows, columns = [], []
+    rows: list = []
+    columns: list[str] | None = None
     for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
         row = _json_row(path, number, line)
-        columns = columns or list(row)
+        columns = list(row) if columns is None else columns
         for name in KNOWN:
             if (name in row) != (name in columns):
                 has, first = ("has", "lacks") if name in row else ("lacks", "has")

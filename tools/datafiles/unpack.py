@@ -6,7 +6,6 @@ import stat
 import tarfile
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -90,12 +89,12 @@ def _extract(archive: Path, folder: Path) -> None:
             raise UserError(f"{archive} is neither a tar nor a zip archive. Remove it and fetch it again")
     except tarfile.FilterError as error:
         raise UserError(f"Archive {archive} is refused: {error}") from error
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise _damaged(archive, error) from error
-    except OSError as error:
-        if error.errno is None:  # of the decompression, not of the disk
-            raise _damaged(archive, error) from error
+    except UserError:
         raise
+    except Exception as error:  # the formats' libraries let errors of many kinds out
+        if isinstance(error, OSError) and error.errno is not None:  # of the disk, not of the decompression
+            raise
+        raise _damaged(archive, error) from error
 
 
 def _damaged(archive: Path, error: Exception) -> UserError:

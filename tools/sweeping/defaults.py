@@ -4,10 +4,10 @@ import fnmatch
 import re
 from pathlib import Path
 
-from common.yaml_files import YamlError, read_yaml
+from common.yaml_files import YamlError
 
 from .errors import SweepError, unknown
-from .job import ROOT
+from .job import ROOT, yaml_of
 
 CONFIGS = ROOT / "configs"
 TRAINERS = ("ZeroshotCLIP", "CoOp", "CoCoOp")
@@ -135,7 +135,7 @@ def existing(path: str) -> Path:
 def setting(file: Path, key: str) -> object:
     """What a YAML file says of a dotted key; None where it says nothing or is broken, which the run will report."""
     try:
-        node = read_yaml(file)
+        node = yaml_of(file)
         for part in key.split("."):
             node = node[part]
     except (YamlError, OSError, LookupError, TypeError):

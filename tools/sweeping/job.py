@@ -1,5 +1,6 @@
 """A job: one call of ``train.py``, its output folder, and what it waits for."""
 
+import functools
 import hashlib
 import json
 import os
@@ -107,6 +108,16 @@ def seal(job: Job, source: Job | None = None) -> Job:
 
 def _content(file: str) -> object:
     try:
-        return read_yaml(file)
+        return yaml_of(file)
     except (YamlError, OSError):
         return file  # a broken file is for the run to report
+
+
+def yaml_of(file: str | Path) -> object:
+    """What a YAML file says, read once: hundreds of jobs have the same. Raises YamlError and OSError."""
+    return _yaml_of(os.fspath(file), os.stat(file).st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=256)
+def _yaml_of(file: str, changed: int) -> object:
+    return read_yaml(file)

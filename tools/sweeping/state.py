@@ -46,7 +46,7 @@ def state_of(folder: Path, key: str) -> State:
     failed = read_json(folder / FAILED)
     if failed:
         return State("failed", line=str(failed.get("line", "")))
-    return State("interrupted" if (folder / JOB).exists() else "waiting")
+    return State("interrupted" if os.path.exists(folder / JOB) else "waiting")
 
 
 def is_done(folder: Path, key: str, done: dict | None = None) -> bool:

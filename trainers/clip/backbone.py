@@ -36,6 +36,8 @@ def load_clip(name: str) -> CLIP:
     if missing:
         raise UserError(f"Backbone '{name}' is not a CLIP checkpoint: it has no '{missing[0]}'. {ACCEPTED}")
     try:
+        with torch.device("meta"):  # without memory: sizes that do not belong together may ask for any amount of it
+            build_model({key: value.to("meta") for key, value in state_dict.items()})
         model = build_model(dict(state_dict))
     except Exception as error:  # the structure is told by the sizes of the weights, and these may say anything
         reason = (str(error) or type(error).__name__).splitlines()[-1].strip()

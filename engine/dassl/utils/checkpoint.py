@@ -133,8 +133,8 @@ def restore(checkpoint, fpath, model, optimizer=None, scheduler=None):
                 target.load_state_dict(checkpoint[name])
                 print(f"Loaded {name}")
         start_epoch = checkpoint["epoch"]
-    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:300]
+    except Exception as error:  # whatever a file may hold in the place of tensors and numbers
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise CheckpointError(
             f'"{fpath}" does not fit this run ({reason}). Resume with the settings it was written with, '
             "or choose a new output folder."

@@ -1,0 +1,163 @@
+"""Split files, few-shot selections of all three kinds, and the listing of a large folder."""
+
+import functools
+import json
+import os
+import pickle
+import sys
+import time
+import types
+import warnings
+from pathlib import Path
+
+from common.errors import UserError
+from datasets.core.fewshot import FewShotStore
+from datasets.core.image_listing import list_images
+from datasets.core.items import hash_lists
+from datasets.core.shots_file import read_shots, write_shots
+from datasets.core.split_file import read_split, save_split
+from datasets.folders.split_json import image_folder
+from tests.fuzz.mutate import spoil_json, spoil_pickle
+
+from .base import Format
+
+PARTS = {"train": 4, "val": 2, "test": 2}
+CLASSES = ("cat", "dog", "red fox")
+
+
+def pictures(folder: Path) -> tuple[list, list, list]:
+    """Train, val and test lists of empty pictures in ``folder/images``."""
+    from dassl.data.datasets import Datum
+
+    lists = []
+    for part, count in PARTS.items():
+        items = []
+        for label, name in enumerate(CLASSES):
+            for number in range(count):
+                path = folder / "images" / name.replace(" ", "_") / f"{part}_{number}.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+                items.append(Datum(str(path), label, 0, name))
+        lists.append(items)
+    return tuple(lists)
+
+
+@functools.cache
+def lists_of(folder: Path) -> tuple[list, list, list]:
+    return pictures(folder)
+
+
+def split_seeds(folder: Path) -> list[bytes]:
+    found = []
+    for made_here in (False, True):
+        save_split(*lists_of(folder), str(folder / "split.json"), str(folder / "images"), made_here)
+        found.append((folder / "split.json").read_bytes())
+    return found
+
+
+def read_split_file(path: Path) -> None:
+    place = image_folder(str(path), str(path.parent))
+    lists = read_split(str(path), place)
+    hash_lists(lists, place)
+    top = str(path.parent)
+    assert all(item.impath.startswith(top) and ".." not in item.impath for items in lists for item in items)
+
+
+def shots_seeds(folder: Path) -> list[bytes]:
+    train, val, _ = lists_of(folder)
+    write_shots(str(folder / "shots.json"), "Pets", 2, 1, train[::2], val[::2], str(folder / "images"))
+    return [(folder / "shots.json").read_bytes()]
+
+
+def read_shots_file(path: Path) -> None:
+    train, val, _ = lists_of(path.parent)
+    chosen = read_shots(str(path), "Pets", 2, train, val, str(path.parent / "images"))
+    assert {id(item) for items in chosen for item in items} <= {id(item) for item in (*train, *val)}
+
+
+def store(folder: Path) -> FewShotStore:
+    train, val, _ = lists_of(folder)
+    return FewShotStore([str(folder)], train, val, 2, 1, str(folder / "images"))
+
+
+def kept_seeds(folder: Path) -> list[bytes]:
+    train, val, _ = lists_of(folder)
+    kept = store(folder)
+    kept.keep(train[::2], val)
+    return [(folder / kept.file_name).read_bytes()]
+
+
+def read_kept(path: Path) -> str | None:
+    """A kept selection that is not used is named in a warning."""
+    kept = store(path.parent)
+    kept.file_name, kept.legacy_name = path.name, "none"
+    return _found(kept)
+
+
+def _found(kept: FewShotStore) -> str | None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        selection = kept.find()
+    if selection is None:
+        return " ".join(str(warning.message) for warning in caught)
+    known = {id(item) for items, _ in kept.parts.values() for item in items}
+    assert {id(item) for items in selection for item in items} <= known
+    return None
+
+
+def legacy_seeds(folder: Path) -> list[bytes]:
+    """As upstream writes them: pickled Datum objects with the paths of another machine, in binary protocols."""
+    name = "dassl.data.datasets.base_dataset"
+    module, own = types.ModuleType(name), sys.modules.get(name)
+
+    class Datum:
+        pass
+
+    Datum.__module__, Datum.__qualname__, module.Datum = name, "Datum", Datum
+    train, val, _ = lists_of(folder)
+
+    def record(item):
+        made = Datum()
+        made._impath = "/somewhere/else/" + item.impath.partition("/images/")[2]
+        made._label, made._domain, made._classname = item.label, 0, item.classname
+        return made
+
+    content = {"train": [record(i) for i in train[::2]], "val": [record(i) for i in val]}
+    sys.modules[name] = module
+    try:
+        return [pickle.dumps(content, protocol) for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1)]
+    finally:
+        sys.modules[name] = own
+
+
+def read_legacy(path: Path) -> str | None:
+    kept = store(path.parent)
+    kept.file_name, kept.legacy_name = "none", path.name
+    return _found(kept)
+
+
+def listing_seeds(folder: Path) -> list[bytes]:
+    lists_of(folder)
+    for name in CLASSES:  # a folder that changed just now is not relied upon
+        os.utime(folder / "images" / name.replace(" ", "_"), ns=(0, time.time_ns() - 10**11))
+    file = folder / "listing.json"
+    list_images(str(folder / "images"), [name.replace(" ", "_") for name in CLASSES], [str(file)])
+    return [file.read_bytes()]
+
+
+def read_listing(path: Path) -> None:
+    """What is broken is made anew, without a word."""
+    folders = [name.replace(" ", "_") for name in CLASSES]
+    found = list_images(str(path.parent / "images"), folders, [str(path)], keep_in=[])
+    assert list(found) == folders and not any("/" in name for names in found.values() for name in names)
+    json.dumps(found).encode()
+
+
+USER = (UserError,)
+FORMATS = [
+    Format("split file", "split.json", USER, split_seeds, spoil_json, read_split_file),
+    Format("shots file", "shots.json", USER, shots_seeds, spoil_json, read_shots_file),
+    Format("kept shots", "kept.json", (), kept_seeds, spoil_json, read_kept),
+    Format("legacy pickle", "shot_2-seed_1.pkl", (), legacy_seeds, spoil_pickle, read_legacy),
+    Format("listing", "listing.json", (), listing_seeds, spoil_json, read_listing),
+]
