@@ -107,6 +107,36 @@ def test_each_distinct_position_is_computed_once_and_none_behind_the_end():
     assert rows == {(p, csc): sum(each) - (1 if csc else shared[p]) for p in POSITIONS for csc in (False, True)}
 
 
+def test_common_beginnings_of_names_are_computed_once():
+    """"great" once for three names, "dane" once for two; with class-specific contexts nothing is common."""
+    encoder, names = TextEncoder(CLIP), ["great pyrenees", "cat", "great dane", "great dane puppy"]
+    learner = PromptLearner(encoder, names, n_ctx=4)
+    each = [plain.tokens_of(f"X X X X {name}.") - 5 for name in names]  # without start and context
+    great, dane = (plain.tokens_of(word) - 2 for word in ("great", "dane"))
+    assert len(learner.prompts.positions) == 5 + sum(each) - 2 * great - dane
+    specific = PromptLearner(encoder, names, n_ctx=4, class_specific=True)
+    assert len(specific.prompts.positions) == 1 + sum(each) + 4 * 4
+
+
+@pytest.mark.parametrize("class_specific", (False, True), ids=("unified", "class-specific"))
+@pytest.mark.parametrize("many", (False, True), ids=("one block", "blocks that share beginnings"))
+def test_families_of_names(many, class_specific):
+    """Names with common beginnings, in an order of their own, also where a family does not fit into one block."""
+    colours = ["red", "great red", "great red red"]
+    things = ("cat", "dog", "dog cat", "house cat") if many else ("cat", "dog")
+    names = [f"{colour} {thing}" for thing in things for colour in colours]
+    names = names[::2] + names[1::2]
+    encoder = TextEncoder(CLIP)
+    torch.manual_seed(0)
+    learner = PromptLearner(encoder, names, 4, class_specific=class_specific)
+    texts = plain_features(learner, names)
+    ours = PromptedCLIP(CLIP, encoder, learner).text_features()
+    torch.testing.assert_close(ours, texts, rtol=1e-5, atol=1e-6)
+    weight = torch.randn(ours.shape, generator=torch.Generator().manual_seed(2))
+    (one,), (other,) = (torch.autograd.grad((w * weight).sum(), learner.ctx) for w in (ours, texts))
+    assert_close(one, other, 1e-4)
+
+
 @pytest.mark.parametrize("class_specific", (False, True), ids=("unified", "class-specific"))
 @pytest.mark.parametrize("names", (["cat"], ["cat", "cat"]), ids=("one class", "equal names"))
 def test_few_classes(names, class_specific):

@@ -132,8 +132,7 @@ def test_runs_hold_every_prompt_once_and_keep_to_the_number_of_rows():
     assert sum(len(run.ends) for run in runs) == len(NAMES)
     assert len(runs) > 1
     assert all(len(run.positions) <= 30 or len(run.ends) == 1 for run in runs)
-    own = torch.cat([run.source[run.shared :] for run in runs])
-    assert torch.equal(own, prompts.source[prompts.shared :])
+    assert [source for run in runs for source in run.sources] == prompts.sources
 
 
 def test_the_predicted_peak_is_said_once_before_the_first_step(capsys):

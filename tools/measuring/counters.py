@@ -71,8 +71,8 @@ def text_flops(shape: TextShape, prompts: PromptSet, contexts: int, backward: bo
     d, rows, ends = shape.width, len(prompts.positions), len(prompts.ends)
     linear = 24 * d * d * rows * (shape.layers - 1)
     linear += 4 * d * d * rows + 20 * d * d * ends + 2 * d * shape.joint * ends  # last layer: keys, values, ends
-    keys = sum(length * (prompts.shared + length) for length in prompts.lengths) + prompts.shared**2  # masked squares
-    attention = 4 * d * keys * (shape.layers - 1)
+    pairs = int((prompts.positions + 1).sum())  # a row looks at those before it, and at itself
+    attention = 4 * d * pairs * (shape.layers - 1)
     return contexts * (linear * (2 if backward else 1) + attention * (3 if backward else 1))
 
 

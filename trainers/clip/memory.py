@@ -97,7 +97,7 @@ class MemoryBudget:
             self._announced = True
             print(self.announcement(shape, prompts, batch))
         every = len(prompts.positions)
-        fewest = prompts.shared + prompts.lengths[-1]  # of one chunk: the longest prompt
+        fewest = prompts.longest  # of one chunk
         self._last = (min(rows, batch * every), fewest)
         if rows >= batch * every:
             return encode(prompts, learned)
@@ -134,7 +134,7 @@ class MemoryBudget:
         line = f"Text encoding: {batch} x {every:,} rows a step, predicted peak {_readable(whole)}"
         if rows >= batch * every:
             return line
-        largest = max(rows, prompts.shared + prompts.lengths[-1])
+        largest = max(rows, prompts.longest)
         peak = peak_bytes(shape, largest, spread) + _features_bytes(shape, prompts, batch)
         line = f"{line} in one go, {_readable(peak)} in chunks of {rows:,} rows"
         return f"{line} (MEMORY_GB {self.gigabytes})" if self.gigabytes else line

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -11,7 +12,9 @@ BLOCK_ROWS = 32
 
 
 class PromptSet(nn.Module):
-    """C prompts, packed as [rows that all share | rest of one prompt | rest of the next ...], shortest first.
+    """C prompts, packed as a tree: rows that all share, then the rest of each, its beginning only if it is new.
+
+    Packed order is that of the entries, so prompts with a common beginning ("red circle", "red square") are neighbours.
 
     Args:
         prompts: one list of entries per prompt, up to and with end-of-text. An entry is a token id, or -1 - i for
@@ -19,31 +22,25 @@ class PromptSet(nn.Module):
         embed: token ids (N,) to embeddings (N, d).
 
     Attributes:
-        shared: number of shared rows, P. lengths: rows of each prompt behind the shared ones, ascending.
+        shared: number of shared rows, P. longest: rows of the longest prompt, the shared ones included.
+        sources: of each prompt in packed order, where its entries are from, see ``source``.
+        source: of each row, a row of ``fixed`` (embeddings of tokens, (F, d)), or -1 - i (R,).
         positions: place of each row in its prompt (R,). ends: row of each prompt's end-of-text (C,), packed order.
         rank: where each prompt stands in packed order (C,).
         places: the rows of learned vectors (L,).
-        gather, scatter, mask: attention in N blocks of n rows, each of the shared rows and some whole prompts:
+        gather, scatter, mask: attention in N blocks of n rows, each of the shared rows and those of some whole prompts:
             the packed row that each row of a block is (N * n,); where each packed row stands among them (R,); and
             which rows of its block a row looks at, 0 or -inf (N, 1, n, n).
     """
 
     def __init__(self, prompts: Sequence[Sequence[int]], embed) -> None:
         super().__init__()
-        order = sorted(range(len(prompts)), key=lambda c: len(prompts[c]))
-        self.shared = _common_start(prompts)
-        self.lengths = tuple(len(prompts[c]) - self.shared for c in order)
-        entries = [*prompts[0][: self.shared], *(e for c in order for e in prompts[c][self.shared :])]
-        places = [*range(self.shared), *(p for n in self.lengths for p in range(self.shared, self.shared + n))]
-
-        tokens = sorted({e for e in entries if e >= 0})
+        tokens = sorted({entry for prompt in prompts for entry in prompt if entry >= 0})
         row_of = {token: i for i, token in enumerate(tokens)}
-        self._buffers_from(
-            fixed=embed(torch.tensor(tokens)).detach(),  # (F, d)
-            source=torch.tensor([row_of.get(e, e) for e in entries]),  # a row of ``fixed``, or -1 - i
-            positions=torch.tensor(places),
-            rank=torch.tensor(order).argsort(),
-        )
+        sources = [[row_of.get(entry, entry) for entry in prompt] for prompt in prompts]
+        order = sorted(range(len(sources)), key=sources.__getitem__)
+        fixed, rank = embed(torch.tensor(tokens)).detach(), torch.tensor(order).argsort()
+        self._pack([sources[c] for c in order], _common_start(sources), fixed, rank)
 
     def token_rows(self) -> Tensor:
         """Embeddings of all rows (1, R, d); those of learned vectors hold some token's."""
@@ -61,75 +58,97 @@ class PromptSet(nn.Module):
         """
         asked = (rows, self.source.device)
         if self._made_runs[0] != asked:
-            first, skipped, made = 0, 0, []
-            for count in _fill(self.lengths, rows - self.shared):
-                lengths = self.lengths[first : first + count]
-                made.append(self._run(skipped, lengths))
-                first, skipped = first + count, skipped + sum(lengths)
+            prompts, made = iter(self.sources), []
+            for count in _fill(self._paths, rows - self.shared):
+                run = PromptSet.__new__(PromptSet)
+                nn.Module.__init__(run)
+                run._pack(list(itertools.islice(prompts, count)), self.shared, self.fixed, torch.arange(count))
+                made.append(run)
             self._made_runs = (asked, made)
         return self._made_runs[1]
 
-    def _run(self, skipped: int, lengths: tuple[int, ...]) -> "PromptSet":
-        """The prompts of these lengths, behind ``skipped`` rows of other prompts."""
-        run = PromptSet.__new__(PromptSet)
-        nn.Module.__init__(run)
-        run.shared, run.lengths = self.shared, lengths
-        own = slice(self.shared + skipped, self.shared + skipped + sum(lengths))
-        run._buffers_from(
-            fixed=self.fixed,
-            source=torch.cat([self.source[: self.shared], self.source[own]]),
-            positions=torch.cat([self.positions[: self.shared], self.positions[own]]),
-            rank=torch.arange(len(lengths)),
-        )
-        return run
-
-    def _buffers_from(self, **buffers: Tensor) -> None:
-        self._made_runs: tuple = (None, [])
-        source = buffers["source"]
-        buffers["places"] = (source < 0).nonzero()[:, 0]
-        buffers["ends"] = self.shared - 1 + torch.tensor(self.lengths).cumsum(0)
-        buffers["gather"], buffers["scatter"], buffers["mask"] = _blocks(self.shared, self.lengths)
+    def _pack(self, sources: list[list[int]], shared: int, fixed: Tensor, rank: Tensor) -> None:
+        """Set all attributes for prompts that stand in packed order."""
+        self.sources, self.shared, self.longest = sources, shared, max(map(len, sources))
+        source, positions, self._paths = _tree(sources, shared)
+        gather, scatter, mask = _blocks(shared, self._paths, len(source))
+        buffers = {
+            "fixed": fixed,
+            "source": torch.tensor(source),
+            "positions": torch.tensor(positions),
+            "ends": torch.tensor([path[-1] for path in self._paths]),
+            "rank": rank,
+            "places": torch.tensor([row for row, entry in enumerate(source) if entry < 0], dtype=torch.long),
+            "gather": gather,
+            "scatter": scatter,
+            "mask": mask,
+        }
         for name, value in buffers.items():
-            self.register_buffer(name, value.to(source.device), persistent=False)
+            self.register_buffer(name, value.to(fixed.device), persistent=False)
+        self._made_runs: tuple = (None, [])
 
 
-def _blocks(shared: int, lengths: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
-    """``gather``, ``scatter`` and ``mask`` of a ``PromptSet``."""
-    own = max(BLOCK_ROWS, max(lengths))
-    counts = list(_fill(lengths, own))
+def _tree(prompts: Sequence[Sequence[int]], shared: int) -> tuple[list[int], list[int], list[list[int]]]:
+    """Rows of prompts in packed order: each one's entry, its place in its prompt, and of each prompt its own rows."""
+    entries, places, paths = list(prompts[0][:shared]), list(range(shared)), []
+    before: Sequence[int] = ()
+    for prompt in prompts:
+        known = _in_common(prompt, before) - shared if paths else 0
+        first = len(entries)
+        entries += prompt[shared + known :]
+        places += range(shared + known, len(prompt))
+        paths.append([*(paths[-1][:known] if paths else ()), *range(first, len(entries))])
+        before = prompt
+    return entries, places, paths
+
+
+def _blocks(shared: int, paths: Sequence[Sequence[int]], rows: int) -> tuple[Tensor, Tensor, Tensor]:
+    """``gather``, ``scatter`` and ``mask`` of a ``PromptSet`` of so many rows."""
+    own = max(BLOCK_ROWS, max(map(len, paths)))
+    counts = list(_fill(paths, own))
     size = shared + own
-    gather = torch.zeros(len(counts), size, dtype=torch.long)
-    scatter = torch.arange(shared + sum(lengths))
-    sees = torch.zeros(len(counts), size, size, dtype=torch.bool)
+    gather = np.zeros((len(counts), size), dtype=np.int64)
+    scatter = np.arange(rows)
+    sees = np.zeros((len(counts), size, size), dtype=bool)
     sees[:, :, 0] = True  # rows that fill up a block are not read, but must not be NaN
-    gather[:, :shared], sees[:, :shared, :shared] = torch.arange(shared), torch.ones(shared, shared).tril().bool()
-    row, remaining = shared, iter(lengths)
+    gather[:, :shared], sees[:, :shared, :shared] = np.arange(shared), np.tri(shared, dtype=bool)
+    remaining = iter(paths)
     for block, count in enumerate(counts):
-        at = shared
-        for length in itertools.islice(remaining, count):
-            here = slice(at, at + length)
-            gather[block, here] = torch.arange(row, row + length)
-            scatter[row : row + length] = block * size + torch.arange(at, at + length)
-            sees[block, here, 0] = False
-            sees[block, here, :shared] = True
-            sees[block, here, here] = torch.ones(length, length).tril().bool()
-            at, row = at + length, row + length
-    mask = torch.zeros(sees.shape).masked_fill(~sees, float("-inf"))
-    return gather.flatten(), scatter, mask.unsqueeze(1)
+        at: dict[int, int] = {}  # packed row -> row of the block
+        for path in itertools.islice(remaining, count):
+            for row in path:
+                if row in at:
+                    continue
+                here = at[row] = shared + len(at)
+                gather[block, here] = row
+                scatter[row] = block * size + here  # of several blocks that have it, any
+                sees[block, here, 0] = False
+                sees[block, here, :shared] = True
+                sees[block, here, [at[r] for r in path if r <= row]] = True
+    mask = torch.zeros(sees.shape).masked_fill(torch.from_numpy(~sees), float("-inf"))
+    return torch.from_numpy(gather.ravel()), torch.from_numpy(scatter), mask.unsqueeze(1)
 
 
-def _fill(lengths: Sequence[int], rows: int) -> Iterator[int]:
-    """How many of the next prompts go together, so that each run has at most ``rows`` rows, or one prompt."""
+def _fill(paths: Sequence[Sequence[int]], rows: int) -> Iterator[int]:
+    """How many of the next prompts go together, so that each run has at most ``rows`` own rows, or one prompt."""
     count = size = 0
-    for length in lengths:
-        if count and size + length > rows:
+    before: Sequence[int] = ()
+    for path in paths:
+        new = len(path) - _in_common(path, before)
+        if count and size + new > rows:
             yield count
-            count = size = 0
-        count, size = count + 1, size + length
+            count, size, new = 0, 0, len(path)
+        count, size, before = count + 1, size + new, path
     yield count
+
+
+def _in_common(one: Sequence[int], other: Sequence[int]) -> int:
+    """Number of leading entries that two lists share."""
+    limit = min(len(one), len(other))
+    return next((i for i in range(limit) if one[i] != other[i]), limit)
 
 
 def _common_start(prompts: Sequence[Sequence[int]]) -> int:
     """Number of leading entries that all prompts share; each keeps at least one row of its own."""
-    limit = min(map(len, prompts)) - 1
-    return next((i for i in range(limit) if len({p[i] for p in prompts}) > 1), limit)
+    first, last = min(prompts), max(prompts)  # what these two share in the order of lists, all between them do
+    return min(_in_common(first, last), min(map(len, prompts)) - 1)
