@@ -10,6 +10,7 @@ from dassl.engine import TRAINER_REGISTRY, TrainerXU
 from datasets import shapes_domains
 from launch.config import default_config, merge_file
 from tests.conftest import ROOT
+from tests.datasets.pictures import draw
 
 BUNDLED = [n for n in TRAINER_REGISTRY.registered_names() if TRAINER_REGISTRY.get(n).__module__.startswith("dassl.")]
 DATASETS = ("shapes_domains", "pacs", "office_home", "digits_dg")
@@ -103,6 +104,17 @@ def test_few_labels_of_one_domain(start, tmp_path):
     assert status == 0, err
     (record,) = json.loads((tmp_path / "run/results.json").read_text())
     assert record["shots"] == 2 and record["settings"]["DATASET"]["UNLABELED"] == "rest"
+
+
+def test_adaptation_on_the_users_own_domains(start, tmp_path):
+    for seed, domain in enumerate(("photo", "sketch")):
+        draw(tmp_path / "own" / domain, 6, seed=seed)
+    flags = ["--dataset-config-file", str(ROOT / "configs/datasets/image_folder.yaml"), "--source-domains", "photo",
+             "--target-domains", "sketch", "--root", str(tmp_path / "own")]  # fmt: skip
+    status, err = start("DANN", *flags, *SHORT, "DATASET.NUM_SHOTS", "-1", "DATALOADER.TRAIN_X.BATCH_SIZE", "4")
+    assert status == 0, err
+    (record,) = json.loads((tmp_path / "run/results.json").read_text())
+    assert record["dataset"] == "ImageFolder" and record["hashes"]["train_x"] != record["hashes"]["test"]
 
 
 def test_a_trainer_that_needs_unlabelled_images_says_so(start):
