@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -39,8 +40,9 @@ def main(argv=None):
         for key, reason in read_differences().items():
             print(f"{key}: {reason}")
         return 0
-    if not any(name.startswith(arguments.only) for name in read_catalogue()):
-        print(f"No name begins with '{arguments.only}'. --help shows how names look.", file=sys.stderr)
+    problem = _problem(arguments)
+    if problem:
+        print(problem, file=sys.stderr)
         return 2
     if arguments.dassl:
         sys.path.insert(0, arguments.dassl)
@@ -73,6 +75,19 @@ def _parser():
     parser.add_argument("--verbose", action="store_true", help="print every statement, not only those that failed")
     parser.add_argument("--differences", action="store_true", help="list the chosen differences and stop")
     return parser
+
+
+def _problem(arguments):
+    """What keeps the suite from saying anything, in one line; or None."""
+    if not __debug__:
+        return "The checks are assertions, which python -O removes. Run without -O and without PYTHONOPTIMIZE."
+    if not any(name.startswith(arguments.only) for name in read_catalogue()):
+        return f"No name begins with '{arguments.only}'. --help shows how names look."
+    if arguments.dassl and not os.path.isdir(os.path.join(arguments.dassl, "dassl")):
+        return f"There is no folder 'dassl' in '{arguments.dassl}'. Give the folder that holds it."
+    if arguments.json and not os.path.isdir(os.path.dirname(arguments.json) or "."):
+        return f"Cannot write '{arguments.json}': its folder does not exist. Create it."
+    return None
 
 
 def _subject():
@@ -115,5 +130,7 @@ def _write_json(path, subject, summary, results):
         }
         for result in results
     ]
-    with open(path, "w", encoding="utf-8") as file:
+    temporary = f"{path}.{os.getpid()}.tmp"
+    with open(temporary, "w", encoding="utf-8") as file:
         json.dump({"subject": subject, "summary": summary, "names": names}, file, indent=2)
+    os.replace(temporary, path)

@@ -81,7 +81,14 @@ def test_the_engine_beside_the_suite_is_not_checked_instead_of_another(tmp_path)
 def test_help_teaches_and_wrong_usage_is_one_line():
     told = suite("--help")
     assert told.returncode == 0 and "python -m conformance --only dassl.utils" in told.stdout
-    wrong = suite("--only", "dassl.utilz")
-    assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1 and "'dassl.utilz'" in wrong.stderr
+    for arguments, named in (
+        (["--only", "dassl.utilz"], "'dassl.utilz'"),
+        (["--dassl", "tests/engine"], "'tests/engine'"),
+        (["--json", "no/such/folder.json"], "'no/such/folder.json'"),
+    ):
+        wrong = suite(*arguments)
+        assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1 and named in wrong.stderr
+    optimised = subprocess.run([sys.executable, "-O", str(SUITE)], capture_output=True, text=True)
+    assert optimised.returncode == 2 and "python -O" in optimised.stderr
     listed = suite("--differences")
     assert listed.returncode == 0 and "resumes-latest: " in listed.stdout

@@ -97,6 +97,20 @@ def trains_and_tests(entry):
     equal(sorted(set(stepped)), {"CDAC": batches, "AdaBN": []}.get(entry.short, batches[-1:]))
 
 
+@check("trainer:CDAC", "trainer:DAEL", "trainer:DAELDG", "trainer:FixMatch",
+       "line:* Using custom transform for training")  # fmt: skip
+def weak_and_strong_views():
+    """They train with a weak and a strong transform: a batch has img and img2; lab2cname is set as elsewhere."""
+    from dassl.engine import TRAINER_REGISTRY
+
+    for name in ("CDAC", "DAEL", "DAELDG", "FixMatch"):
+        with printed() as text:
+            trainer = TRAINER_REGISTRY.get(name)(config(name))
+        assert "* Using custom transform for training" in text.lines, name
+        assert {"img", "img2"} <= set(next(iter(trainer.train_loader_x))), name
+        equal(trainer.lab2cname, trainer.dm.dataset.lab2cname)
+
+
 @check("trainer:CDAC")
 def cdac_by_unlabelled_batches():
     """With COUNT_ITER train_u, CDAC fails on an attribute that nobody sets."""

@@ -4,7 +4,7 @@ import os
 import shutil
 
 from .. import tiny
-from ..checking import check, differs, equal, folder, near, printed, raises
+from ..checking import check, differs, equal, folder, near, patched, printed, raises
 
 RESUME = "dassl.engine.TrainerBase.resume_model_if_exist"
 CUT = ("OPTIM.MAX_EPOCH", 4, "TRAIN.CHECKPOINT_FREQ", 1)
@@ -72,6 +72,19 @@ def finished_run():
     shutil.copytree(tiny.run().folder, place)
     run = tiny.fresh_run("OUTPUT_DIR", str(place))
     equal((run.trainer.calls.count("run_epoch"), run.trainer.calls[-1]), (0, "test None"))
+
+
+@check("tensorboard:{split}/accuracy", "dassl.engine.SimpleTrainer.epoch")
+def test_of_a_finished_run():
+    """The test of a run that had been finished before is written at step 0."""
+    from dassl.engine import TrainerBase
+
+    place, steps = folder() / "run", []
+    shutil.copytree(tiny.run().folder, place)
+    with patched(TrainerBase, write_scalar=lambda self, tag, value, step=None, **_: steps.append(step)):
+        tiny.fresh_run("OUTPUT_DIR", str(place))
+    differs(set(steps) == {1}, "retest-at-last-epoch")
+    equal(set(steps), {0})
 
 
 @check(RESUME)

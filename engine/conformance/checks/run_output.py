@@ -142,6 +142,14 @@ def event_files():
     assert any(name.startswith("events.out.tfevents") for name in names), names
 
 
+@check("file:{OUTPUT_DIR}/{model name}/checkpoint", "file:{OUTPUT_DIR}/{model name}/model.pth.tar-{N}")
+def files_of_a_model():
+    """A model's folder holds numbered checkpoints and the pointer alone: clients take the largest number they find."""
+    run = tiny.run("TRAIN.CHECKPOINT_FREQ", 2, "OPTIM.MAX_EPOCH", 5)
+    names = {"checkpoint", "model.pth.tar-2", "model.pth.tar-4", "model.pth.tar-5"}
+    equal(set(os.listdir(os.path.join(run.folder, "model"))), names)
+
+
 # Checkpoints
 
 
