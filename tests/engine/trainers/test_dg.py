@@ -157,11 +157,9 @@ def test_daeldg_weighs_the_domains_of_a_batch_equally(build):
 
 
 def test_daeldg_sees_two_views_and_predicts_with_all_experts(build):
-    trainer = build(
-        "DAELDG", "INPUT.TRANSFORMS", ("normalize",), "TRAINER.DAELDG.STRONG_TRANSFORMS", ("gaussian_noise",)
-    )
+    trainer = build("DAELDG", "INPUT.TRANSFORMS", ("normalize",), "TRAINER.DAELDG.STRONG_TRANSFORMS", ("random_flip",))
     weak, strong, _, _ = first_batch(trainer)
-    assert weak.min() < 0 and not torch.equal(weak, strong)  # only the weak one is normalised
+    assert weak.min() < 0 <= strong.min()  # only the weak one is normalised
     assert trainer.lab2cname == dict(enumerate(("horizontal", "vertical", "disk", "ring")))
     trainer.set_model_mode("eval")
     features = trainer.F(weak)

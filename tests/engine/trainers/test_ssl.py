@@ -178,10 +178,10 @@ def test_fixmatch_teaches_strong_views_the_confident_labels_of_weak_ones(build):
 
 
 def test_fixmatch_loads_weak_and_strong_views(build):
-    transforms = ("INPUT.TRANSFORMS", ("normalize",), "TRAINER.FIXMATCH.STRONG_TRANSFORMS", ("gaussian_noise",))
+    transforms = ("INPUT.TRANSFORMS", ("normalize",), "TRAINER.FIXMATCH.STRONG_TRANSFORMS", ("random_flip",))
     trainer = build("FixMatch", *FEW, *transforms)
     image, _, weak, strong = first_batch(trainer)
-    assert image.min() < 0 and weak.min() < 0 and not torch.equal(weak, strong)
+    assert image.min() < 0 and weak.min() < 0 <= strong.min()  # only the weak ones are normalised
     assert list(trainer.lab2cname.values()) == ["horizontal", "vertical", "disk", "ring"]
 
 
