@@ -84,7 +84,7 @@ def test_a_replica_is_read(name, build, tmp_path):
 def test_missing_data_is_one_line(name, build, tmp_path):
     opts = REPLICAS[name](tmp_path / "elsewhere").opts
     line = one_line(lambda: build(name, *opts), str(tmp_path), "Get ", kind=MissingFileError)
-    assert "http" in line or "DATASETS.md" in line or name == "VLCS"
+    assert "http" in line or "DATASETS.md" in line
 
 
 @pytest.mark.parametrize("name", [n for n in BUNDLED if n not in (*PARTLY_LABELLED, *CLASS_FOLDERS)])

@@ -17,7 +17,7 @@ class VLCS(DomainFolders):
     dataset_dir = "VLCS"
     domains = ["caltech", "labelme", "pascal", "sun"]
     parts = {"train": ("train",), "val": ("crossval",), "test": ("test",)}
-    where_to_get = "Get VLCS with the folders train, crossval and test of each domain and unpack it there."
+    where_to_get = "Get VLCS.tar.gz, which DATASETS.md of Dassl.pytorch links, and unpack it there."
 
     @staticmethod
     def class_name(folder):
