@@ -11,6 +11,10 @@ from .errors import SweepError
 from .remote import LOST, RemoteLauncher, from_environment, run_worker
 
 
+# What Ray itself prints of a lost worker or machine, a screenful with addresses; `ended` says it in a line.
+_LOSSES = r"A worker died or was killed|has been marked dead"
+
+
 class RayLauncher(RemoteLauncher):
     """On the cluster of RAY_ADDRESS, or one that ``ray start`` started on this machine, or a new one for this sweep.
 
@@ -21,6 +25,7 @@ class RayLauncher(RemoteLauncher):
 
     def __init__(self, output: Path, workers: int = 0) -> None:
         super().__init__(output, workers)
+        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", _LOSSES)  # Ray reads it when it is imported
         try:
             import ray
         except ImportError as error:
