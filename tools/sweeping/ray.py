@@ -10,9 +10,8 @@ from . import remote
 from .errors import SweepError
 from .remote import LOST, RemoteLauncher, from_environment, run_worker
 
-
 # What Ray itself prints of a lost worker or machine, a screenful with addresses; `ended` says it in a line.
-_LOSSES = r"A worker died or was killed|has been marked dead"
+_LOSSES = r"A worker died or was killed|Raylet is terminated|has been marked dead"
 
 
 class RayLauncher(RemoteLauncher):
