@@ -75,7 +75,7 @@ def test_a_bundled_trainer_runs_and_is_recorded(name, start, source_weights, tmp
     assert record["images"] == record["counts"]["total"] == 42
     assert 0 <= record["metrics"]["accuracy"] <= 100 and len(record["per_class"]) == 7
     assert record["hashes"]["backbone"] is None and record["hashes"]["train_x"] and record["learned"] > 0
-    assert record["settings"]["DATASET"]["TARGET_DOMAINS"] == ["noise"]
+    assert record["settings"]["DATASET"]["TARGET_DOMAINS"] == ["blur"]
 
 
 @pytest.mark.parametrize("kind", SIZES)
