@@ -10,6 +10,7 @@ from tests.conftest import ROOT
 PLUGIN = {"trainers", "datasets", "common", "launch", "tools", "train", "tests"}
 FORBIDDEN = {
     "engine/dassl": PLUGIN | {"clip"},
+    "engine/conformance": PLUGIN | {"clip"},
     "common": PLUGIN - {"common"} | {"clip"},
     "datasets": PLUGIN - {"datasets", "common"} | {"clip"},
     "trainers": PLUGIN - {"trainers", "common"},
