@@ -1,7 +1,10 @@
 """Files as upstream's Dassl writes them: read as data, without creating the pickled objects."""
 
+import io
 import os
 import pickle
+import tarfile
+import warnings
 
 import numpy as np
 import pytest
@@ -94,6 +97,7 @@ def test_nothing_else_is_allowed(tmp_path, function, args):
     with pytest.raises(CheckpointError) as caught:
         load_checkpoint(tmp_path / "c")
     assert str(tmp_path / "c") in str(caught.value)
+    assert f"{function.__name__}, and loading it could run foreign code" in str(caught.value)
 
 
 def test_object_array_cannot_smuggle_a_call(tmp_path):
@@ -120,3 +124,28 @@ def test_the_allow_list_of_the_process_is_left_as_it_was(tmp_path):
     finally:
         torch.serialization.clear_safe_globals()
         torch.serialization.add_safe_globals(before)
+
+
+def refused(path, word):
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(path)
+    line = str(caught.value)
+    assert str(path) in line and word in line and "weights_only" not in line
+
+
+def test_programs_are_refused_unread(tmp_path, monkeypatch):
+    """PyTorch 2.4 and 2.5 read both kinds without restriction."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated
+        torch.jit.script(nn.Linear(2, 2)).save(str(tmp_path / "script.pt"))
+    with tarfile.open(tmp_path / "old.pt", "w") as file:
+        file.addfile(tarfile.TarInfo("storages"), io.BytesIO())
+    monkeypatch.setattr(torch, "load", lambda *args, **kwargs: pytest.fail("it was read"))
+    refused(tmp_path / "script.pt", "TorchScript")
+    refused(tmp_path / "old.pt", "tar file")
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04", b"\x80\x02.", b"\x80\x02}r\xff\xff\xff\xff."])
+def test_no_advice_to_read_it_all_the_same(tmp_path, content):
+    (tmp_path / "c").write_bytes(content)
+    refused(tmp_path / "c", "not a readable checkpoint")

@@ -49,7 +49,7 @@ class Guard:
         try:
             if event in _NEVER:
                 self._seen.append(f"{event} {str(args)[:200]}")
-            elif event == "exec" and self._is_strange(args[0]):
+            elif event == "exec" and self._is_strange(args[0]) and not self._imports():
                 self._seen.append(f"exec of {args[0]!r}"[:200])
             elif event == "open" and isinstance(args[2], int) and args[2] & _WRITES:
                 self._check(event, args[0])
@@ -64,6 +64,16 @@ class Guard:
         """Whether code comes from text rather than from a module's file. Modules may be imported at any time."""
         name = getattr(code, "co_filename", "")
         return name.startswith("<") and not name.startswith("<frozen ")
+
+    @staticmethod
+    def _imports() -> bool:
+        """Whether an import is under way: modules may make code from text of their own."""
+        frame = sys._getframe(2)
+        while frame is not None:
+            if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+                return True
+            frame = frame.f_back
+        return False
 
     def _check(self, event: str, path, start: int | None = -1) -> None:
         if isinstance(path, int):  # an open file

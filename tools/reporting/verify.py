@@ -75,7 +75,7 @@ def settings_of(run: Run) -> dict[str, object]:
         if key.count(".") == 2 and key.startswith(f"TRAINER.{run.trainer.upper()}.")
     }
     words = own.get("CTX_INIT")
-    words = words.replace("_", " ") if isinstance(words, str) else words
+    words = words.replace("_", " ") if isinstance(words, str) else None
     return {
         "backbone": run.backbone,
         "shots": run.shots,
@@ -126,6 +126,8 @@ def _runs(number: Number) -> list[Run]:
 
 def _closest(protocol: str, dataset: str, column: str, number: Number, source: str | None) -> Published | None:
     runs = _runs(number)
+    if not runs:
+        return None
     trainer = _name(runs[0].trainer)
     best, best_score = None, None
     for entry in published():

@@ -1,6 +1,7 @@
 """Which config file a run takes where none is named, for how many epochs, and which datasets are ``all``."""
 
 import fnmatch
+import os
 import re
 from pathlib import Path
 
@@ -120,16 +121,15 @@ def dataset_file(name: str) -> Path:
     if name.endswith((".yaml", ".yml")):
         return existing(name)
     file = CONFIGS / "datasets" / f"{name}.yaml"
-    if not file.is_file():
+    if not os.path.isfile(file):  # pathlib's raises an error for a name that is too long
         raise unknown("dataset config", name, (f.stem for f in file.parent.glob("*.yaml")), ", all, or a YAML file")
     return file
 
 
 def existing(path: str) -> Path:
-    file = Path(path).expanduser().resolve()
-    if not file.is_file():
+    if not os.path.isfile(os.path.expanduser(path)):
         raise SweepError(f"No config file '{path}'")
-    return file
+    return Path(path).expanduser().resolve()
 
 
 def setting(file: Path, key: str) -> object:

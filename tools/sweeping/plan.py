@@ -5,6 +5,7 @@ import fcntl
 import itertools
 import json
 import math
+import os
 from pathlib import Path
 
 from common.files import read_json, write_text_atomically
@@ -43,7 +44,7 @@ def read_requests(file: str, given: dict) -> list[Request]:
     Raises:
         SweepError: no such file, not YAML, an unknown key, a value of the wrong kind.
     """
-    if not Path(file).is_file():
+    if not os.path.isfile(file):
         raise SweepError(f"No sweep file '{file}'")
     try:
         content = read_yaml(file)

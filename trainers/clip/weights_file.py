@@ -58,7 +58,7 @@ def _is_weight(name: object, value: object, size: int) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    if refused := re.search(r"Unsupported (?:global: GLOBAL|class) ([\w.]+)", str(error)):
+    if refused := re.search(r"[Uu]nsupported (?:global: GLOBAL|class|GLOBAL) ([\w.]+)", str(error)):
         return f"it asks for {refused[1]}, which weights have no need of"
     # torch advises how to read it all the same; an error of the other kinds says nothing to a user
     if "weights_only" in str(error) or isinstance(error, LookupError | TypeError | AttributeError | EOFError):

@@ -89,6 +89,8 @@ def load_checkpoint(fpath):
         if isinstance(error, CheckpointError):
             raise
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        if "weights_only" in reason:  # torch goes on to advise how to read it all the same
+            reason = "it is not whole, or of another kind"
         raise CheckpointError(
             f'"{fpath}" is not a readable checkpoint ({reason}). Delete it and train again, or load another epoch.'
         ) from error

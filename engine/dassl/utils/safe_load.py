@@ -34,6 +34,9 @@ _INERT = (
     "dassl.optim.radam.RAdam",
 )
 
+# As torch says it: not in the allow-list, of no class, or of a module from which nothing is ever taken.
+_REFUSED = re.compile(r"[Uu]nsupported (?:global: GLOBAL|class|GLOBAL) ([\w.]+)")
+
 
 class InertRecord:
     """Attributes of a pickled object, without its class."""
@@ -54,7 +57,7 @@ def load_data(path, map_location=None, **options):
         with _allowed(_stand_ins()):
             return torch.load(path, map_location=map_location, weights_only=True, **options)
     except Exception as error:
-        refused = re.search(r"Unsupported (?:global: GLOBAL|class) ([\w.]+)", str(error))
+        refused = _REFUSED.search(str(error))
         if refused is None:
             raise
         raise CheckpointError(

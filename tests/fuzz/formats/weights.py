@@ -204,7 +204,7 @@ def spoil_backbone(data: bytes, r: random.Random, other: bytes = b"") -> bytes:
 def _other_tensor(tensor: torch.Tensor, r: random.Random) -> torch.Tensor:
     match r.randrange(6):
         case 0:
-            return tensor[:0]
+            return tensor.flatten()[:0]
         case 1:
             return tensor.flatten()
         case 2:
