@@ -134,3 +134,12 @@ def test_ablation_on_two_datasets_has_h_of_the_averages(tmp_path, capsys):
     group = "average over 2 datasets"
     assert found[group, "CoCoOp", "base"] == pytest.approx(base)
     assert found[group, "CoCoOp", "H"] == pytest.approx(2 * base * new / (base + new))
+
+
+def test_runs_that_train_on_all_images_stand_behind_those_on_shots(tmp_path, capsys):
+    for shots, accuracy in ((-1, 80.0), (2, 60.0), (16, 70.0)):
+        write(tmp_path / str(shots), record(accuracy, shots=shots))
+    assert report.main([str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.split()[-3:] == ["2", "16", "all"] for line in lines)
+    assert any(line.split()[-3:] == ["60.00", "70.00", "80.00"] for line in lines)

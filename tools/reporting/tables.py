@@ -5,6 +5,7 @@ zero-shot and both transfers: methods down, datasets across. Averages are over t
 """
 
 import hashlib
+import math
 from collections import defaultdict
 
 from tools.reporting.cells import Method, methods
@@ -157,8 +158,9 @@ def _averages(blocks: list[Block], needed: list[list[str]], columns: list[str], 
 def _few_shot(all_runs: list[Run], runs: list[Run], key: dict) -> Table:
     names = {_dataset_and_classes(run) for run in runs}
     runs = runs + _zero_shot(all_runs, key["backbone"], {run.dataset for run in runs})
-    found = methods(runs, lambda run: (_dataset_and_classes(run), "0" if run.idle else str(run.shots)))
-    shots = sorted({cell[1] for method in found for cell in method.cells}, key=lambda s: int(s) if s.isdigit() else 0)
+    found = methods(runs, lambda run: (_dataset_and_classes(run), _shots(run)))
+    columns = {cell[1] for method in found for cell in method.cells}
+    shots = sorted(columns, key=lambda s: int(s) if s.isdigit() else math.inf)
     blocks = []
     for dataset in _ordered(names):
         rows = [Row(m.label, {s: number(m.cells.get((dataset, s), {})) for s in shots}, m) for m in found]
@@ -166,6 +168,12 @@ def _few_shot(all_runs: list[Run], runs: list[Run], key: dict) -> Table:
     notes = []
     blocks += _shot_averages(blocks, shots, notes)
     return _table(key, shots, blocks, runs, found, notes, corner="method \\ shots")
+
+
+def _shots(run: Run) -> str:
+    if run.idle:
+        return "0"
+    return "all" if run.shots is not None and run.shots < 1 else str(run.shots)
 
 
 def _shot_averages(blocks: list[Block], shots: list[str], notes: list[str]) -> list[Block]:
