@@ -24,7 +24,7 @@ def are_similar(feature, k):
 def clustering_loss(p, q, similar):
     """Return -mean_ij log r_ij, where r_ij is p_i . q_j for similar images i and j, else 1 - p_i . q_j.
 
-    "Cross-Domain Adaptive Clustering for Semi-Supervised Domain Adaptation", CVPR 2021, equation 4.
+    "Cross-Domain Adaptive Clustering for Semi-Supervised Domain Adaptation", CVPR 2021, section 3.
 
     Args:
         p, q (Tensor): probabilities of two views of the same images, (B, C).
@@ -43,7 +43,7 @@ def _decay(step):
 class CDAC(TrainerXU):
     """Target images with like features are drawn into one class, against prototypes that keep them apart.
 
-    "Cross-Domain Adaptive Clustering for Semi-Supervised Domain Adaptation", CVPR 2021, equations 1 to 9:
+    "Cross-Domain Adaptive Clustering for Semi-Supervised Domain Adaptation", CVPR 2021, section 3:
 
         min over f:  L_x + L_aac + L_pl + w L_con
         min over c:  L_x - L_aac + L_pl + w L_con

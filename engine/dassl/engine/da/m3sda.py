@@ -18,7 +18,7 @@ def moment_distance(features_x, feature_u):
 
         MD = sum_(k=1,2) mean_i |E(f_i^k) - E(f_u^k)| + mean_(i<j) |E(f_i^k) - E(f_j^k)|
 
-    "Moment Matching for Multi-Source Domain Adaptation", ICCV 2019, equation 1.
+    "Moment Matching for Multi-Source Domain Adaptation", ICCV 2019, definition 1.
 
     Args:
         features_x (list of Tensor): features f_i of each source domain, (B_i, D).
@@ -58,7 +58,7 @@ class ClassifierPairs(nn.Module):
 class M3SDA(TrainerXU):
     """The moments of all domains are matched, while a pair of classifiers for each source plays MCD's game.
 
-    "Moment Matching for Multi-Source Domain Adaptation", ICCV 2019, equation 1 and section 4 (M3SDA-beta). Every step:
+    "Moment Matching for Multi-Source Domain Adaptation", ICCV 2019, definition 1 and M3SDA-beta. Every step:
 
         A:  min over f, c:   sum_i L_i(x_i) + LMDA MD         L_i: cross-entropies of both classifiers of source i
         B:  min over c:      sum_i L_i(x_i) - d_i(u)          d_i: mean |p_i1(u) - p_i2(u)|

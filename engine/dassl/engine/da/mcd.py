@@ -13,7 +13,7 @@ from ..parts.steps import update_lr_at_epoch_end
 class MCD(TrainerXU):
     """Two classifiers seek target images on which they disagree, and the encoder moves these to where they agree.
 
-    "Maximum Classifier Discrepancy for Unsupervised Domain Adaptation", CVPR 2018, equations 2 to 7. Every step:
+    "Maximum Classifier Discrepancy for Unsupervised Domain Adaptation", CVPR 2018, section 3. Every step:
 
         A:  min over f, c1, c2:   L(x)             L(x) = cross-entropy of c1 + cross-entropy of c2
         B:  min over c1, c2:      L(x) - d(u)      d(u) = mean |p1(u) - p2(u)|

@@ -15,7 +15,7 @@ from ..parts.prototypes import Prototypes
 class MME(OneLoss, TrainerXU):
     """The prototypes move to where target features are uncertain, and the encoder gathers the features around them.
 
-    "Semi-supervised Domain Adaptation via Minimax Entropy", ICCV 2019, equations 2 to 5:
+    "Semi-supervised Domain Adaptation via Minimax Entropy", ICCV 2019, section 3:
 
         min over f:  L(x) + LMDA H(u)          L: cross-entropy of the labelled images
         min over c:  L(x) - LMDA H(u)          H = -mean_u sum_k p_k(u) log p_k(u)

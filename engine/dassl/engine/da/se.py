@@ -15,7 +15,7 @@ from ..parts.views import views_of
 class SE(AveragedTeacher, TrainerXU):
     """Self-ensembling: the network learns to see a target image as its own running average sees another view of it.
 
-    "Self-ensembling for visual domain adaptation", ICLR 2018, sections 3.1 to 3.3:
+    "Self-ensembling for visual domain adaptation", ICLR 2018, section 3:
 
         loss = cross-entropy(p(x)) + w mean_u [max_k q_k(u2) > CONF_THRE] |p(u1) - q(u2)|^2
 
