@@ -124,9 +124,16 @@ def test_lines_and_averages_are_those_of_the_whole_run(train, capsys):
     assert first == whole[:7] and second == whole[5:], "the last saved batch is reported twice, at most"
 
 
-@pytest.mark.parametrize("final_model", ["last_step", "best_val"])
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("stop_at", [(0, 0), (1, 2), (1, 3), (2, 3)])
+@pytest.mark.parametrize(
+    "signum, stop_at, final_model",
+    [
+        (signal.SIGTERM, (0, 0), "last_step"),
+        (signal.SIGINT, (1, 2), "best_val"),
+        (signal.SIGINT, (1, 3), "last_step"),
+        (signal.SIGTERM, (1, 3), "best_val"),
+        (signal.SIGTERM, (2, 3), "last_step"),
+    ],
+)
 def test_a_signal_saves_after_the_batch(train, tmp_path, capsys, signum, stop_at, final_model):
     opts = ("TEST.FINAL_MODEL", final_model)
     whole = train(DrawingX, "whole", *opts)

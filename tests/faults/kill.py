@@ -138,7 +138,7 @@ def main(argv: list[str]) -> int:
         prepare(data)
         for number, case in enumerate(chosen):
             folder = Path(place) / f"case{number}"
-            if number == 0:
+            if not (data / "digits").exists() and case.trainer != "FixMatch":
                 undisturbed(case, folder / "first", data)  # which renders the pictures
             took = undisturbed(case, folder, data)
             kills = args.kills * (number + 1) // len(chosen) - args.kills * number // len(chosen)

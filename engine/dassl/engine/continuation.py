@@ -10,7 +10,7 @@ from . import mid_epoch
 from .faults import explained
 from .interrupts import Interrupted, Interrupts
 from .resume_point import newest_checkpoint
-from .run_state import model_state, run_state
+from .run_state import as_data, model_state, run_state
 from .steps import StepRecorder
 
 _NAMES = {2: "Ctrl-C", 15: "SIGTERM"}
@@ -161,7 +161,7 @@ class Continuation:
                 return None  # it trains in another way
             content = steps.content() if steps.done else None
             if self._place == _IN_STEPS and steps.done:
-                run = {"epoch": trainer.epoch, **run_state(trainer, steps.states)}
+                run = {"epoch": trainer.epoch, **run_state(trainer, as_data(steps.states))}
         elif self._place == _OUTSIDE:
             return None
         models = {name: model_state(trainer, name) for name in trainer.get_model_names()}

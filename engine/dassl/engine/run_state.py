@@ -105,8 +105,21 @@ def _scaler_state(trainer):
 
 def random_states():
     """Return the states of Python's, NumPy's and torch's global generators, CUDA's included."""
-    version, words, gauss = random.getstate()
-    _, keys, position, has_gauss, cached_gauss = np.random.get_state()
+    return as_data(raw_random_states())
+
+
+def raw_random_states():
+    """Return the states as the generators give them: for every step, of which few are saved."""
+    has_cuda = torch.cuda.is_available() and torch.cuda.is_initialized()
+    cuda = torch.cuda.get_rng_state_all() if has_cuda else None
+    return random.getstate(), np.random.get_state(), torch.get_rng_state(), cuda
+
+
+def as_data(raw):
+    """Return raw states as tensors and numbers."""
+    python, numpy, on_cpu, cuda = raw
+    version, words, gauss = python
+    _, keys, position, has_gauss, cached_gauss = numpy
     states = {
         "python": {"version": version, "words": torch.tensor(words), "gauss": gauss},
         "numpy": {
@@ -115,10 +128,10 @@ def random_states():
             "has_gauss": int(has_gauss),
             "gauss": float(cached_gauss),
         },
-        "torch": torch.get_rng_state(),
+        "torch": on_cpu,
     }
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        states["cuda"] = torch.cuda.get_rng_state_all()
+    if cuda is not None:
+        states["cuda"] = cuda
     return states
 
 

@@ -4,7 +4,7 @@ import functools
 
 import torch
 
-from .run_state import random_states, restore_random_states
+from .run_state import random_states, raw_random_states, restore_random_states
 
 
 class StepRecorder:
@@ -92,7 +92,7 @@ class StepRecorder:
         self.is_computing = True
         losses = self._step(*batches, **named)
         self._remember(losses)
-        self.states = random_states()
+        self.states = raw_random_states()
         self.is_computing = False
         self._after_step()
         return losses
