@@ -40,7 +40,7 @@ class Guard:
 
     @staticmethod
     def _real(path) -> str:
-        return os.path.realpath(os.fspath(path))
+        return os.path.realpath(os.fsdecode(path))
 
     def _hook(self, event: str, args: tuple) -> None:
         if not self._armed:
