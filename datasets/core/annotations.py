@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from common.errors import UserError
 from common.files import parse_json
+from common.text import one_line
 
 
 def read_fields(path: str, n: int, numbers: Collection[int] = (), remedy: str = "") -> Iterator[list]:
@@ -17,13 +18,13 @@ def read_fields(path: str, n: int, numbers: Collection[int] = (), remedy: str = 
         fields: list = line.split()
         if not fields or line.startswith("#"):
             continue
-        where = f"{path}, line {line_number}: '{line}'"
+        where = f"{path}, line {line_number}: '{one_line(line, 100)}'"
         if len(fields) != n:
             raise UserError(f"{where} has {len(fields)} fields, not {n}.")
         for position in numbers:
             number = whole_number(fields[position])
             if not number:
-                raise UserError(f"{where}: '{fields[position]}' is not a whole number from 1.")
+                raise UserError(f"{where}: '{one_line(fields[position], 40)}' is not a whole number from 1.")
             fields[position] = number
         yield fields
 
