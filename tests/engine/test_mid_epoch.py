@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from dassl.engine.interrupts import Interrupted
-from dassl.utils import CheckpointError, MetricMeter
+from dassl.utils import CheckpointError, MetricMeter, NonFiniteLossError
 
 from tests.engine.stock import StockTrainer, StockTrainerXU, seed
 
@@ -52,7 +52,7 @@ class OwnLoop(DrawingX):
         self.set_model_mode("train")
         losses = MetricMeter()
         self.num_batches = len(self.train_loader_x)
-        for self.batch_idx, batch in enumerate(self.train_loader_x):
+        for self.batch_idx, batch in enumerate(self.train_loader_x):  # noqa: B020
             losses.update(self.forward_backward(batch))
         self.__dict__.setdefault("averages", {})[self.epoch] = losses.meters["loss"].avg
 
@@ -248,6 +248,28 @@ def test_state_that_does_not_exist_is_named(train):
         train(type("Wrong", (DrawingX,), {"STATE": ("nothing",)}), "a")
 
 
+def test_a_loss_that_is_not_finite_in_a_loop_of_ones_own(train, tmp_path):
+    class Nan(OwnLoop):
+        def model_backward(self, loss):
+            super().model_backward(loss * float("nan") if (self.epoch, self.batch_idx) == (1, 2) else loss)
+
+    with pytest.raises(NonFiniteLossError) as error:
+        train(Nan, "a", "TRAIN.CHECKPOINT_FREQ", 1)
+    assert str(error.value) == (
+        "Loss is infinite or NaN! Lower OPTIM.LR, or train in higher precision. Stopped in epoch 2 of 3, after batch 2 "
+        f"of 4. The last checkpoint is kept: {tmp_path}/a/model/model.pth.tar-1. Run the same command again to go on "
+        "from there."
+    )
+
+
+def test_a_run_that_began_elsewhere_goes_on_in_its_own_folder(train, tmp_path, capsys):
+    train(DrawingX, "a", "TRAIN.CHECKPOINT_BATCHES", 1, stop_at=(0, 2))
+    train(DrawingX, "b", "RESUME", tmp_path / "a", stop_at=(1, 2), signum=signal.SIGTERM)
+    assert f'Run it again with RESUME "{tmp_path}/b" to go on.' in capsys.readouterr().out.splitlines()[-1]
+    whole, rest = train(DrawingX, "whole"), train(DrawingX, "b", "RESUME", tmp_path / "b")
+    assert rest.steps[0][:2] == (1, 3) and torch.equal(weights(rest), weights(whole))
+
+
 def test_seconds_between_saves(train, tmp_path):
     train(DrawingX, "none", "TRAIN.CHECKPOINT_SECONDS", 3600.0, stop_at=(0, 2))
     assert not (tmp_path / "none/mid_epoch").exists()
@@ -289,7 +311,7 @@ def test_steps_that_return_something_else(train, capsys, tmp_path):
 
         def run_epoch(self):
             self.num_batches = len(self.train_loader_x)
-            for self.batch_idx, batch in enumerate(self.train_loader_x):
+            for self.batch_idx, batch in enumerate(self.train_loader_x):  # noqa: B020
                 assert self.forward_backward(batch) == "fine"
 
     train(Odd, "a", "TRAIN.CHECKPOINT_FREQ", 1, stop_at=(1, 1), signum=signal.SIGTERM)

@@ -4,7 +4,7 @@ import contextlib
 import os
 import time
 
-from dassl.utils import CheckpointError, UserError
+from dassl.utils import CheckpointError, NonFiniteLossError, UserError
 
 from . import mid_epoch
 from .faults import explained
@@ -77,7 +77,8 @@ class Continuation:
                 known = explained(error)
                 if known is None or self._place == _OUTSIDE:
                     raise
-                raise type(known)(f"{known} {self._stopped()}. {self._save_and_say()}") from error
+                kept = self._what_is_kept() if isinstance(known, NonFiniteLossError) else self._save_and_say()
+                raise type(known)(f"{known} {self._stopped()}. {kept}") from error
             finally:
                 self._place = _OUTSIDE
 
@@ -130,7 +131,7 @@ class Continuation:
         trainer, by = self.trainer, f" by {by}" if by else ""
         if self._place == _TRAINED:
             return f"Stopped{by} after the last epoch"
-        if self._place == _OUTSIDE:
+        if self._place == _OUTSIDE or (self._place == _BETWEEN and self._run["epoch"] == 0):
             return f"Stopped{by} before the first epoch"
         if self._place == _BETWEEN:
             return f"Stopped{by} after epoch {self._run['epoch']} of {trainer.max_epoch}"
@@ -140,16 +141,24 @@ class Continuation:
 
     def _save_and_say(self):
         if self._place == _TRAINED:
-            return "Training is finished and saved. Run the same command again for the final test."
+            return f"Training is finished and saved. {self._again()} for the final test."
         try:
             path = self._save()
         except UserError:  # the disk that is full, perhaps
             path = None
-        again = "Run the same command again to go on"
-        if path is not None:
-            return f'All of it is saved in "{path}". {again}.'
+        return f'All of it is saved in "{path}". {self._again()} to go on.' if path else self._what_is_kept()
+
+    def _what_is_kept(self):
         kept = last_good(self.trainer)
-        return f"The last checkpoint is kept: {kept}. {again} from there." if kept else "No checkpoint was saved yet."
+        if not kept:
+            return "No checkpoint was saved yet."
+        return f"The last checkpoint is kept: {kept}. {self._again()} to go on from there."
+
+    def _again(self):
+        output, resume = self.trainer.output_dir, self.trainer.cfg.RESUME
+        if resume and os.path.abspath(resume) != os.path.abspath(output):
+            return f'Run it again with RESUME "{output}"'
+        return "Run the same command again"
 
     def _save(self):
         """Save; return the path, or None where the running step, or what steps return, does not allow it."""

@@ -5,15 +5,17 @@ import errno
 import os
 import re
 
-from dassl.utils import ImageReadError, LoaderWorkerError, MissingFileError, OutputError
+from dassl.utils import ImageReadError, LoaderWorkerError, MissingFileError, NonFiniteLossError, OutputError, UserError
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM)
 
 
 def explained(error):
-    """Return the UserError for a fault of the machine or of the data; None for any other error."""
+    """Return the UserError for a fault of the machine, of the data, or of the arithmetic; None for any other error."""
     if isinstance(error, (ImageReadError, LoaderWorkerError, MissingFileError, OutputError)):
         return error
+    if isinstance(error, FloatingPointError) and not isinstance(error, UserError):
+        return NonFiniteLossError(f"{error} Lower OPTIM.LR, or train in higher precision.")
     text = " ".join(str(error).split())
     if isinstance(error, RuntimeError) and text.startswith("DataLoader worker"):
         how = re.sub(r"^DataLoader worker \(pid(\(s\))? [\d, ]*\) ", "", text).split(". ")[0].rstrip(".")
