@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from dassl.utils import set_random_seed
+
 from .formats import FORMATS, Format
 from .guard import Guard
 from .mutate import CANARY
@@ -115,7 +117,7 @@ def _serve(name: str, numbers: range, seed: int, work: Path, connection: Connect
     path.parent.mkdir(parents=True, exist_ok=True)
     os.chdir(work)
     guard = Guard([Path(os.environ["XDG_CACHE_HOME"])])
-    random.seed(0)
+    set_random_seed(0)
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         seeds = form.seeds(folder)

@@ -4,8 +4,6 @@ import json
 import os
 import pickle
 import random
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -14,7 +12,6 @@ from hypothesis import strategies as st
 
 from common.errors import UserError
 from datasets.core.split_file import read_split
-from tests.conftest import ROOT
 from tests.fuzz import __main__ as program
 from tests.fuzz import run
 from tests.fuzz.formats import FORMATS
@@ -53,7 +50,7 @@ def read_without_end(path):
 
 
 def read_and_die(path):
-    os.abort()
+    os._exit(1)
 
 
 def refuse_in_two_lines(path):
@@ -111,14 +108,6 @@ def test_the_program_prints_a_table_and_keeps_what_failed(tmp_path, capsys, monk
     assert program.main(["--formats", "nothing"]) == 2
 
 
-def test_the_command(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz", "--files", "3", "--formats", "shots file"],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0 and "| shots file |       3 |" in done.stdout, done.stderr
-
-
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
@@ -131,9 +120,7 @@ rows = st.lists(
 )
 
 
-@settings(
-    max_examples=150, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=80, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=values | st.fixed_dictionaries({"train": rows, "val": rows, "test": rows}))
 def test_any_json_as_split_file(content, tmp_path, capsys):
     """Hypothesis builds the documents, where the mutators start from valid ones."""

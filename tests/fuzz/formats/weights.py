@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import random
 import shutil
 import tarfile
@@ -12,10 +13,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from dassl.data.datasets.archives import extract_archive
-from dassl.engine.run_state import random_states, restore_run_state
+from dassl.engine.run_state import random_states, restore_random_states, restore_run_state
 from dassl.optim.lr_scheduler import add_warmup, create_scheduler
 from dassl.utils import UserError as EngineError
-from dassl.utils import load_checkpoint, load_pretrained_weights, read_image, resume_from_checkpoint, save_checkpoint
+from dassl.utils import (
+    load_checkpoint,
+    load_pretrained_weights,
+    read_image,
+    resume_from_checkpoint,
+    save_checkpoint,
+    set_random_seed,
+)
 from PIL import Image
 from torch import nn
 
@@ -78,6 +86,16 @@ def _saved(state: object, **options) -> bytes:
     return file.getvalue()
 
 
+def _state() -> dict:
+    """The same whatever was drawn before."""
+    before = random_states()
+    set_random_seed(0)
+    try:
+        return Trained().state()
+    finally:
+        restore_random_states(before)
+
+
 def read_checkpoint(path: Path) -> None:
     checkpoint = load_checkpoint(str(path))
     load_pretrained_weights(Trained().model, str(path))
@@ -111,7 +129,7 @@ def read_backbone(path: Path) -> None:
 def safetensors_seeds(folder: Path) -> list[bytes]:
     from safetensors.torch import save
 
-    return [save(torch.load(io.BytesIO(backbone_seeds(folder)[1])))]
+    return [_in_order(save(torch.load(io.BytesIO(backbone_seeds(folder)[1]))))]
 
 
 KEY = '{"format": 1, "weights": "abc"}'
@@ -122,9 +140,17 @@ def feature_seeds(folder: Path) -> list[bytes]:
     for dtype in (torch.float32, torch.float16, torch.bfloat16):
         file = FeatureFile(folder, KEY, 4)
         file.write(torch.arange(12.0).reshape(4, 3).to(dtype))
-        found.append(file.path.read_bytes())
+        found.append(_in_order(file.path.read_bytes()))
         file.path.unlink()
     return found
+
+
+def _in_order(data: bytes) -> bytes:
+    """A safetensors file with its keys in order; its writer has them in another one each time."""
+    size = int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8 : 8 + size]), sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data[8 + size :]
 
 
 def read_features(path: Path) -> str | None:
@@ -185,7 +211,7 @@ def read_archive(path: Path) -> None:
 def spoil_checkpoint(data: bytes, r: random.Random, other: bytes = b"") -> bytes:
     """The file of ``torch.save`` changed, or what was saved."""
     if r.random() < 0.4:
-        return _saved(spoil_value(Trained().state(), r))
+        return _saved(spoil_value(_state(), r))
     return spoil_saved(data, r, other)
 
 
@@ -235,7 +261,7 @@ def spoil_features(data: bytes, r: random.Random, other: bytes = b"") -> bytes:
     features = torch.full(shape, r.choice((0.0, 1.0, float("nan")))).to(r.choice(kinds))
     right = hashlib.sha256(features.flatten().view(torch.uint8).numpy()).hexdigest()
     metadata = {"key": r.choice((KEY, KEY, "", "\0")), "sha256": r.choice((right, right, "0" * 64))}
-    return save({r.choice(("features", "features", "x")): features}, r.choice((metadata, metadata, None)))
+    return _in_order(save({r.choice(("features", "features", "x")): features}, r.choice((metadata, metadata, None))))
 
 
 def spoil_archive(data, r, other=b""):
