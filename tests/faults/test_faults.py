@@ -83,11 +83,14 @@ def run(place):
             try:
                 for number, (_, end) in pipes.items():
                     os.dup2(end, number)
+                os.setsid()
                 sys_streams()
                 before()
                 Struck.fault = fault
                 torch.set_num_threads(1)
                 status = train.main(argv)
+            except SystemExit as stop:
+                status = stop.code
             finally:
                 os._exit(status)
         printed = []
@@ -207,3 +210,16 @@ def test_an_image_that_vanishes(run, place, workers):
     with contextlib.suppress(FileNotFoundError):
         (place / "hidden.png").rename(image)
     assert "goes on after batch" in assert_goes_on(run, place, workers=workers)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_process_group(run, place, signum, workers):
+    """As a terminal sends Ctrl-C: to the loader workers too."""
+    send = {signal.SIGINT: lambda _: os.killpg(0, signum), signal.SIGTERM: lambda _: os.kill(os.getpid(), signum)}
+    status, out, err = run(fault=send[signum], workers=workers)
+    assert status == 128 + signum and "Traceback" not in err
+    line = next(line for line in out.splitlines() if line.startswith("Stopped by"))
+    assert "in epoch 2 of 3, after batch 2 of 4. All of it is saved" in line
+    assert line in (place / "out/log.txt").read_text()
+    assert "Epoch 2 goes on after batch 2" in assert_goes_on(run, place, workers=workers)
