@@ -135,6 +135,20 @@ def test_runs_hold_every_prompt_once_and_keep_to_the_number_of_rows():
     assert [source for run in runs for source in run.sources] == prompts.sources
 
 
+@pytest.mark.parametrize("rows", range(12, 40, 4))
+def test_runs_that_part_a_family_of_names_have_its_beginning_each(rows):
+    """What is shared with the run before is computed again, and counted."""
+    names = [f"{a} red {b} {c}" for a in ("cat", "dog") for b in ("house", "cat") for c in ("dog", "cat", "red")]
+    encoder = TextEncoder(CLIP)
+    prompts = PromptLearner(encoder, names, 4).prompts
+    runs = prompts.runs(rows)
+    assert [source for run in runs for source in run.sources] == prompts.sources
+    assert all(len(run.positions) <= rows or len(run.ends) == 1 for run in runs)
+    with torch.no_grad():
+        parts = torch.cat([encoder(run, torch.ones(1, 4, 64)) for run in runs], dim=1)
+        torch.testing.assert_close(parts[:, prompts.rank], encoder(prompts, torch.ones(1, 4, 64)), rtol=1e-5, atol=1e-5)
+
+
 def test_the_predicted_peak_is_said_once_before_the_first_step(capsys):
     model = coop(MemoryBudget(0.0003))
     capsys.readouterr()

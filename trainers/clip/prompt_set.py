@@ -110,7 +110,6 @@ def _blocks(shared: int, paths: Sequence[Sequence[int]], rows: int) -> tuple[Ten
     gather = np.zeros((len(counts), size), dtype=np.int64)
     scatter = np.arange(rows)
     sees = np.zeros((len(counts), size, size), dtype=bool)
-    sees[:, :, 0] = True  # rows that fill up a block are not read, but must not be NaN
     gather[:, :shared], sees[:, :shared, :shared] = np.arange(shared), np.tri(shared, dtype=bool)
     remaining = iter(paths)
     for block, count in enumerate(counts):
@@ -122,9 +121,9 @@ def _blocks(shared: int, paths: Sequence[Sequence[int]], rows: int) -> tuple[Ten
                 here = at[row] = shared + len(at)
                 gather[block, here] = row
                 scatter[row] = block * size + here  # of several blocks that have it, any
-                sees[block, here, 0] = False
                 sees[block, here, :shared] = True
                 sees[block, here, [at[r] for r in path if r <= row]] = True
+    sees[~sees.any(axis=-1), 0] = True  # rows that fill up a block are not read, but must not be NaN
     mask = torch.zeros(sees.shape).masked_fill(torch.from_numpy(~sees), float("-inf"))
     return torch.from_numpy(gather.ravel()), torch.from_numpy(scatter), mask.unsqueeze(1)
 
