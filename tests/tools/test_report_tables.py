@@ -143,3 +143,20 @@ def test_runs_that_train_on_all_images_stand_behind_those_on_shots(tmp_path, cap
     lines = capsys.readouterr().out.splitlines()
     assert any(line.split()[-3:] == ["2", "16", "all"] for line in lines)
     assert any(line.split()[-3:] == ["60.00", "70.00", "80.00"] for line in lines)
+
+
+def test_zero_shot_stands_beside_the_joint_test(tmp_path, capsys):
+    """It has no base and new runs in this study: those are averaged over the methods that have them."""
+    source = {"classes": "base", "shots": 16, "seed": 1, "recipe": "r"}
+    for dataset, (idle, base, new, joint) in {"ImageNet": (60, 70, 60, 64), "EuroSAT": (40, 90, 50, 62)}.items():
+        write(tmp_path / dataset / "idle", record(idle, "ZeroshotCLIP", dataset, protocol="ablation"))
+        for classes, accuracy in (("base", base), ("new", new), ("all", joint)):
+            more = {} if classes == "base" else {"source": source | {"dataset": dataset}}
+            write(tmp_path / dataset / classes,
+                  record(accuracy, "CoCoOp", dataset, classes, protocol="ablation", **more))  # fmt: skip
+    found = values(capsys, tmp_path)
+    assert found["EuroSAT", "ZeroshotCLIP", "joint"] == 40 and not any(column == "all" for _, _, column in found)
+    average = {(row, column): value for (group, row, column), value in found.items() if group.startswith("average")}
+    assert average.pop(("CoCoOp", "H")) == pytest.approx(2 * 80 * 55 / 135)
+    expected = {"base": 80, "new": 55, "joint": 63}
+    assert average == {("ZeroshotCLIP", "joint"): 50, **{("CoCoOp", k): v for k, v in expected.items()}}

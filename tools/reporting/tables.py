@@ -74,7 +74,12 @@ def _groups(protocol: str, runs: list[Run]):
 
 
 def _grid(runs: list[Run], key: dict) -> Table:
-    found = methods(runs, lambda run: (_where(run), _part(run)))
+    compared = any(run.joint for run in runs)  # then what learns nothing is tested on all classes to compare with
+
+    def part(run: Run) -> str:
+        return "joint" if run.joint or (compared and run.idle and run.classes == "all") else run.classes
+
+    found = methods(runs, lambda run: (_where(run), part(run)))
     parts = {cell[1] for method in found for cell in method.cells}
     columns = ["base", "new", "H"] if parts & {"base", "new"} else []
     columns += [part for part in ("all", "joint") if part in parts]
@@ -96,10 +101,6 @@ def _grid(runs: list[Run], key: dict) -> Table:
     needed = [[c for c in ("base", "new") if c in columns]] + [[c] for c in columns if c not in ("base", "new", "H")]
     blocks += _averages(blocks, [group for group in needed if group], columns, notes)
     return _table(key, (["learned"] if learned else []) + columns, blocks, runs, found, notes)
-
-
-def _part(run: Run) -> str:
-    return "joint" if run.joint else run.classes
 
 
 def _where(run: Run) -> str:
@@ -129,18 +130,21 @@ def _pairs(method: Method, dataset: str, cells: dict, notes: list[str]) -> tuple
 
 
 def _averages(blocks: list[Block], needed: list[list[str]], columns: list[str], notes: list[str]) -> list[Block]:
-    """The block of averages over datasets that all methods have, for each group of columns that belong together."""
+    """The block of averages, for each group of columns that belong together: over the datasets that all methods have
+    which have these columns anywhere."""
     if len(blocks) < 2:
         return []
     labels = [row.label for row in blocks[0].rows]
     rows = [Row(row.label, {}, row.method) for row in blocks[0].rows]
     counts = {}
     for group in needed:
-        whole = [b for b in blocks if all(r.values.get(c) is not None for r in b.rows for c in group)]
+        there = [i for i in range(len(rows)) if any(_has(b.rows[i], group) for b in blocks)]
+        whole = [b for b in blocks if there and all(_has(b.rows[i], group) for i in there)]
         counts[", ".join(group)] = len(whole)
         if not whole:
             continue
-        for i, row in enumerate(rows):
+        for i in there:
+            row = rows[i]
             row.values |= {c: average([b.rows[i].values[c] for b in whole]) for c in group}
             if group == ["base", "new"]:
                 row.values["H"] = harmonic(row.values["base"], row.values["new"])
@@ -153,6 +157,10 @@ def _averages(blocks: list[Block], needed: list[list[str]], columns: list[str], 
         return [Block(f"{AVERAGE} over {n} of {len(blocks)} datasets", rows)] if n else []
     notes.append(f"Averages are over the {which}: " + ", ".join(f"{c} over {n}" for c, n in counts.items()))
     return [Block(AVERAGE, rows)]
+
+
+def _has(row: Row, columns: list[str]) -> bool:
+    return all(row.values.get(column) is not None for column in columns)
 
 
 def _few_shot(all_runs: list[Run], runs: list[Run], key: dict) -> Table:
