@@ -354,6 +354,8 @@ def test_bad_tables_of_wilds(build, tmp_path):
         ("filename", "file", "has no column filename"),
         ("a.jpg", "../../../a.jpg", "leads outside"),
         ("a.jpg,0", "a.jpg,zero", 'holds "zero", not a number'),
+        ("a.jpg,0", "a.jpg,inf", 'holds "inf", not a number'),
+        ("a.jpg,0", "a.jpg," + 200_000 * "9", "is not a table in CSV"),
     ):
         table.write_text(text.replace(old, new))
         one_line(lambda: build("IWildCam"), says, kind=ConfigError)

@@ -62,22 +62,25 @@ class WILDSBase(DatasetBase):
         return found
 
     def table(self, file, *columns):
-        """Yield the named columns of every line of a CSV file, as text. Raises MissingFileError, ConfigError."""
+        """Return the named columns of every line of a CSV file, as text. Raises MissingFileError, ConfigError."""
         path = os.path.join(self.dataset_dir, file)
         if not os.path.isfile(path):
             raise MissingFileError(f'{type(self).__name__}: there is no file "{path}". Get it from {self.page}.')
         with open(path, newline="", encoding="utf-8") as opened:
             reader = csv.DictReader(opened)
-            if missing := set(columns) - set(reader.fieldnames or ()):
-                raise ConfigError(f'"{path}" has no column {", ".join(sorted(missing))}. Get it from {self.page}.')
-            for row in reader:
-                yield tuple(row[column] or "" for column in columns)
+            try:
+                if missing := set(columns) - set(reader.fieldnames or ()):
+                    raise ConfigError(f'"{path}" has no column {", ".join(sorted(missing))}. Get it from {self.page}.')
+                rows = [tuple(row[column] or "" for column in columns) for row in reader]
+            except (csv.Error, UnicodeDecodeError) as error:
+                raise ConfigError(f'"{path}" is not a table in CSV ({error}). Get it from {self.page}.') from error
+        return rows
 
     def number(self, text, file):
         """Return a whole number that a table holds. Raises ConfigError."""
         try:
             return int(float(text))
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise ConfigError(f'{os.path.join(self.dataset_dir, file)} holds "{text}", not a number.') from error
 
 
