@@ -83,6 +83,8 @@ class FeatureTrainer(TrainerX):
     def _on_views(self, loader: DataLoader, views: int) -> DataLoader:
         if views < 0:
             raise UserError(f"FEATURES.TRAIN_VIEWS {views} is below 0. Give a number of views, or 0 for fresh ones")
+        if self.cfg.DATALOADER.K_TRANSFORMS != 1:  # before the file: its key does not know of it
+            raise UserError("FEATURES.TRAIN_VIEWS needs one view of an image at a time. Set DATALOADER.K_TRANSFORMS 1")
         if not self._is_cacheable():
             raise UserError(f"FEATURES.TRAIN_VIEWS: {type(self).__name__} learns image features. Set it to 0")
         file = self._file(loader, views)
