@@ -1,5 +1,6 @@
 """How an error that the user can mend is shown."""
 
+from common import text
 from common.errors import UserError
 
 try:
@@ -18,7 +19,8 @@ def mendable(error: Exception) -> str | None:
 
 def one_line(error: Exception) -> str:
     """The message in one line; of an error that a loader worker sent, only what it says, not its traceback."""
-    text = str(error).strip()
-    if "Original Traceback" in text:  # PyTorch wraps the worker's traceback, whose last line is "module.Class: message"
-        text = text.splitlines()[-1].partition(": ")[2] or text.splitlines()[-1]
-    return " ".join(text.split())
+    message = str(error).strip()
+    if "Original Traceback" in message:  # PyTorch wraps the worker's traceback, last line "module.Class: message"
+        last = message.splitlines()[-1]
+        message = last.partition(": ")[2] or last
+    return text.one_line(message)

@@ -95,6 +95,8 @@ def test_the_record_of_the_learning_run(tmp_path):
         (["OPTIM.MAX_EPOCH", 50], False),
         (["TEST.FINAL_MODEL", "best_val"], False),
         (["FEATURES.TRAIN_VIEWS", 4], False),  # another way to train
+        (["DATASET.SOURCE_DOMAINS", ["clean"]], False),  # other images to learn from
+        (["DATASET.TARGET_DOMAINS", ["blur"]], True),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else None,
 )

@@ -1,19 +1,15 @@
 """CLIP backbones: OpenAI's by name, any checkpoint by path, and the embedded ``tiny``."""
 
 import hashlib
-import warnings
 from pathlib import Path
 
+import clip.clip as openai
 import torch
+from clip.model import CLIP, build_model
 
 from common.errors import UserError, unknown
 
 from .weights_file import ACCEPTED, read_weights
-
-with warnings.catch_warnings():
-    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
-    import clip.clip as openai
-    from clip.model import CLIP, build_model
 
 TINY = "tiny"
 
