@@ -150,7 +150,7 @@ def _list_sha256(items) -> str | None:
     """Hash of a list of images: paths from the dataset's folder on, labels and class names, in order."""
     if not items:
         return None
-    folder = os.path.commonpath([os.path.dirname(item.impath) for item in items])
+    folder = os.path.commonpath({os.path.dirname(item.impath) for item in items})
     lines = (f"{os.path.relpath(i.impath, folder)}\t{i.label}\t{i.classname}\n" for i in items)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

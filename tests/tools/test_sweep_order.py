@@ -42,8 +42,8 @@ def job(dataset, seed, after=""):
     return Job("base2new", "CoOp", "tiny", dataset, classes, 1, seed, folder, flags, [], after, key=folder)
 
 
-def order_of(jobs, output):
-    launcher = Instant(output)
+def order_of(jobs, output, workers=1):
+    launcher = Instant(output, workers)
     assert drive(jobs, output, launcher, report=lambda line: None) == []
     return launcher.order
 
@@ -52,6 +52,17 @@ def test_each_kind_once_then_the_longest(tmp_path):
     jobs = [job(dataset, seed) for dataset in SECONDS for seed in (1, 2, 3)]
     order = order_of(jobs, tmp_path)
     assert order == ["long1", "short1", "middle1", "long2", "long3", "middle2", "middle3", "short2", "short3"]
+
+
+def test_workers_show_different_kinds(tmp_path):
+    """The second worker does not repeat what the first is just about to show."""
+    jobs = [job(dataset, seed) for dataset in SECONDS for seed in (1, 2, 3)]
+    order = order_of(jobs, tmp_path, workers=2)
+    assert order == ["long1", "short1", "middle1", "long2", "long3", "middle2", "middle3", "short2", "short3"]
+
+
+def test_runs_of_one_kind_run_beside_each_other(tmp_path):
+    assert order_of([job("long", 1), job("long", 2)], tmp_path, workers=2) == ["long1", "long2"]
 
 
 def test_runs_of_an_earlier_sweep_count(tmp_path):

@@ -108,7 +108,7 @@ def test_each_distinct_position_is_computed_once_and_none_behind_the_end():
 
 
 def test_common_beginnings_of_names_are_computed_once():
-    """"great" once for three names, "dane" once for two; with class-specific contexts nothing is common."""
+    """ "great" once for three names, "dane" once for two; with class-specific contexts nothing is common."""
     encoder, names = TextEncoder(CLIP), ["great pyrenees", "cat", "great dane", "great dane puppy"]
     learner = PromptLearner(encoder, names, n_ctx=4)
     each = [plain.tokens_of(f"X X X X {name}.") - 5 for name in names]  # without start and context

@@ -6,13 +6,13 @@ import re
 import pytest
 import torch
 from clip.model import CLIP
-from torch.utils.data import DataLoader, RandomSampler
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, default_collate
 from torchvision import transforms as T
 
 from tests.trainers.test_features import Images, mean
 from trainers.clip import lookahead
 from trainers.clip.base import PromptTrainer
-from trainers.clip.lookahead import LookaheadLoader, images_at_once
+from trainers.clip.lookahead import LookaheadLoader, _can_load_together, images_at_once
 from trainers.cocoop import CoCoOp
 
 
@@ -23,13 +23,18 @@ class Drawn(Images):
         return super().__getitem__(index) | {"img": torch.rand(3, 2, 2)}
 
 
-def loader(small, batch_size=2):
+def loader(small, batch_size=2, **how):
     images = Drawn(small, T.ToTensor())
-    return DataLoader(images, batch_size=batch_size, sampler=RandomSampler(images))
+    return DataLoader(images, batch_size=batch_size, sampler=RandomSampler(images), **how)
 
 
+def collate(items):  # somebody's own
+    return default_collate(items)
+
+
+@pytest.mark.parametrize("how", ({}, {"collate_fn": collate}), ids=("usual", "own collate"))
 @pytest.mark.parametrize("batches", (1, 3, 1000))
-def test_same_batches_in_the_same_order_encoded_together(batches, small):
+def test_same_batches_in_the_same_order_encoded_together(batches, how, small):
     sizes = []
 
     def encode(image):
@@ -41,16 +46,32 @@ def test_same_batches_in_the_same_order_encoded_together(batches, small):
     plain = list(loader(small))
     after = torch.get_rng_state()
     torch.manual_seed(1)
-    ahead = LookaheadLoader(loader(small), encode, batches)
+    ahead = LookaheadLoader(loader(small, **how), encode, batches)
     assert len(ahead) == len(plain)
     found = list(ahead)
     assert torch.equal(torch.get_rng_state(), after)  # an epoch draws what it always drew
     assert [batch["index"].tolist() for batch in found] == [batch["index"].tolist() for batch in plain]
     for ours, theirs in zip(found, plain, strict=True):
         assert torch.allclose(ours["img"], mean(theirs["img"]))
+        assert list(ours) == list(theirs) and ours["impath"] == theirs["impath"]
+        assert torch.equal(ours["label"], theirs["label"])
     images = len(ahead.dataset)
     assert sizes[:-1] == [2 * batches] * (len(sizes) - 1) and sum(sizes) == images
     assert len(sizes) == -(-len(plain) // batches)
+
+
+def test_images_are_loaded_together_only_where_that_draws_the_same(small):
+    class Own(BatchSampler):
+        pass
+
+    images = Drawn(small, T.ToTensor())
+    assert _can_load_together(loader(small))
+    for other in (
+        loader(small, num_workers=1),
+        loader(small, collate_fn=collate),
+        DataLoader(images, batch_sampler=Own(RandomSampler(images), 2, False)),
+    ):
+        assert not _can_load_together(other)
 
 
 def test_it_passes_for_the_loader(small):

@@ -42,7 +42,7 @@ def drive(jobs: list[Job], output: Path, launcher: Launcher, report: Callable[[s
             if time.monotonic() - shown > pause:
                 bar.set_postfix_str(run.line(), refresh=True)
                 shown = time.monotonic()
-            time.sleep(LOOK)
+            launcher.wait(LOOK)
     return run.failed
 
 
@@ -58,6 +58,7 @@ class _Run:
             if job.folder in self.done:
                 self._remember(job)
         self.running: dict[str, Job] = {}
+        self.started: dict[str, float] = {}  # folder -> when it was started last
         self.failed: list[Job] = []
         self.elsewhere: dict[str, float] = {}  # folder -> when to look again
 
@@ -74,18 +75,26 @@ class _Run:
             del self.running[job.folder]
             self._job_ended(job, status)
         self._drop_hopeless()
-        free = self.launcher.workers - len(self.running)
         ready = []
-        # Kinds that no run has shown yet first, then the longest: what is left for the end is short, and fills gaps.
-        for job in sorted(self.waiting, key=lambda job: -self.took.get(job.kind, math.inf)) if free else ():
-            if len(ready) >= free:
-                break
-            if self._is_ready(job):
-                self.waiting.remove(job)
-                ready.append(job)
+        while len(self.running) < self.launcher.workers and (job := self._next()):
+            self.waiting.remove(job)
+            self.running[job.folder] = job
+            self.started[job.folder] = time.monotonic()
+            ready.append(job)
         if ready:
-            self.running |= {job.folder: job for job in ready}
             self.launcher.start(ready)
+
+    def _next(self) -> Job | None:
+        """The longest job that can run: what is left for the end is short, and fills gaps."""
+        longest_first = sorted(self.waiting, key=lambda job: -self._seconds(job))
+        return next((job for job in longest_first if self._is_ready(job)), None)
+
+    def _seconds(self, job: Job) -> float:
+        """What a job takes, as far as jobs of its kind have shown; kinds that none has shown come first."""
+        if job.kind in self.took:
+            return self.took[job.kind]
+        started = [self.started[folder] for folder, other in self.running.items() if other.kind == job.kind]
+        return time.monotonic() - min(started) if started else math.inf
 
     def line(self) -> str:
         """The running jobs, for the progress bar."""

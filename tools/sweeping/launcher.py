@@ -1,5 +1,6 @@
 """Where the processes of a sweep run: the interface, and the launchers by name."""
 
+import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 
@@ -43,6 +44,10 @@ class Launcher(ABC):
         The status is ``worker.BUSY`` where another sweep holds the job. Of a process that was lost (killed, machine
         gone) it is negative; a launcher may start such a job again some times before it says so.
         """
+
+    def wait(self, seconds: float) -> None:
+        """Return when a job ends, if the launcher can tell, and after ``seconds`` at the latest."""
+        time.sleep(seconds)
 
     @abstractmethod
     def stop(self) -> None:

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import time
-from multiprocessing import forkserver
+from multiprocessing import connection, forkserver
 from pathlib import Path
 
 from .errors import SweepError
@@ -57,6 +57,13 @@ class LocalLauncher(Launcher):
             process.join()
             del self._running[job.folder]
         return [(job, process.exitcode) for job, process in gone]
+
+    def wait(self, seconds: float) -> None:
+        running = [process.sentinel for _, process, _ in self._running.values()]
+        if running:
+            connection.wait(running, seconds)
+        else:
+            super().wait(seconds)
 
     def stop(self) -> None:
         # A Ctrl-C has reached the runs too, and they are saving themselves.

@@ -4,29 +4,32 @@ import torch.nn.functional as F
 from clip.model import ResidualAttentionBlock, Transformer
 from torch import Tensor, nn
 
-from .linear import linear
+from .linear import add_linear, linear
+
+QUICK = 1.702  # of CLIP's QuickGELU, x sigmoid(1.702 x)
 
 
 def queries_keys_values(block: ResidualAttentionBlock, x: Tensor) -> Tensor:
-    """What a block's attention works on: rows (..., d) to (..., 3 d)."""
+    """What a block's attention works on: rows (R, d) to (R, 3 d)."""
     return linear(block.ln_1(x), block.attn.in_proj_weight, block.attn.in_proj_bias)
 
 
-def project(block: ResidualAttentionBlock, seen: Tensor) -> Tensor:
-    """The output projection of a block's attention, rows (..., d) to (..., d)."""
-    return linear(seen, block.attn.out_proj.weight, block.attn.out_proj.bias)
+def add_projection(block: ResidualAttentionBlock, x: Tensor, seen: Tensor) -> Tensor:
+    """Rows x (R, d) plus the output projection of what attention saw (R, d)."""
+    out = block.attn.out_proj
+    return add_linear(x + out.bias, seen, out.weight)
 
 
-def mlp(block: ResidualAttentionBlock, x: Tensor) -> Tensor:
-    """The block's MLP with its norm, rows (..., d) to (..., d).
+def add_mlp(block: ResidualAttentionBlock, x: Tensor) -> Tensor:
+    """Rows x (R, d) plus the block's MLP on their norm.
 
-    CLIP's QuickGELU, x sigmoid(1.702 x), is silu(1.702 x) / 1.702: PyTorch's fused function keeps one tensor for the
+    With c = 1.702, QuickGELU is silu(c x) / c: PyTorch's fused function keeps one tensor for the
     backward pass, where the formula as written keeps two. The factors ride on rows of width d, so that neither
     direction takes a pass of its own over the four times wider hidden rows.
     """
-    fc, proj, factor = block.mlp.c_fc, block.mlp.c_proj, 1.702
-    hidden = linear(block.ln_2(x) * factor, fc.weight, fc.bias * factor)
-    return linear(F.silu(hidden), proj.weight) / factor + proj.bias
+    fc, proj = block.mlp.c_fc, block.mlp.c_proj
+    hidden = linear(block.ln_2(x) * QUICK, fc.weight, fc.bias * QUICK)
+    return add_linear(x + proj.bias, F.silu(hidden), proj.weight, 1 / QUICK)
 
 
 class FrozenBlock(ResidualAttentionBlock):
@@ -34,15 +37,15 @@ class FrozenBlock(ResidualAttentionBlock):
 
     def forward(self, x: Tensor) -> Tensor:
         """Rows (L, B, d) of B images to rows of the same shape."""
-        qkv = queries_keys_values(self, x).unflatten(-1, (3, self.attn.num_heads, -1))
+        rows = x.flatten(0, 1)
+        qkv = queries_keys_values(self, rows).view(*x.shape[:2], 3, self.attn.num_heads, -1)
         q, k, v = qkv.permute(2, 1, 3, 0, 4)  # each (B, h, L, d/h)
-        return self._result(x, q, k, v)
+        return self._result(rows, q, k, v).view(x.shape)
 
-    def _result(self, x: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        mask = None if self.attn_mask is None else self.attn_mask.to(x)
+    def _result(self, rows: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        mask = None if self.attn_mask is None else self.attn_mask.to(rows)
         seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        x = x + project(self, seen.permute(2, 0, 1, 3).flatten(2))
-        return x + mlp(self, x)
+        return add_mlp(self, add_projection(self, rows, seen.permute(2, 0, 1, 3).reshape(rows.shape)))
 
 
 class FrozenLastBlock(FrozenBlock):
@@ -55,7 +58,7 @@ class FrozenLastBlock(FrozenBlock):
         q = linear(rows[:1], weight[:width], bias[:width]).unflatten(-1, heads).permute(1, 2, 0, 3)  # (B, h, 1, d/h)
         kv = linear(rows, weight[width:], bias[width:]).unflatten(-1, (2, *heads))
         k, v = kv.permute(2, 1, 3, 0, 4)  # each (B, h, L, d/h)
-        return self._result(x[:1], q, k, v)
+        return self._result(x[0], q, k, v).unsqueeze(0)
 
 
 def speed_up(image_encoder: nn.Module) -> None:

@@ -20,11 +20,24 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     In float32 on a CPU, with a weight and bias that need no gradient, oneDNN computes what is not small, forward and
     backward; otherwise ``F.linear`` does, also under autocast and in what ``torch.compile`` compiles.
     """
-    if _PRODUCT is None or x.numel() * len(weight) < SMALL or not _frozen_float(x, weight, bias):
+    if not _is_for_onednn(x, weight, bias):
         return F.linear(x, weight, bias)
     if x.requires_grad and torch.is_grad_enabled():
         return _FrozenLinear.apply(x, weight, bias)
     return _PRODUCT(x, weight, bias, "none", [], "")
+
+
+def add_linear(start: Tensor, x: Tensor, weight: Tensor, scale: float = 1.0) -> Tensor:
+    """start (R, N) + scale x W^T, of rows x (R, K) and weight (N, K); one call where a library has one for it."""
+    plain = start.dtype == x.dtype == weight.dtype == torch.float32 and not torch.is_autocast_enabled(x.device.type)
+    if plain and not _is_for_onednn(x, weight, None):
+        return torch.addmm(start, x, weight.t(), alpha=scale)
+    product = linear(x, weight)
+    return start + (product if scale == 1.0 else product * scale)
+
+
+def _is_for_onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
+    return _PRODUCT is not None and x.numel() * len(weight) >= SMALL and _frozen_float(x, weight, bias)
 
 
 def _frozen_float(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:

@@ -1,11 +1,12 @@
 """Features of the next training images, encoded together: a frozen encoder need not wait for the steps before."""
 
+import copy
 import itertools
 from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader, default_collate
 
 # Rows (patches and class tokens) of an image encoder at once. With fewer, calling its operators takes longer than
 # computing them; with more, nothing is won, and on a CPU they no longer fit its cache.
@@ -45,13 +46,46 @@ class LookaheadLoader:
         self.loader.before_pass = call
 
     def __iter__(self) -> Iterator[dict]:
-        loaded = iter(self.loader)
-        while group := list(itertools.islice(loaded, self.batches)):
-            sizes = [len(batch["img"]) for batch in group]
+        for group in self._together() if _can_load_together(self.loader) else self._one_by_one():
+            sizes = [len(batch["label"]) for batch in group]
             with torch.no_grad():
                 features = self.encode(torch.cat([batch["img"] for batch in group])).detach()
             for batch, own in zip(group, features.split(sizes), strict=True):
                 yield {**batch, "img": own}
+
+    def _one_by_one(self) -> Iterator[list[dict]]:
+        loaded = iter(self.loader)
+        while group := list(itertools.islice(loaded, self.batches)):
+            yield group
+
+    def _together(self) -> Iterator[list[dict]]:
+        """The same, from a loader of larger batches, which draws the same in the same order."""
+        size, twin = self.loader.batch_size, copy.copy(self.loader)
+        vars(twin)["batch_sampler"] = _Joined(self.loader.batch_sampler, self.batches)
+        for batch in twin:
+            starts = range(0, len(batch["label"]), size)
+            yield [{name: values[start : start + size] for name, values in batch.items()} for start in starts]
+
+
+class _Joined:
+    """Some batches of a BatchSampler as one."""
+
+    def __init__(self, batches: BatchSampler, together: int) -> None:
+        self.batches, self.together = batches, together
+
+    def __len__(self) -> int:
+        return -(-len(self.batches) // self.together)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        batches = iter(self.batches)
+        while group := list(itertools.islice(batches, self.together)):
+            yield list(itertools.chain.from_iterable(group))
+
+
+def _can_load_together(loader: DataLoader) -> bool:
+    """Workers draw by themselves, so it matters which of them has a batch; other parts may not be as they seem."""
+    usual = type(loader.batch_sampler) is BatchSampler and loader.collate_fn is default_collate
+    return usual and loader.num_workers == 0
 
 
 def images_at_once(image_encoder: nn.Module, device: torch.device) -> int:

@@ -2,13 +2,15 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-# Own rows of an attention block; more waste arithmetic on rows of other prompts, fewer make too many small products.
-BLOCK_ROWS = 32
+# Attention's blocks have a multiple of so many rows, which processors compute much faster (docs/performance.md), and at
+# least twice as many: more waste arithmetic on rows of other prompts, fewer make too many small products.
+STEP = 16
 
 
 class PromptSet(nn.Module):
@@ -23,11 +25,11 @@ class PromptSet(nn.Module):
 
     Attributes:
         shared: number of shared rows, P. longest: rows of the longest prompt, the shared ones included.
-        sources: of each prompt in packed order, where its entries are from, see ``source``.
-        source: of each row, a row of ``fixed`` (embeddings of tokens, (F, d)), or -1 - i (R,).
+        sources: each prompt in packed order, as a list of entries: a row of ``fixed``, or -1 - i.
+        fixed: embeddings of the tokens that occur (F, d). tokens: of each row, its row there, or any (R,).
         positions: place of each row in its prompt (R,). ends: row of each prompt's end-of-text (C,), packed order.
         rank: where each prompt stands in packed order (C,).
-        places: the rows of learned vectors (L,).
+        places: the rows of learned vectors (L,). vectors: which of them each is (L,).
         gather, scatter, mask: attention in N blocks of n rows, each of the shared rows and those of some whole prompts:
             the packed row that each row of a block is (N * n,); where each packed row stands among them (R,); and
             which rows of its block a row looks at, 0 or -inf (N, 1, n, n).
@@ -43,12 +45,22 @@ class PromptSet(nn.Module):
         self._pack([sources[c] for c in order], _common_start(sources), fixed, rank)
 
     def token_rows(self) -> Tensor:
-        """Embeddings of all rows (1, R, d); those of learned vectors hold some token's."""
-        return self.fixed[self.source.clamp_min(0)].unsqueeze(0)
+        """Embeddings of all rows (R, d); those of learned vectors hold some token's."""
+        return self.fixed.index_select(0, self.tokens)
 
     def learned_rows(self, learned: Tensor) -> Tensor:
         """The rows ``places`` (B, L, d) under learned vectors (B, K, d)."""
-        return learned.index_select(1, -1 - self.source[self.places])
+        return learned.index_select(1, self.vectors)
+
+    def under(self, contexts: int, dtype: torch.dtype) -> "Attention":
+        """What attention looks up under B contexts."""
+        rows, mask = len(self.scatter), self.mask.to(dtype)
+        return Attention(
+            gather=in_contexts(self.gather, rows, contexts),
+            scatter=in_contexts(self.scatter, len(self.gather), contexts),
+            ends=in_contexts(self.ends, rows, contexts),
+            mask=mask if contexts == 1 else mask.repeat(contexts, 1, 1, 1),
+        )
 
     def runs(self, rows: int) -> list["PromptSet"]:
         """Smaller sets of whole prompts, in packed order: each of at most ``rows`` rows, or of one prompt.
@@ -56,7 +68,7 @@ class PromptSet(nn.Module):
         The shared rows belong to every one of them. Their prompts are not put back in the order of the classes.
         The last result is kept, since every step asks for the same.
         """
-        asked = (rows, self.source.device)
+        asked = (rows, self.positions.device)
         if self._made_runs[0] != asked:
             prompts, made = iter(self.sources), []
             for count in _fill(self._paths, rows - self.shared):
@@ -72,13 +84,15 @@ class PromptSet(nn.Module):
         self.sources, self.shared, self.longest = sources, shared, max(map(len, sources))
         source, positions, self._paths = _tree(sources, shared)
         gather, scatter, mask = _blocks(shared, self._paths, len(source))
+        places = [row for row, entry in enumerate(source) if entry < 0]
         buffers = {
             "fixed": fixed,
-            "source": torch.tensor(source),
+            "tokens": torch.tensor(source).clamp_min(0),
+            "vectors": torch.tensor([-1 - source[row] for row in places], dtype=torch.long),
             "positions": torch.tensor(positions),
             "ends": torch.tensor([path[-1] for path in self._paths]),
             "rank": rank,
-            "places": torch.tensor([row for row, entry in enumerate(source) if entry < 0], dtype=torch.long),
+            "places": torch.tensor(places, dtype=torch.long),
             "gather": gather,
             "scatter": scatter,
             "mask": mask,
@@ -86,6 +100,22 @@ class PromptSet(nn.Module):
         for name, value in buffers.items():
             self.register_buffer(name, value.to(fixed.device), persistent=False)
         self._made_runs: tuple = (None, [])
+
+
+class Attention(NamedTuple):
+    """Attention in the blocks of a ``PromptSet`` under B contexts, whose rows stand one after another."""
+
+    gather: Tensor  # packed row of each row of the blocks (B N n,)
+    scatter: Tensor  # where each packed row stands among them (B R,)
+    ends: Tensor  # packed rows of end-of-text (B C,)
+    mask: Tensor  # 0 or -inf (B N, 1, n, n)
+
+
+def in_contexts(rows: Tensor, of: int, contexts: int) -> Tensor:
+    """Row numbers below ``of`` in one context, to those in B contexts that stand one after another."""
+    if contexts == 1:
+        return rows
+    return (rows + of * torch.arange(contexts, device=rows.device).unsqueeze(1)).flatten()
 
 
 def _tree(prompts: Sequence[Sequence[int]], shared: int) -> tuple[list[int], list[int], list[list[int]]]:
@@ -104,9 +134,9 @@ def _tree(prompts: Sequence[Sequence[int]], shared: int) -> tuple[list[int], lis
 
 def _blocks(shared: int, paths: Sequence[Sequence[int]], rows: int) -> tuple[Tensor, Tensor, Tensor]:
     """``gather``, ``scatter`` and ``mask`` of a ``PromptSet`` of so many rows."""
-    own = max(BLOCK_ROWS, max(map(len, paths)))
-    counts = list(_fill(paths, own))
-    size = shared + own
+    size = shared + max(min(shared, rows - shared), max(map(len, paths)))
+    size = max(2 * STEP, -(-size // STEP) * STEP)
+    counts = list(_fill(paths, size - shared))
     gather = np.zeros((len(counts), size), dtype=np.int64)
     scatter = np.arange(rows)
     sees = np.zeros((len(counts), size, size), dtype=bool)

@@ -2,17 +2,18 @@
 
 The transformer is causal and only end-of-text states are read. So nothing behind end-of-text matters, and leading
 positions that all prompts share need computing once, not once per prompt (see ``prompt_set.py``). Linear layers,
-norms and MLPs run over the packed rows, whosever they are; only attention asks which rows belong together.
+norms and MLPs run over the packed rows, whosever they are; only attention asks which rows belong together
+(``text_block.py``).
 """
 
 import torch
-import torch.nn.functional as F
 from clip.model import CLIP
 from torch import Tensor, nn
 
-from .blocks import mlp, project, queries_keys_values
+from .blocks import queries_keys_values
 from .memory import MemoryBudget, TextShape
-from .prompt_set import PromptSet
+from .prompt_set import PromptSet, in_contexts
+from .text_block import text_block
 
 
 class TextEncoder(nn.Module):
@@ -47,7 +48,7 @@ class TextEncoder(nn.Module):
         Returns:
             Features (B, C, D), not normalised.
         """
-        return self.budget.encode(self._encode, self.shape, prompts, learned)[:, prompts.rank]
+        return self.budget.encode(self._encode, self.shape, prompts, learned).index_select(1, prompts.rank)
 
     def compile_encoding(self, backend: str) -> None:
         """Let ``torch.compile`` compile the transformer from the next call on."""
@@ -66,50 +67,29 @@ class TextEncoder(nn.Module):
     def _encode(self, prompts: PromptSet, learned: Tensor | None) -> Tensor:
         """Features (B, C, D) in packed order, in one go."""
         x, qkv = self._start(prompts, learned)
-        for i, block in enumerate(self.blocks[:-1]):
-            x = x + project(block, _attend(block, queries_keys_values(block, x) if i else qkv, prompts))
-            x = x + mlp(block, x)
-        last = self.blocks[-1]
-        qkv = queries_keys_values(last, x) if len(self.blocks) > 1 else qkv
-        x = x[:, prompts.ends] + project(last, _attend(last, qkv, prompts, prompts.ends))
-        x = x + mlp(last, x)
-        return self.ln_final(x).to(self.dtype) @ self.text_projection
+        contexts = 1 if learned is None else len(learned)
+        at = prompts.under(contexts, self.dtype)
+        for i, block in enumerate(self.blocks):
+            is_last = i == len(self.blocks) - 1
+            x = text_block(block, x, None if i else qkv, at, at.ends if is_last else None)
+        return (self.ln_final(x).to(self.dtype) @ self.text_projection).unflatten(0, (contexts, -1))
 
     def _start(self, prompts: PromptSet, learned: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Input (B, R, d) of the first block, and its queries, keys and values (B, R, 3 d).
+        """Input (B R, d) of the first block, and its queries, keys and values (B R, 3 d).
 
         Rows of tokens do not depend on what is learned: here, they are computed once for all contexts, and have no
         gradient.
         """
-        places = self.positional_embedding[prompts.positions].to(self.dtype)
+        places = self.positional_embedding.index_select(0, prompts.positions).to(self.dtype)
         x = prompts.token_rows() + places
         qkv = queries_keys_values(self.blocks[0], x)
         if learned is None:
             return x, qkv
-        own = prompts.learned_rows(learned).to(self.dtype) + places[prompts.places]
-        own_qkv = queries_keys_values(self.blocks[0], own)
+        own = (prompts.learned_rows(learned).to(self.dtype) + places.index_select(0, prompts.places)).flatten(0, 1)
+        rows = in_contexts(prompts.places, len(x), len(learned))
 
         def joined(fixed: Tensor, values: Tensor) -> Tensor:
-            return fixed.expand(len(learned), -1, -1).index_copy(1, prompts.places, values)
+            every = fixed if len(learned) == 1 else fixed.repeat(len(learned), 1)
+            return every.index_copy(0, rows, values)
 
-        return joined(x, own), joined(qkv, own_qkv)
-
-
-def _attend(block: nn.Module, qkv: Tensor, prompts: PromptSet, rows: Tensor | None = None) -> Tensor:
-    """Self-attention of packed rows: each looks at the shared rows, and at its own prompt's rows up to itself.
-
-    Whole prompts are gathered into N blocks of n rows, the shared rows in front of each (see ``PromptSet``).
-
-    Args:
-        qkv: queries, keys and values (B, R, 3 d). rows: those whose result is wanted; None for all.
-
-    Returns:
-        (B, R, d), or (B, len(rows), d); before the output projection.
-    """
-    B, (N, _, n, _) = len(qkv), prompts.mask.shape
-    blocks = qkv.index_select(1, prompts.gather).view(B * N, n, 3, block.attn.num_heads, -1)
-    q, k, v = blocks.permute(2, 0, 3, 1, 4)  # each (B N, h, n, d/h)
-    mask = prompts.mask.to(q.dtype)
-    mask = mask if B == 1 else mask.repeat(B, 1, 1, 1)
-    seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(B, N * n, -1)
-    return seen.index_select(1, prompts.scatter if rows is None else prompts.scatter[rows])
+        return joined(x, own), joined(qkv, queries_keys_values(self.blocks[0], own))

@@ -5,6 +5,7 @@ from dassl.utils import ConfigError
 
 from .decoded import DecodedImages
 from .transforms import interpolation_mode
+from .transforms.batches import transform_all
 
 
 class DatasetWrapper(Dataset):
@@ -51,9 +52,8 @@ class DatasetWrapper(Dataset):
         return len(self.data_source)
 
     def __getitem__(self, idx):
-        item = self.data_source[idx]
-        output = {"label": item.label, "domain": item.domain, "impath": item.impath, "index": idx}
-        img0 = self.decoded.read(item.impath)
+        output = self._facts(idx)
+        img0 = self.decoded.read(output["impath"])
         if self.transform is None:
             output["img"] = img0
         elif isinstance(self.transform, (list, tuple)):
@@ -65,7 +65,24 @@ class DatasetWrapper(Dataset):
             output["img0"] = self.to_tensor(img0)
         return output
 
+    def __getitems__(self, indices):
+        """The items of a batch, as a DataLoader asks for them; like ``[self[idx] for idx in indices]``."""
+        is_plain = self.k_tfm == 1 and not self.return_img0 and callable(self.transform)
+        # A subclass that makes items or views by itself is asked for each.
+        if not is_plain or any(getattr(type(self), n) is not getattr(DatasetWrapper, n) for n in _MAKES_ITEMS):
+            return [self[idx] for idx in indices]
+        items = [self._facts(idx) for idx in indices]
+        views = transform_all(self.transform, (self.decoded.read(item["impath"]) for item in items))
+        return [{**item, "img": view} for item, view in zip(items, views, strict=True)]
+
+    def _facts(self, idx):
+        item = self.data_source[idx]
+        return {"label": item.label, "domain": item.domain, "impath": item.impath, "index": idx}
+
     def _transform_image(self, tfm, img0):
         """Return one view of the image, or a list of ``k_tfm`` of them."""
         views = [tfm(img0) for _ in range(self.k_tfm)]
         return views[0] if self.k_tfm == 1 else views
+
+
+_MAKES_ITEMS = ("__getitem__", "_transform_image")

@@ -124,11 +124,11 @@ class TrainerBase(SavedModels):
         """
         if self._writer is not None:
             return
-        from torch.utils.tensorboard import SummaryWriter  # slow to import, and only training needs it
+        from .curves import CurveWriter  # slow to import, and only training needs it
 
         print(f"Initialize tensorboard (log_dir={log_dir})")
         try:
-            self._writer = SummaryWriter(log_dir=log_dir)
+            self._writer = CurveWriter(log_dir=log_dir)
         except OSError as error:
             raise OutputError(
                 f'Cannot write to "{log_dir}" ({error.strerror or error}). Choose an OUTPUT_DIR that you may write to.'
@@ -202,4 +202,3 @@ class TrainerBase(SavedModels):
 
     def model_inference(self, input):
         raise NotImplementedError
-
