@@ -6,6 +6,8 @@ import re
 import pytest
 import torch
 from clip.model import CLIP
+from dassl.config import get_cfg_default
+from dassl.data import DatasetWrapper
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, default_collate
 from torchvision import transforms as T
 
@@ -23,8 +25,14 @@ class Drawn(Images):
         return super().__getitem__(index) | {"img": torch.rand(3, 2, 2)}
 
 
-def loader(small, batch_size=2, **how):
+def drawn(image):
+    return torch.rand(3, 2, 2)
+
+
+def loader(small, batch_size=2, kind="wrapper", **how):
     images = Drawn(small, T.ToTensor())
+    if kind == "wrapper":
+        images = DatasetWrapper(get_cfg_default(), images.data_source, drawn, is_train=True)
     return DataLoader(images, batch_size=batch_size, sampler=RandomSampler(images), **how)
 
 
@@ -32,7 +40,7 @@ def collate(items):  # somebody's own
     return default_collate(items)
 
 
-@pytest.mark.parametrize("how", ({}, {"collate_fn": collate}), ids=("usual", "own collate"))
+@pytest.mark.parametrize("how", ({}, {"kind": "own"}, {"collate_fn": collate}), ids=("usual", "own", "own collate"))
 @pytest.mark.parametrize("batches", (1, 3, 1000))
 def test_same_batches_in_the_same_order_encoded_together(batches, how, small):
     sizes = []
@@ -43,7 +51,7 @@ def test_same_batches_in_the_same_order_encoded_together(batches, how, small):
         return mean(image)
 
     torch.manual_seed(1)
-    plain = list(loader(small))
+    plain = list(loader(small, kind=how.get("kind", "wrapper")))
     after = torch.get_rng_state()
     torch.manual_seed(1)
     ahead = LookaheadLoader(loader(small, **how), encode, batches)
@@ -64,11 +72,12 @@ def test_images_are_loaded_together_only_where_that_draws_the_same(small):
     class Own(BatchSampler):
         pass
 
-    images = Drawn(small, T.ToTensor())
+    images = loader(small).dataset
     assert _can_load_together(loader(small))
     for other in (
         loader(small, num_workers=1),
         loader(small, collate_fn=collate),
+        loader(small, kind="own"),
         DataLoader(images, batch_sampler=Own(RandomSampler(images), 2, False)),
     ):
         assert not _can_load_together(other)

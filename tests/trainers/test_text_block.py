@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from clip.model import convert_weights
+from clip.model import LayerNorm, convert_weights
 from torch.nn.utils import parametrize
 
 from tests.trainers import plain
@@ -94,6 +94,17 @@ def test_weights_that_are_computed_from_others(encoder):
     learner = make(encoder)
     for block in encoder.blocks:
         parametrize.register_parametrization(block.mlp.c_fc, "weight", Doubled()).requires_grad_(False)
+    assert not is_written_out(encoder(learner.prompts, learner.contexts()))
+
+
+def test_norms_of_another_kind_or_that_somebody_listens_to(encoder):
+    class Doubled(LayerNorm):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    learner, (first, second) = make(encoder), encoder.blocks
+    first.ln_1.register_forward_hook(lambda module, args, output: 2 * output)
+    second.ln_2.__class__ = Doubled
     assert not is_written_out(encoder(learner.prompts, learner.contexts()))
 
 

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Callable, Iterator
 
 import torch
+from dassl.data import DatasetWrapper
 from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, default_collate
 
@@ -83,9 +84,13 @@ class _Joined:
 
 
 def _can_load_together(loader: DataLoader) -> bool:
-    """Workers draw by themselves, so it matters which of them has a batch; other parts may not be as they seem."""
+    """Whether that draws the same and its batches can be told apart: parts of others' making may not be as they seem.
+
+    Workers draw by themselves, so it matters which of them has a batch.
+    """
     usual = type(loader.batch_sampler) is BatchSampler and loader.collate_fn is default_collate
-    return usual and loader.num_workers == 0
+    known = getattr(type(loader.dataset), "__getitem__", None) is DatasetWrapper.__getitem__
+    return usual and known and loader.num_workers == 0
 
 
 def images_at_once(image_encoder: nn.Module, device: torch.device) -> int:

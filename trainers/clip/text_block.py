@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from clip.model import ResidualAttentionBlock
+from clip.model import LayerNorm, ResidualAttentionBlock
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -65,25 +65,27 @@ class _Weights(NamedTuple):
     fc: tuple[Tensor, Tensor]
     proj: tuple[Tensor, Tensor]
     heads: int
-    eps: float
 
     @classmethod
     def of(cls, block: ResidualAttentionBlock) -> "_Weights | None":
-        """None where some learn, are not float32, or are computed from others (parametrizations)."""
-        parts = block._modules  # a module's own way to its parts, by attributes, takes half as long as a small product
-        attn, mlp = parts["attn"], parts["mlp"]._modules
-        modules = (parts["ln_1"], attn, attn._modules["out_proj"], parts["ln_2"], mlp["c_fc"], mlp["c_proj"])
-        try:
+        """None where parts are not CLIP's own, listened to, learning, not float32, or computed (parametrizations)."""
+        try:  # a module's own way to its parts, by attributes, takes half as long as a small product
+            parts = block._modules
+            attn, mlp, norms = parts["attn"], parts["mlp"]._modules, (parts["ln_1"], parts["ln_2"])
+            modules = (norms[0], attn, attn._modules["out_proj"], norms[1], mlp["c_fc"], mlp["c_proj"])
             named = zip(modules, _NAMES, strict=True)
             pairs = [(module._parameters[weight], module._parameters[bias]) for module, (weight, bias) in named]
         except KeyError:
             return None
+        if any(type(norm) is not LayerNorm or norm._forward_hooks or norm.eps != _EPS for norm in norms):
+            return None
         if any(p.requires_grad or p.dtype != torch.float32 for pair in pairs for p in pair):
             return None
-        return cls(*pairs, attn.num_heads, modules[0].eps)
+        return cls(*pairs, attn.num_heads)
 
 
 _NAMES = [("in_proj_weight", "in_proj_bias") if i == 1 else ("weight", "bias") for i in range(6)]
+_EPS = 1e-5  # of CLIP's norms
 
 
 class _SmallBlock(torch.autograd.Function):
@@ -91,7 +93,7 @@ class _SmallBlock(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, qkv, weights, at, ends):
-        normed = _norm(x, weights.norm_1, weights.eps) if qkv is None else None
+        normed = _norm(x, weights.norm_1) if qkv is None else None
         if qkv is None:
             qkv = torch.addmm(weights.qkv[1], normed[0], weights.qkv[0].t())
         q, k, v = _gathered(qkv, at, weights.heads)
@@ -100,7 +102,7 @@ class _SmallBlock(torch.autograd.Function):
         rows = seen.transpose(1, 2).reshape(len(at.gather), -1).index_select(0, scatter)
         y = x if ends is None else x.index_select(0, ends)
         y = torch.addmm(y + weights.out[1], rows, weights.out[0].t())
-        z, *moments = _norm(y, weights.norm_2, weights.eps)
+        z, *moments = _norm(y, weights.norm_2)
         hidden = torch.addmm(weights.fc[1], z, weights.fc[0].t(), beta=QUICK, alpha=QUICK)
         ctx.weights, ctx.at, ctx.ends = weights, at, ends
         ctx.save_for_backward(x, q, k, v, seen, logsumexp, scatter, y, *moments, hidden, *(normed or ())[1:])
@@ -126,9 +128,9 @@ class _SmallBlock(torch.autograd.Function):
         return _norm_backward(d_qkv @ weights.qkv[0], x, *first, weights.norm_1).add_(dx), None, None, None, None
 
 
-def _norm(x: Tensor, weights: tuple[Tensor, Tensor], eps: float) -> tuple[Tensor, Tensor, Tensor]:
+def _norm(x: Tensor, weights: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """Rows x (R, d) to their norm, means and inverse deviations."""
-    return torch.native_layer_norm(x, weights[0].shape, *weights, eps)
+    return torch.native_layer_norm(x, weights[0].shape, *weights, _EPS)
 
 
 def _norm_backward(gradient: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, weights: tuple[Tensor, Tensor]) -> Tensor:
