@@ -18,6 +18,7 @@ FORBIDDEN = {
 }
 # What upstream's Dassl offers, by module; the plugin uses nothing else, so it also runs there.
 DASSL = {
+    "dassl.data": {"DatasetWrapper"},
     "dassl.config": {"get_cfg_default", "clean_cfg"},
     "dassl.data.datasets": {"DATASET_REGISTRY", "DatasetBase", "Datum", "build_dataset"},
     "dassl.data.transforms": {"INTERPOLATION_MODES", "build_transform"},

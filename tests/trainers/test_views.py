@@ -2,10 +2,12 @@
 
 import random
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from dassl.data.datasets import Datum
 from torch.utils.data import DataLoader, RandomSampler
 from torchvision import transforms as T
 
@@ -40,6 +42,22 @@ def test_views_differ_and_are_the_same_in_every_run(small, tmp_path):
     assert torch.equal(features, second.dataset.features)
     assert len(features[:, :, 0].unique()) == features[:, :, 0].numel()
     assert torch.equal(features[:, :, 0].div(10).floor(), torch.arange(features.shape[1]).expand(VIEWS, -1).float())
+
+
+def test_views_are_the_same_on_every_machine_and_others_for_other_images(small, tmp_path):
+    """They are drawn from the images' names: wherever these lie, and whatever else the file's key says."""
+    (_, here), (_, other) = build(small, tmp_path / "a"), build(small, tmp_path / "c")
+    moved = Noisy(small, CROPS)
+    moved.data_source = [Datum(f"/elsewhere/{Path(i.impath).name}", i.label) for i in moved.data_source]
+    renamed = Noisy(small, CROPS)
+    renamed.data_source = [Datum(f"{i.impath}.new", i.label) for i in renamed.data_source]
+    made = []
+    for images in (moved, renamed):
+        file = FeatureFile(tmp_path / "b", f"key {len(made)}", VIEWS * len(images))
+        made.append(view_loader(DataLoader(images, batch_size=4), mean, file, VIEWS, batch_size=16).dataset.features)
+    assert torch.equal(here.dataset.features, other.dataset.features)
+    assert torch.equal(here.dataset.features, made[0])
+    assert not torch.equal(made[0], made[1])
 
 
 def test_they_are_encoded_once(small, tmp_path):

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, SequentialSampler
 from common.files import replace_durably
 from common.places import user_cache_dir
 
-FORMAT = 1  # of the files; another number makes all older ones void
+FORMAT = 2  # of the files; another number makes all older ones void
 _TAIL = 64  # bytes at the end of a JPEG or PNG file; after a change of the picture they differ, even at the same size
 _COMPRESSED = (".jpg", ".jpeg", ".png")  # of other formats the whole file counts: it may end in a background
 

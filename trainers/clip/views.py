@@ -1,6 +1,7 @@
 """Features of the training images under n random views each, computed once and reused by every epoch and run."""
 
 import hashlib
+import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,9 +32,8 @@ def view_loader(
     dataset = loader.dataset
     features = file.read()
     if features is None:
-        seeds = hashlib.sha256(file.key.encode()).digest()
         images = DataLoader(
-            _Views(dataset, views, seeds),
+            _Views(dataset, views, _seed(dataset, views)),
             batch_size=batch_size,
             num_workers=loader.num_workers,
             generator=torch.Generator(),  # the global one belongs to the run
@@ -47,6 +47,14 @@ def view_loader(
         sampler=loader.sampler,
         drop_last=loader.drop_last,
     )
+
+
+def _seed(dataset: Dataset, views: int) -> bytes:
+    """What views are drawn from: the images' names, and nothing that differs between machines."""
+    digest = hashlib.sha256(f"{views} {' '.join(repr(dataset.transform).split())}\n".encode())
+    for item in dataset.data_source:
+        digest.update(f"{os.path.basename(item.impath)}\t{item.label}\n".encode())
+    return digest.digest()
 
 
 class _Views(Dataset):
