@@ -47,10 +47,12 @@ def test_views_differ_and_are_the_same_in_every_run(small, tmp_path):
 def test_views_are_the_same_on_every_machine_and_others_for_other_images(small, tmp_path):
     """They are drawn from the images' names: wherever these lie, and whatever else the file's key says."""
     (_, here), (_, other) = build(small, tmp_path / "a"), build(small, tmp_path / "c")
-    moved = Noisy(small, CROPS)
-    moved.data_source = [Datum(f"/elsewhere/{Path(i.impath).name}", i.label) for i in moved.data_source]
-    renamed = Noisy(small, CROPS)
-    renamed.data_source = [Datum(f"{i.impath}.new", i.label) for i in renamed.data_source]
+    moved, renamed = Noisy(small, CROPS), Noisy(small, CROPS)
+    for images, suffix in ((moved, ""), (renamed, ".new")):
+        files = [tmp_path / f"{Path(item.impath).name}{suffix}" for item in images.data_source]
+        for file in files:
+            file.touch()
+        images.data_source = [Datum(str(file), label) for label, file in enumerate(files)]
     made = []
     for images in (moved, renamed):
         file = FeatureFile(tmp_path / "b", f"key {len(made)}", VIEWS * len(images))
