@@ -60,6 +60,13 @@ def test_every_command_runs(small, tmp_path):
         run(command, ADDED[start], small, tmp_path)
 
 
+@pytest.mark.skipif(not INSTALLED, reason="the demo would install into .venv, which needs the network")
+@pytest.mark.parametrize("environment, views", [("", 10), ("VIEWS=0 ", 0)])
+def test_the_views_of_the_demo(environment, views, small, tmp_path):
+    planned = run(f"{environment}bash scripts/demo.sh --dry-run", [], small, tmp_path)
+    assert planned.count(f"/tiny/TRAIN_VIEWS-{views}/seed") == 36
+
+
 def run(command, added, small, tmp_path):
     command = command.replace("/path/to/datasets", str(small)).replace("--load-epoch 50", "--load-epoch 1")
     command = command.replace("/path/to/pictures", str(tmp_path / "pictures"))
@@ -75,6 +82,7 @@ def run(command, added, small, tmp_path):
     assert done.returncode in ((0, 1) if " status" in command else (0,)), (
         f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     )
+    return done.stdout
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "scripts").rglob("*.sh")), ids=lambda p: p.name)

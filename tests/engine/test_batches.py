@@ -60,6 +60,15 @@ def test_items_of_a_batch(is_train, choices, items, make_cfg):
     assert_same(wrapper, [3, 1, 1, 0, 2])
 
 
+def test_the_end_of_the_pipeline_is_called_once_for_a_batch(items, make_cfg, monkeypatch):
+    shapes = []
+    real = T.Normalize.forward
+    monkeypatch.setattr(T.Normalize, "forward", lambda self, image: shapes.append(image.shape) or real(self, image))
+    cfg = make_cfg("INPUT.TRANSFORMS", ("random_flip", "normalize"), "INPUT.SIZE", (8, 8))
+    DatasetWrapper(cfg, items, build_transform(cfg), is_train=True).__getitems__([0, 1, 2])
+    assert shapes == [(3, 3, 8, 8)]
+
+
 @pytest.mark.parametrize("settings", (["DATALOADER.K_TRANSFORMS", 2], ["DATALOADER.RETURN_IMG0", True]), ids=str)
 def test_items_with_more_than_one_view(settings, items, make_cfg):
     cfg = make_cfg("INPUT.TRANSFORMS", ("random_flip", "normalize"), "INPUT.SIZE", (8, 8), *settings)

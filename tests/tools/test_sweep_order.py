@@ -1,11 +1,14 @@
 """In which order a sweep starts its runs: short ones are left for the end, where they fill gaps."""
 
 import json
+import multiprocessing
+import time
 from pathlib import Path
 
 from tools.sweeping.drive import drive
 from tools.sweeping.job import Job
 from tools.sweeping.launcher import Launcher
+from tools.sweeping.local import LocalLauncher
 from tools.sweeping.state import mark_done
 
 SECONDS = {"long": 100.0, "short": 2.0, "middle": 30.0}
@@ -76,3 +79,18 @@ def test_nothing_is_started_before_what_it_waits_for(tmp_path):
     order = order_of(jobs, tmp_path)
     assert sorted(order) == sorted(j.folder for j in jobs)
     assert all(order.index(f"{name}_test") > order.index(name) for name in ("short1", "long1"))
+
+
+def test_the_local_launcher_waits_for_a_run_and_not_for_the_clock(monkeypatch):
+    launcher = LocalLauncher.__new__(LocalLauncher)
+    process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(0.2,))
+    monkeypatch.setattr(time, "sleep", lambda seconds: waits.append(seconds))
+    waits = []
+    launcher._running = {}
+    launcher.wait(0.1)
+    assert waits == [0.1]  # nothing runs here: another sweep does what is left
+    process.start()
+    launcher._running = {"short1": (job("short", 1), process, "")}
+    launcher.wait(60)
+    process.join()
+    assert waits == [0.1] and launcher.ended() == [(job("short", 1), 0)] and launcher._running == {}

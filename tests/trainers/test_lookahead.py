@@ -83,6 +83,15 @@ def test_images_are_loaded_together_only_where_that_draws_the_same(small):
         assert not _can_load_together(other)
 
 
+def test_images_that_are_loaded_together_are_asked_for_at_once(small, monkeypatch):
+    asked, real = [], DatasetWrapper.__getitems__
+    monkeypatch.setattr(DatasetWrapper, "__getitems__", lambda self, at: asked.append(len(at)) or real(self, at))
+    inner = loader(small)
+    list(LookaheadLoader(inner, mean, 2))
+    images = len(inner.dataset)
+    assert asked == [4] * (images // 4) + [images % 4] * (images % 4 > 0)
+
+
 def test_it_passes_for_the_loader(small):
     inner = loader(small)
     ahead = LookaheadLoader(inner, mean, 2)

@@ -103,9 +103,12 @@ def test_norms_of_another_kind_or_that_somebody_listens_to(encoder):
             return 2 * super().forward(x)
 
     learner, (first, second) = make(encoder), encoder.blocks
-    first.ln_1.register_forward_hook(lambda module, args, output: 2 * output)
     second.ln_2.__class__ = Doubled
-    assert not is_written_out(encoder(learner.prompts, learner.contexts()))
+    for listen in (first.ln_1.register_forward_hook, first.ln_1.register_forward_pre_hook):
+        hook = listen(lambda module, args, *output: None)
+        assert not is_written_out(encoder(learner.prompts, learner.contexts()))
+        hook.remove()
+    assert is_written_out(encoder(learner.prompts, learner.contexts()))
 
 
 def test_other_precisions(encoder):

@@ -58,7 +58,7 @@ class _Run:
             if job.folder in self.done:
                 self._remember(job)
         self.running: dict[str, Job] = {}
-        self.started: dict[str, float] = {}  # folder -> when it was started last
+        self.started: dict[str, float] = {}  # of the running ones: folder -> when
         self.failed: list[Job] = []
         self.elsewhere: dict[str, float] = {}  # folder -> when to look again
 
@@ -72,7 +72,7 @@ class _Run:
 
     def step(self) -> None:
         for job, status in self.launcher.ended():
-            del self.running[job.folder]
+            del self.running[job.folder], self.started[job.folder]
             self._job_ended(job, status)
         self._drop_hopeless()
         ready = []
@@ -85,16 +85,20 @@ class _Run:
             self.launcher.start(ready)
 
     def _next(self) -> Job | None:
-        """The longest job that can run: what is left for the end is short, and fills gaps."""
-        longest_first = sorted(self.waiting, key=lambda job: -self._seconds(job))
-        return next((job for job in longest_first if self._is_ready(job)), None)
+        """The longest job that can run: what is left for the end is short, and fills gaps.
 
-    def _seconds(self, job: Job) -> float:
-        """What a job takes, as far as jobs of its kind have shown; kinds that none has shown come first."""
-        if job.kind in self.took:
-            return self.took[job.kind]
-        started = [self.started[folder] for folder, other in self.running.items() if other.kind == job.kind]
-        return time.monotonic() - min(started) if started else math.inf
+        How long a kind takes, its jobs have shown, or are about to; kinds of which there was none come first.
+        """
+        began: dict[tuple, float] = {}
+        for folder, job in self.running.items():
+            began.setdefault(job.kind, self.started[folder])
+        now = time.monotonic()
+
+        def seconds(job: Job) -> float:
+            return self.took.get(job.kind, now - began.get(job.kind, -math.inf))
+
+        longest_first = sorted(self.waiting, key=seconds, reverse=True)
+        return next((job for job in longest_first if self._is_ready(job)), None)
 
     def line(self) -> str:
         """The running jobs, for the progress bar."""

@@ -44,7 +44,7 @@ def feature_key(weights: str, precision: str, dataset: object, root: str, views:
         The key; None where there can be none: a dataset of another kind, a transform that does not describe itself
         (or draws, without ``views``), or an image that cannot be read, which is for the loader to report.
     """
-    items, transform = getattr(dataset, "data_source", None), repr(getattr(dataset, "transform", None))
+    items, transform = getattr(dataset, "data_source", None), transform_text(dataset)
     undescribed = " at 0x" in transform or "Lambda" in transform or transform == "None"
     if items is None or undescribed or ("Random" in transform and not views):
         return None
@@ -55,7 +55,7 @@ def feature_key(weights: str, precision: str, dataset: object, root: str, views:
     facts = {
         "format": FORMAT,
         "weights": weights,
-        "transform": " ".join(transform.split()),
+        "transform": transform,
         "reader": f"{type(dataset).__module__}.{type(dataset).__qualname__}",
         "precision": precision,
         "libraries": [torch.__version__, torchvision.__version__, PIL.__version__],
@@ -64,6 +64,11 @@ def feature_key(weights: str, precision: str, dataset: object, root: str, views:
         "views": views,
     }
     return json.dumps(facts, sort_keys=True)
+
+
+def transform_text(dataset: object) -> str:
+    """What a dataset's transform says of itself, in one line."""
+    return " ".join(repr(getattr(dataset, "transform", None)).split())
 
 
 def _files_sha256(paths: Sequence[str], root: str) -> str:

@@ -1,7 +1,7 @@
 """Linear layers of a frozen model, on the CPU through oneDNN.
 
 PyTorch carries two libraries for matrix products. ``F.linear`` in float32 takes MKL, which does not use the wide
-vectors of processors that are not Intel's; oneDNN does, and is 2.2 to 2.4 times faster there (``docs/performance.md``).
+vectors of processors that are not Intel's; oneDNN does, and is up to twice as fast there (``docs/performance.md``).
 """
 
 import torch
@@ -37,10 +37,8 @@ def add_linear(start: Tensor, x: Tensor, weight: Tensor, scale: float = 1.0) -> 
 
 
 def _is_for_onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
-    return _PRODUCT is not None and x.numel() * len(weight) >= SMALL and _frozen_float(x, weight, bias)
-
-
-def _frozen_float(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
+    if _PRODUCT is None or x.numel() * len(weight) < SMALL:
+        return False
     kinds = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
     learns = weight.requires_grad or (bias is not None and bias.requires_grad)
     elsewhere = torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling()

@@ -2,7 +2,7 @@
 
 import copy
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from dassl.data import DatasetWrapper
@@ -47,40 +47,34 @@ class LookaheadLoader:
         self.loader.before_pass = call
 
     def __iter__(self) -> Iterator[dict]:
-        for group in self._together() if _can_load_together(self.loader) else self._one_by_one():
-            sizes = [len(batch["label"]) for batch in group]
-            with torch.no_grad():
-                features = self.encode(torch.cat([batch["img"] for batch in group])).detach()
+        return self._load_together() if _can_load_together(self.loader) else self._load_each()
+
+    def _load_each(self) -> Iterator[dict]:
+        for group in _groups(self.loader, self.batches):
+            features = self._features(torch.cat([batch["img"] for batch in group]))
+            sizes = [len(batch["img"]) for batch in group]
             for batch, own in zip(group, features.split(sizes), strict=True):
                 yield {**batch, "img": own}
 
-    def _one_by_one(self) -> Iterator[list[dict]]:
-        loaded = iter(self.loader)
-        while group := list(itertools.islice(loaded, self.batches)):
-            yield group
-
-    def _together(self) -> Iterator[list[dict]]:
-        """The same, from a loader of larger batches, which draws the same in the same order."""
+    def _load_together(self) -> Iterator[dict]:
+        """The same from a loader of larger batches, which draws the same in the same order."""
         size, twin = self.loader.batch_size, copy.copy(self.loader)
-        vars(twin)["batch_sampler"] = _Joined(self.loader.batch_sampler, self.batches)
+        groups = _groups(self.loader.batch_sampler, self.batches)
+        vars(twin)["batch_sampler"] = (list(itertools.chain.from_iterable(group)) for group in groups)
         for batch in twin:
-            starts = range(0, len(batch["label"]), size)
-            yield [{name: values[start : start + size] for name, values in batch.items()} for start in starts]
+            batch["img"] = self._features(batch["img"])
+            for start in range(0, len(batch["img"]), size):
+                yield {name: values[start : start + size] for name, values in batch.items()}
+
+    def _features(self, images: Tensor) -> Tensor:
+        with torch.no_grad():
+            return self.encode(images).detach()
 
 
-class _Joined:
-    """Some batches of a BatchSampler as one."""
-
-    def __init__(self, batches: BatchSampler, together: int) -> None:
-        self.batches, self.together = batches, together
-
-    def __len__(self) -> int:
-        return -(-len(self.batches) // self.together)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        batches = iter(self.batches)
-        while group := list(itertools.islice(batches, self.together)):
-            yield list(itertools.chain.from_iterable(group))
+def _groups(batches: Iterable, size: int) -> Iterator[list]:
+    rest = iter(batches)
+    while group := list(itertools.islice(rest, size)):
+        yield group
 
 
 def _can_load_together(loader: DataLoader) -> bool:

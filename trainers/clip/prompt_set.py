@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-# Attention's blocks have a multiple of so many rows, which processors compute much faster (docs/performance.md), and at
-# least twice as many: more waste arithmetic on rows of other prompts, fewer make too many small products.
+# Attention's blocks have a multiple of so many rows, as many numbers as a processor takes at once, and at least twice
+# so many: more waste arithmetic on rows of other prompts, fewer make too many small products.
 STEP = 16
 
 

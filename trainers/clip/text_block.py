@@ -77,14 +77,16 @@ class _Weights(NamedTuple):
             pairs = [(module._parameters[weight], module._parameters[bias]) for module, (weight, bias) in named]
         except KeyError:
             return None
-        if any(type(norm) is not LayerNorm or norm._forward_hooks or norm.eps != _EPS for norm in norms):
+        listened = any(norm._forward_hooks or norm._forward_pre_hooks for norm in norms)
+        if listened or any(type(norm) is not LayerNorm or norm.eps != _EPS for norm in norms):
             return None
         if any(p.requires_grad or p.dtype != torch.float32 for pair in pairs for p in pair):
             return None
         return cls(*pairs, attn.num_heads)
 
 
-_NAMES = [("in_proj_weight", "in_proj_bias") if i == 1 else ("weight", "bias") for i in range(6)]
+_USUAL = ("weight", "bias")
+_NAMES = (_USUAL, ("in_proj_weight", "in_proj_bias"), _USUAL, _USUAL, _USUAL, _USUAL)
 _EPS = 1e-5  # of CLIP's norms
 
 
@@ -93,9 +95,10 @@ class _SmallBlock(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, qkv, weights, at, ends):
-        normed = _norm(x, weights.norm_1) if qkv is None else None
+        first = ()
         if qkv is None:
-            qkv = torch.addmm(weights.qkv[1], normed[0], weights.qkv[0].t())
+            z, *first = _norm(x, weights.norm_1)
+            qkv = torch.addmm(weights.qkv[1], z, weights.qkv[0].t())
         q, k, v = _gathered(qkv, at, weights.heads)
         seen, logsumexp = _ATTENTION(q, k, v, 0.0, False, attn_mask=at.mask)
         scatter = at.scatter if ends is None else at.scatter.index_select(0, ends)
@@ -105,7 +108,7 @@ class _SmallBlock(torch.autograd.Function):
         z, *moments = _norm(y, weights.norm_2)
         hidden = torch.addmm(weights.fc[1], z, weights.fc[0].t(), beta=QUICK, alpha=QUICK)
         ctx.weights, ctx.at, ctx.ends = weights, at, ends
-        ctx.save_for_backward(x, q, k, v, seen, logsumexp, scatter, y, *moments, hidden, *(normed or ())[1:])
+        ctx.save_for_backward(x, q, k, v, seen, logsumexp, scatter, y, *moments, hidden, *first)
         return torch.addmm(y + weights.proj[1], F.silu(hidden), weights.proj[0].t(), alpha=1 / QUICK)
 
     @staticmethod

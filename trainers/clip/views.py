@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from common.errors import UserError
 
-from .features import FeatureFile
+from .features import FeatureFile, transform_text
 
 
 def view_loader(
@@ -51,7 +51,7 @@ def view_loader(
 
 def _seed(dataset: Dataset, views: int) -> bytes:
     """What views are drawn from: the images' names, and nothing that differs between machines."""
-    digest = hashlib.sha256(f"{views} {' '.join(repr(dataset.transform).split())}\n".encode())
+    digest = hashlib.sha256(f"{views} {transform_text(dataset)}\n".encode())
     for item in dataset.data_source:
         digest.update(f"{os.path.basename(item.impath)}\t{item.label}\n".encode())
     return digest.digest()

@@ -7,6 +7,8 @@ from .decoded import DecodedImages
 from .transforms import interpolation_mode
 from .transforms.batches import transform_all
 
+_MAKES_ITEMS = ("__getitem__", "_transform_image")  # methods of a wrapper that a subclass may have of its own
+
 
 class DatasetWrapper(Dataset):
     """Reads and transforms the images of a list.
@@ -68,7 +70,6 @@ class DatasetWrapper(Dataset):
     def __getitems__(self, indices):
         """The items of a batch, as a DataLoader asks for them; like ``[self[idx] for idx in indices]``."""
         is_plain = self.k_tfm == 1 and not self.return_img0 and callable(self.transform)
-        # A subclass that makes items or views by itself is asked for each.
         if not is_plain or any(getattr(type(self), n) is not getattr(DatasetWrapper, n) for n in _MAKES_ITEMS):
             return [self[idx] for idx in indices]
         items = [self._facts(idx) for idx in indices]
@@ -83,6 +84,3 @@ class DatasetWrapper(Dataset):
         """Return one view of the image, or a list of ``k_tfm`` of them."""
         views = [tfm(img0) for _ in range(self.k_tfm)]
         return views[0] if self.k_tfm == 1 else views
-
-
-_MAKES_ITEMS = ("__getitem__", "_transform_image")

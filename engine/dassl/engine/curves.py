@@ -12,8 +12,8 @@ _SECONDS = 1.0  # between two writes
 class CurveWriter(SummaryWriter):
     """A SummaryWriter that keeps scalars for up to a second, and writes those of one step together.
 
-    Written one at a time, with a thread that wakes up for each, they cost small training steps a twentieth of their
-    time. ``flush`` and ``close`` write what is kept.
+    Written one at a time, a thread wakes up for each, which small training steps feel. ``flush`` and ``close`` write
+    what is kept.
     """
 
     def __init__(self, *args, **kwargs):
