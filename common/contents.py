@@ -1,0 +1,135 @@
+"""Content hashes of files, with a manifest that answers for files that have not changed since the last look."""
+
+import functools
+import hashlib
+import os
+import re
+import sqlite3
+import stat
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+from .places import user_cache_dir
+from .text import one_line
+
+FILE = "contents.sqlite3"  # in the user's cache; safe to delete
+_GRAIN = 2_000_000_000  # ns; two writes to a file within the clock's grain leave the same times
+_MANY = 500  # files; hashing more of them shows a bar
+_CHUNK = 1 << 20
+_SHA256 = re.compile("[0-9a-f]{64}")
+_STATE = ("dev", "ino", "size", "mtime", "ctime")
+_TABLE = f"CREATE TABLE IF NOT EXISTS files ({', '.join(_STATE)}, sha256 TEXT, PRIMARY KEY (dev, ino))"
+_LOOK_UP = f"SELECT sha256 FROM files WHERE {' AND '.join(f'{name} = ?' for name in _STATE)}"
+_STORE = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)"
+
+State = tuple[str, str, int, int, int]  # device, inode, size, times of the last changes to content and to inode
+
+
+def content_hashes(paths: Sequence[str | os.PathLike]) -> list[str]:
+    """Returns the SHA-256 (hex) of the whole content of every file, in order. Follows links.
+
+    The manifest answers for a file whose device, inode, size, mtime and ctime are those of the last look. A file that
+    changed within the last two seconds is hashed each time, because another change may leave the same times.
+    A manifest that cannot be used costs a printed warning and time.
+
+    Raises:
+        OSError: a file cannot be read, or is not a regular file.
+    """
+    states = {path: _state(os.stat(path)) for path in dict.fromkeys(map(os.fspath, paths))}
+    known = _read_manifest(states.values())
+    unknown = [path for path, state in states.items() if state not in known]
+    fresh = dict(zip(unknown, _hash_files(unknown), strict=True))
+    _write_manifest([(*state, sha256) for state, sha256 in fresh.values() if state is not None])
+    return [known.get(states[path]) or fresh[path][1] for path in map(os.fspath, paths)]
+
+
+def manifest_path() -> Path:
+    """Returns the path of the manifest, an SQLite file in the user's cache."""
+    return user_cache_dir() / FILE
+
+
+def _state(found: os.stat_result) -> State:
+    # SQLite's integers have 63 bits, those of some file systems 64: as text they fit.
+    return str(found.st_dev), str(found.st_ino), found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _hash_files(paths: Sequence[str]) -> list[tuple[State | None, str]]:
+    """Returns (state, SHA-256) of each file; the state is None if the file may change without changing its times."""
+    if not paths:
+        return []
+    with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 1)) as threads:
+        hashed: Iterable = threads.map(_hash_file, paths)
+        if len(paths) >= _MANY:
+            from tqdm import tqdm  # takes a while to import
+
+            hashed = tqdm(hashed, total=len(paths), desc="Hashing files", unit="file", leave=False)
+        return list(hashed)
+
+
+def _hash_file(path: str) -> tuple[State | None, str]:
+    digest = hashlib.sha256()
+    looked = time.time_ns()
+    # A FIFO without a writer would block a plain open for ever.
+    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb", 0) as file:
+        before = os.fstat(file.fileno())
+        if not stat.S_ISREG(before.st_mode):
+            raise OSError(f"{path} is not a regular file")
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+        after = _state(os.fstat(file.fileno()))
+    settled = max(before.st_mtime_ns, before.st_ctime_ns) < looked - _GRAIN
+    return after if settled and _state(before) == after else None, digest.hexdigest()
+
+
+def _read_manifest(states: Iterable[State]) -> dict[State, str]:
+    path = manifest_path()
+    if not path.is_file():
+        return {}
+    found = {}
+    try:
+        with closing(_connect(path)) as manifest:
+            for state in states:
+                row = manifest.execute(_LOOK_UP, state).fetchone()
+                if row and isinstance(row[0], str) and _SHA256.fullmatch(row[0]):
+                    found[state] = row[0]
+    except (OSError, sqlite3.Error) as error:
+        _warn(path, error)
+        return {}
+    return found
+
+
+def _write_manifest(rows: Sequence[tuple]) -> None:
+    if not rows:
+        return
+    path = manifest_path()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            raise OSError("it is not a regular file")
+        with closing(_connect(path)) as manifest, manifest:
+            manifest.executemany(_STORE, rows)
+    except (OSError, sqlite3.Error) as error:
+        _warn(path, error)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    manifest = sqlite3.connect(path, timeout=20)
+    try:
+        manifest.execute(_TABLE)
+    except sqlite3.Error:
+        manifest.close()
+        raise
+    return manifest
+
+
+def _warn(path: Path, error: Exception) -> None:
+    reason = f"Warning: content hashes are not stored in {path} ({error}). Remove the file if it is broken."
+    _print_once(one_line(reason))
+
+
+@functools.cache
+def _print_once(line: str) -> None:
+    print(line)
