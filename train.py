@@ -1,32 +1,24 @@
 """Learn prompts for CLIP, or evaluate learned ones: ``python train.py --help``."""
 
-import atexit
 import contextlib
-import gc
 import sys
 
-gc.disable()  # the imports below make millions of objects that stay; collecting among them costs a third of the start
-
-import torch  # noqa: E402
-from dassl.engine import build_trainer  # noqa: E402
-from dassl.utils import collect_env_info, set_random_seed, setup_logger  # noqa: E402
-
-import datasets  # noqa: E402, F401  (registers the readers)
-import trainers  # noqa: E402, F401  (registers the methods)
-from launch import arguments  # noqa: E402
-from launch.checks import check_names  # noqa: E402
-from launch.config import build_config, import_plugin  # noqa: E402
-from launch.errors import mendable  # noqa: E402
-from launch.protocols import check_label  # noqa: E402
-from launch.records import record_evaluations  # noqa: E402
-
-gc.freeze()
-atexit.register(gc.unfreeze)  # what stays frozen at the exit counts as leaked for extension modules, and they say so
-gc.enable()
+from common.environment import require_packages
+from launch import arguments
 
 
 def run(args) -> None:
     """Build the config, then the trainer, then train or evaluate."""
+    # Imported here, because --help and a wrong flag are answered before PyTorch is loaded.
+    import torch
+    from dassl.engine import build_trainer
+    from dassl.utils import collect_env_info, set_random_seed, setup_logger
+
+    from launch.checks import check_names
+    from launch.config import build_config, import_plugin
+    from launch.protocols import check_label
+    from launch.records import record_evaluations
+
     for name in args.plugin:
         import_plugin(name)
     cfg = build_config(args)
@@ -52,14 +44,20 @@ def run(args) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run; an error that the user can mend is one line on stderr and exit status 2.
+    """Run; an error that the user can fix is one line on stderr and exit status 2.
 
     A signal ends the run with 128 + its number: 130 after Ctrl-C, 143 after SIGTERM.
     """
+    args = arguments.parse(argv)
+    require_packages("train.py")
     console = sys.stdout
     try:
-        run(arguments.parse(argv))
+        import launch.libraries  # noqa: F401  (registers datasets and methods)
+
+        run(args)
     except Exception as error:
+        from launch.errors import mendable
+
         if (line := mendable(error)) is None:
             raise
         print(f"Error: {line}", file=sys.stderr)

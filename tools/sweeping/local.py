@@ -37,7 +37,7 @@ class LocalLauncher(Launcher):
         )  # threads that wait must not take turns from those that work
         self._context = multiprocessing.get_context("forkserver")
         # torchmetrics: every run needs it in the end, and takes a second to import it.
-        self._context.set_forkserver_preload(["train", "tools.sweeping.worker", "torchmetrics"])
+        self._context.set_forkserver_preload(["launch.libraries", "tools.sweeping.worker", "torchmetrics"])
         forkserver.ensure_running()
 
     def start(self, jobs: list[Job]) -> None:

@@ -150,7 +150,7 @@ def _is_complete(job: Job, output: str) -> bool:
     found = [r for r in records(job.path(output)) if r.get("split") == "test" and r.get("format")]
     if not found or job.after or found[-1].get("protocol") != job.protocol:
         return False
-    import train  # noqa: F401  (registers the trainers, whose settings a config has)
+    import launch.libraries  # noqa: F401  (registers the trainers, whose settings a config has)
     from launch import arguments
     from launch.config import build_config, import_plugin
 

@@ -1,0 +1,78 @@
+"""Tells whether a Python has the packages of a requirements file: ``python environment.py requirements.txt``.
+
+Exit status 0 if it has all of them, 2 with a line that names the missing ones. Imports nothing heavy.
+"""
+
+import importlib.metadata
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PYTHON = (3, 10)
+# Packages whose import name is not the package's own name.
+_IMPORT_NAMES = {
+    "./engine": "dassl",
+    "clip-anytorch": "clip",
+    "pillow": "PIL",
+    "pytest-xdist": "xdist",
+    "scikit-learn": "sklearn",
+    "setuptools": "pkg_resources",
+}
+
+
+def require_packages(program: str, file: str = "requirements.txt") -> None:
+    """End the program with one line and exit status 2 if this Python lacks a package of a requirements file."""
+    lacking = missing(file)
+    if lacking:
+        more = f" and {len(lacking) - 3} more packages" if len(lacking) > 3 else ""
+        names = f"{', '.join(lacking[:3])}{more}"
+        print(f"Error: {sys.executable} lacks {names}. {hint(program, file)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def hint(program: str, file: str = "requirements.txt") -> str:
+    """The next step for somebody whose Python lacks packages."""
+    if (ROOT / ".venv" / "bin" / "python").exists():
+        return f"Activate the repository's environment: source {ROOT / '.venv/bin/activate'}, then run {program} again"
+    return f"Install them: python -m pip install -r {file} in {ROOT}, or let scripts/demo.sh make an environment"
+
+
+def missing(file: str = "requirements.txt") -> list[str]:
+    """Requirements of a file in the repository that this Python does not meet, such as "torch>=2.4"."""
+    lacking = [] if sys.version_info >= PYTHON else ["Python {}.{}".format(*PYTHON)]
+    for line in (ROOT / file).read_text(encoding="utf-8").splitlines():
+        requirement = line.partition("#")[0].replace(" ", "").removeprefix("-e")
+        if requirement.startswith("-r"):
+            lacking += missing(requirement.removeprefix("-r"))
+        elif requirement and not _is_met(requirement):
+            lacking.append("dassl (./engine)" if requirement == "./engine" else requirement)
+    return list(dict.fromkeys(lacking))
+
+
+def _is_met(requirement: str) -> bool:
+    """True if the package can be imported, in an allowed version as far as its version is known."""
+    name = re.match(r"[\w./-]+", requirement)[0]
+    if importlib.util.find_spec(_IMPORT_NAMES.get(name, name.replace("-", "_"))) is None:
+        return False
+    try:
+        version = _numbers(importlib.metadata.version(name))
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return True  # the package comes from another distribution, such as CLIP from its repository
+    return all(_allows(bound, version) for bound in re.findall(r"[<>]=?[\d.]+", requirement))
+
+
+def _allows(bound: str, version: tuple[int, ...]) -> bool:
+    """True if a version is inside a bound, ">=2.4" or "<81"."""
+    limit = _numbers(bound)
+    return version < limit if bound.startswith("<") else version >= limit
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The release of a version as numbers: "2.4.1+cpu" is (2, 4, 1)."""
+    return tuple(map(int, re.match(r"[<>=]*(\d+(?:\.\d+)*)", version)[1].split(".")))
+
+
+if __name__ == "__main__":
+    require_packages("this script", *sys.argv[1:2])
