@@ -14,7 +14,7 @@ def run(args) -> None:
     from dassl.engine import build_trainer
     from dassl.utils import collect_env_info, set_random_seed, setup_logger
 
-    from launch.checks import check_names
+    from launch.checks import check_config
     from launch.config import build_config, import_plugin
     from launch.protocols import check_label
     from launch.records import record_evaluations
@@ -22,7 +22,7 @@ def run(args) -> None:
     for name in args.plugin:
         import_plugin(name)
     cfg = build_config(args)
-    check_names(cfg)
+    check_config(cfg)
     check_label(args.protocol)
     if cfg.SEED >= 0:
         print(f"Setting fixed seed: {cfg.SEED}")

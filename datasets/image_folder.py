@@ -21,6 +21,7 @@ class ImageFolder(BenchmarkDataset):
     """
 
     dataset_dir = "."
+    has_domains = True
     find_dataset_dir = staticmethod(find_folder)
 
     def __init__(self, cfg):

@@ -13,7 +13,10 @@ from yacs.config import CfgNode
 
 import datasets
 from common.errors import UserError
+from common.text import one_line
 from common.yaml_files import YamlError, read_yaml
+
+from .settings import problem
 
 # Flag -> the config key that it sets.
 _FLAGS = {
@@ -100,7 +103,8 @@ def merge_file(cfg: CfgNode, path: str) -> None:
                 _node(content, at[:-1])[at[-1]] = float(value)
         cfg.merge_from_other_cfg(CfgNode(content))
     except _UNFIT as error:
-        raise UserError(f"Config file '{path}': {_reason(error)}") from error
+        lines = (problem(".".join(at), value) for at, value in _walk(content) if not isinstance(value, dict))
+        raise UserError(f"Config file '{path}': {next(filter(None, lines), _reason(error))}") from error
 
 
 def import_plugin(name: str) -> None:
@@ -132,7 +136,8 @@ def _merge(cfg: CfgNode, pair: list, source: str) -> None:
             value = float(value)
         cfg.merge_from_list([key, value])
     except _UNFIT as error:
-        raise UserError(f"Setting {key} = '{value}' from {source}: {_reason(error)}") from error
+        reason = problem(key, value) or _reason(error)
+        raise UserError(f"Setting {key} = '{one_line(str(value), 80)}' from {source}: {reason}") from error
 
 
 def _reason(error: Exception) -> str:

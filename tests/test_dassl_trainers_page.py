@@ -9,7 +9,7 @@ from dassl.engine import TRAINER_REGISTRY, TrainerXU
 
 import datasets  # noqa: F401  (registers the readers)
 from launch import arguments
-from launch.checks import check_names
+from launch.checks import check_config
 from launch.config import build_config
 from tests.conftest import ROOT
 
@@ -64,7 +64,7 @@ def test_a_command_fits_its_files(command, monkeypatch):
     program, *argv = shlex.split(command)[1:]
     assert program == "train.py"
     cfg = build_config(arguments.parse(argv))
-    check_names(cfg)
+    check_config(cfg)
     assert f"configs/trainers/{cfg.TRAINER.NAME}/" in command
     if weights := cfg.MODEL.INIT_WEIGHTS:
         folder, epochs = re.fullmatch(r"(.*)/model/model\.pth\.tar-(\d+)", weights).groups()

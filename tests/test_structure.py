@@ -26,6 +26,7 @@ DASSL = {
     "dassl.engine": {"TRAINER_REGISTRY", "TrainerX", "TrainerXU", "build_trainer"},
     "dassl.evaluation": {"EVALUATOR_REGISTRY", "EvaluatorBase", "Classification"},
     "dassl.metrics": {"compute_accuracy"},
+    "dassl.modeling": {"HEAD_REGISTRY"},
     "dassl.optim": {"build_optimizer", "build_lr_scheduler"},
     "dassl.optim.lr_scheduler": {"AVAI_SCHEDS"},
     "dassl.optim.optimizer": {"AVAI_OPTIMS"},

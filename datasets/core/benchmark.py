@@ -45,6 +45,7 @@ class BenchmarkDataset(DatasetBase):
       exist), val is empty and few-shot selection does not apply;
     - ``unique_names``: False where two classes may share a name, as in ImageNet;
     - ``keeps_files``: False for a program that only looks at the data: nothing is then written into its folder;
+    - ``has_domains``: True where ``DATASET.SOURCE_DOMAINS`` and ``TARGET_DOMAINS`` have a meaning;
     - ``read_raw(rng)``: makes (train, val, test) lists of Datum from the original annotations; called where the
       split file does not exist, which is then written. ``items(rows, source)`` turns ``(relative path, label,
       class name)`` into Datum objects; ``rng`` is the generator to split with.
@@ -69,6 +70,7 @@ class BenchmarkDataset(DatasetBase):
     test_only = False
     unique_names = True
     keeps_files = True
+    has_domains = False
 
     # The names by which readers written for upstream's CoOp use this machinery through OxfordPets.
     read_split = staticmethod(read_split)

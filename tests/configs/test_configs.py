@@ -10,7 +10,7 @@ from dassl.engine import TRAINER_REGISTRY
 from dassl.modeling import BACKBONE_REGISTRY
 
 import trainers  # noqa: F401  (registers the trainers, whose settings the files change)
-from launch.checks import check_names
+from launch.checks import check_config
 from launch.config import default_config, merge_file
 
 ROOT = Path(__file__).resolve().parents[2] / "configs"
@@ -84,7 +84,7 @@ def test_a_trainer_file_merges_and_keeps_what_its_name_promises(path):
 def test_every_name_in_a_trainer_file_is_known(path):
     cfg = merged(path)
     cfg.TRAINER.NAME, cfg.DATASET.NAME = path.parent.name, "Digits"
-    check_names(cfg)
+    check_config(cfg)
 
 
 @pytest.mark.parametrize("path", [p for p in TRAINERS if p.parent.name not in BASELINES], ids=name)

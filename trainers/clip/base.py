@@ -36,9 +36,13 @@ class CLIPTrainer(FeatureTrainer):
     """A trainer with a frozen CLIP.
 
     ``CONFIG``: defaults of the trainer's own settings; they become the config node ``TRAINER.<NAME IN CAPITALS>``.
+    ``MAX_VIEWS``: the most views of an image (``DATALOADER.K_TRANSFORMS``) that a step takes; None: any number.
+    ``HAS_HEAD``: whether the model has the head of ``MODEL.HEAD``.
     """
 
     CONFIG: dict = {}
+    MAX_VIEWS: int | None = 1
+    HAS_HEAD = False
 
     @classmethod
     def extend_cfg(cls, cfg: CfgNode) -> None:

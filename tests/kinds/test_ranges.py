@@ -1,0 +1,143 @@
+"""Numbers have ranges: every setting is checked before data are read, and the line names key, value and range."""
+
+import math
+import subprocess
+import sys
+
+import pytest
+from dassl.data.transforms.transforms import AVAI_CHOICES
+from dassl.engine import TRAINER_REGISTRY
+from dassl.optim.lr_scheduler import AVAI_SCHEDS, AVAI_WARMUPS
+from dassl.optim.optimizer import AVAI_OPTIMS
+
+import trainers  # noqa: F401  (registers the methods)
+from common.errors import UserError
+from launch.checks import check_config
+from launch.config import default_config
+from launch.settings import IRRELEVANT_SETTINGS, SETTINGS, TRANSFORMS, flat_settings, problem
+from tests.conftest import ROOT
+from tools import config_docs
+
+DEFAULTS = dict(flat_settings(default_config()))
+TRAINERS = [
+    n
+    for n in TRAINER_REGISTRY.registered_names()
+    if TRAINER_REGISTRY.get(n).__module__.startswith(("trainers.", "dassl."))
+]
+NUMBERS = [key for key, value in DEFAULTS.items() if isinstance(value, int | float) and not isinstance(value, bool)]
+
+
+def config(**settings):
+    cfg = default_config()
+    cfg.merge_from_list(["TRAINER.NAME", "CoOp", "DATASET.NAME", "Digits", "MODEL.BACKBONE.NAME", "tiny"])
+    cfg.merge_from_list([part for key, value in settings.items() for part in (key.replace("__", "."), value)])
+    return cfg
+
+
+def test_every_setting_of_every_trainer_is_in_the_table():
+    own = {
+        key
+        for key in DEFAULTS
+        if not key.startswith("TRAINER.") or key.split(".")[1] in {n.upper() for n in TRAINERS} | {"CLIP", "NAME"}
+    }
+    assert set(SETTINGS) == own and IRRELEVANT_SETTINGS < set(SETTINGS)
+    assert all(problem(key, DEFAULTS[key]) is None for key in SETTINGS)
+
+
+@pytest.mark.parametrize("key", sorted(set(NUMBERS) & set(SETTINGS)))
+def test_every_number_has_a_range(key):
+    for value in (None, "x", True, (), math.nan, math.inf, -math.inf):
+        line = problem(key, value)
+        assert line and key in line and ("must be" in line or "Known" in line), value
+    if "whole number" in SETTINGS[key].rule.words:
+        assert all(problem(key, value) for value in (10**12, -(10**12), 0.5))
+
+
+@pytest.mark.parametrize("key", [key for key in SETTINGS if SETTINGS[key].rule.choices])
+def test_every_enumeration_names_its_choices(key):
+    wrong = "bigger" if isinstance(DEFAULTS[key], str) else ("bigger",)
+    assert SETTINGS[key].rule.choices[-1] in problem(key, wrong)
+
+
+def test_choices_are_those_of_the_engine():
+    choices = {key: set(setting.rule.choices) for key, setting in SETTINGS.items()}
+    assert set(TRANSFORMS) == set(AVAI_CHOICES)
+    assert choices["OPTIM.NAME"] == set(AVAI_OPTIMS)
+    assert choices["OPTIM.LR_SCHEDULER"] == set(AVAI_SCHEDS)
+    assert choices["OPTIM.WARMUP_TYPE"] == set(AVAI_WARMUPS)
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_every_trainer_is_checked(trainer):
+    with pytest.raises(UserError, match="OPTIM.LR is -1.0, but must be a number above 0"):
+        check_config(config(TRAINER__NAME=trainer, OPTIM__LR=-1.0))
+
+
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("DATALOADER.TRAIN_X.BATCH_SIZE", "0"), ("DATALOADER.TEST.BATCH_SIZE", "0"), ("DATALOADER.K_TRANSFORMS", "0"),
+        ("DATALOADER.K_TRANSFORMS", "2"), ("DATALOADER.NUM_WORKERS", "-1"), ("OPTIM.MAX_EPOCH", "-3"),
+        ("OPTIM.MAX_EPOCH", "0"), ("OPTIM.LR", "-1"), ("OPTIM.LR", "0"), ("OPTIM.LR", "nan"), ("OPTIM.LR", "inf"),
+        ("OPTIM.LR", "None"), ("INPUT.SIZE", "(32,)"), ("INPUT.SIZE", "(32, -32)"), ("INPUT.SIZE", "(10**9, 2)"),
+        ("INPUT.SIZE", "(1000000000, 1000000000)"), ("INPUT.PIXEL_STD", "[0, 1, 1]"), ("INPUT.TRANSFORMS", "(1,)"),
+        ("TRAIN.COUNT_ITER", "bigger"), ("TRAIN.PRINT_FREQ", "0"), ("DATASET.NUM_SHOTS", "-5"), ("SEED", str(2**32)),
+        ("TEST.SPLIT", "train"), ("TEST.FINAL_MODEL", "best"), ("DATALOADER.TRAIN_X.SAMPLER", "Random"),
+        ("DATASET.VAL_PERCENT", "1.5"), ("FEATURES.TRAIN_VIEWS", "1000000000"), ("TRAINER.COOP.N_CTX", "1000000000"),
+        ("TRAINER.CLIP.MEMORY_GB", "-1"), ("OPTIM.MOMENTUM", "-0.5"), ("OPTIM.STEPSIZE", "()"), ("OPTIM.GAMMA", "0"),
+        ("MODEL.HEAD.NAME", "mlp"), ("MODEL.HEAD.NAME", "mpl"), ("DATASET.SOURCE_DOMAINS", "('a',)"),
+    ],
+)  # fmt: skip
+def test_a_run_says_so_before_it_reads_data(key, value, run):
+    run("CoOp", "--root", "/nowhere", opts=[key, value])
+    assert run.status == 2 and run.err.startswith("Error: ") and run.err.count("\n") == 1
+    assert key in run.err and value.strip("()[],'")[:5] in run.err and "/nowhere" not in run.err
+
+
+@pytest.mark.parametrize(
+    "settings, line",
+    [
+        ({"OPTIM__NAME": "sgd", "OPTIM__SGD_NESTEROV": True, "OPTIM__MOMENTUM": 0.0}, "OPTIM.SGD_NESTEROV"),
+        ({"OPTIM__LR_SCHEDULER": "multi_step"}, "OPTIM.STEPSIZE is (-1,), but multi_step needs"),
+        ({"MODEL__HEAD__NAME": "mlp"}, "MODEL.HEAD.HIDDEN_LAYERS"),
+        ({"MODEL__HEAD__HIDDEN_LAYERS": (8,)}, "MODEL.HEAD.NAME"),
+        ({"MODEL__HEAD__NAME": "mlp", "MODEL__HEAD__HIDDEN_LAYERS": (8,)}, "CoOp has no head"),
+        ({"TRAINER__DDAIG__CLAMP_MIN": 2.0}, "CLAMP_MAX 1.0"),
+        ({"MODEL__BACKBONE__NAME": ""}, "give --config-file"),
+    ],
+    ids=str,
+)
+def test_settings_that_contradict_each_other(settings, line):
+    with pytest.raises(UserError) as caught:
+        check_config(config(**settings))
+    assert line in str(caught.value)
+
+
+def test_domains_of_a_dataset_that_has_none(capsys):
+    with pytest.raises(UserError, match="TARGET_DOMAINS .*Digits has no domains"):
+        check_config(config(DATASET__TARGET_DOMAINS=("a",)))
+    check_config(config(DATASET__NAME="PACS", DATASET__SOURCE_DOMAINS=("photo",)))
+    check_config(config(DATASET__NAME="ShapesDomains", DATASET__SOURCE_DOMAINS=("photo",)))
+    assert "no effect" not in capsys.readouterr().out
+    check_config(config(DATASET__NAME="CIFAR10", DATASET__SOURCE_DOMAINS=("photo",)))
+    assert "no effect" in capsys.readouterr().out
+
+
+def test_yaml_values_are_checked_alike(run, tmp_path):
+    path = tmp_path / "wrong.yaml"
+    path.write_text("OPTIM:\n  LR: fast\nMODEL:\n  BACKBONE:\n    NAME: tiny\n")
+    run("CoOp", config=path)
+    assert run.status == 2 and "OPTIM.LR is 'fast', but must be a number above 0" in run.err
+
+
+def test_docs_are_up_to_date():
+    text = config_docs.PATH.read_text(encoding="utf-8")
+    for key, setting in SETTINGS.items():
+        assert f"| `{key.rpartition('.')[2]}`" in text and setting.text in text
+    if set(DEFAULTS) == set(SETTINGS):  # no other test has imported a plugin
+        assert text == config_docs.page(), "run python -m tools.config_docs"
+
+
+def test_the_table_needs_no_torch():
+    code = "import sys, launch.settings; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -1,0 +1,50 @@
+"""Writes ``docs/config.md``, the page of all settings, from the table in ``launch/settings.py``.
+
+Usage: python -m tools.config_docs
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PATH = ROOT / "docs" / "config.md"
+_HEAD = """# Settings
+
+Every setting of `train.py`, with its default, its range and its meaning. `python -m tools.config_docs` writes this page
+from `launch/settings.py`. A value out of range is one line on stderr and exit status 2, before any data are read.
+Settings marked with ° change nothing about a run's result. A trainer of your own declares its settings in `CONFIG`.
+"""
+
+
+def page() -> str:
+    """The text of ``docs/config.md``."""
+    from launch.config import default_config
+    from launch.settings import TABLE, flat_settings
+
+    defaults, lines, group = dict(flat_settings(default_config())), [_HEAD], None
+    for setting in TABLE:
+        if (own := setting.key.rpartition(".")[0]) != group:
+            group = own
+            lines += [f"\n## {group or 'General'}\n", "| setting | default | values | meaning |", "|---|---|---|---|"]
+        name = f"`{setting.key.rpartition('.')[2]}`{' °' if setting.irrelevant else ''}"
+        cells = (name, f"`{_literal(defaults[setting.key])}`", setting.rule.words, setting.text)
+        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _literal(value: object) -> str:
+    return '""' if value == "" else str(value)
+
+
+def main() -> int:
+    sys.path[:0] = [str(ROOT)]
+    import trainers  # noqa: F401  (declares the settings of the methods)
+    from common.files import write_text_atomically
+
+    write_text_atomically(PATH, page())
+    print(f"Written: {PATH}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
