@@ -4,6 +4,7 @@ import contextlib
 import sys
 
 from common.environment import require_packages
+from common.files import check_output_folder
 from launch import arguments
 
 
@@ -24,6 +25,7 @@ def run(args) -> None:
     cfg = build_config(args)
     check_config(cfg)
     check_label(args.protocol)
+    check_output_folder(cfg.OUTPUT_DIR)
     if cfg.SEED >= 0:
         print(f"Setting fixed seed: {cfg.SEED}")
         set_random_seed(cfg.SEED)

@@ -1,21 +1,107 @@
 """Files that are read as data and written whole. Imports nothing heavy, so that tools can use it."""
 
 import contextlib
+import errno
 import json
 import math
 import os
+import re
+import stat
 import uuid
 from pathlib import Path
+from typing import BinaryIO
+
+from .text import one_line
+
+MIB = 2**20
+SMALL = MIB  # bytes of a file of a few values: a marker, a pointer
+JSON = 64 * MIB  # bytes of records, curves and plans
+LIST = 256 * MIB  # bytes of a list of images; ImageNet's split file has 150 MiB
+# Values of a JSON file, or lines and cells of a list. Each takes some 60 bytes of memory. ImageNet's split file has
+# 7 million.
+VALUES = 10_000_000
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # neither is known to every system
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"))
+# Entries of an output folder that the program writes as folders. All other names with a suffix are files.
+_FOLDERS = ("tensorboard", "mid_epoch")
+_FILES = re.compile(r"\.lock|.*\.(json|csv|txt|pt|tar)|log\.txt.*")
 
 
-def read_json(path: str | os.PathLike) -> object:
+class FileRefused(OSError):
+    """A file that is not read or written; ``strerror`` is the reason, ``str(error)`` one line with the path too."""
+
+    def __init__(self, reason: str, path: str | os.PathLike) -> None:
+        super().__init__(errno.EINVAL, reason, os.fspath(path))
+
+    def __str__(self) -> str:
+        return one_line(f"{os.fsdecode(self.filename)} cannot be used: {self.strerror}")
+
+
+def open_regular(path: str | os.PathLike, limit: int) -> BinaryIO:
+    """Open a regular file of at most ``limit`` bytes for reading. Links to regular files are followed.
+
+    Devices are never opened, and a FIFO never blocks.
+
+    Raises:
+        FileRefused: (an OSError) the file is of another kind, or too large. OSError: it cannot be read.
+    """
+    _check_regular(os.stat(path), path, limit)
+    file = open(os.open(path, os.O_RDONLY | _NONBLOCK), "rb")
+    try:
+        _check_regular(os.fstat(file.fileno()), path, limit)  # another file may have taken its place
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _check_regular(found: os.stat_result, path: str | os.PathLike, limit: int) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise FileRefused(f"it is {_kind(found)}, not a regular file", path)
+    if found.st_size > limit:
+        raise FileRefused(f"it has {found.st_size:,} bytes, and the limit is {limit:,}", path)
+
+
+def _kind(found: os.stat_result) -> str:
+    return next((name for test, name in _KINDS if test(found.st_mode)), "a device")
+
+
+def read_bytes(path: str | os.PathLike, limit: int) -> bytes:
+    """The content of a regular file. Raises FileRefused and OSError, see :func:`open_regular`."""
+    with open_regular(path, limit) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:  # files of /proc say that they have no bytes
+        raise FileRefused(f"it has more than {limit:,} bytes", path)
+    return content
+
+
+def read_text(
+    path: str | os.PathLike, limit: int = JSON, encoding: str = "utf-8", errors: str = "strict", lines: bool = False
+) -> str:
+    """The content of a regular file as text; line ends stay as they are.
+
+    Args:
+        lines: the text is a list of lines: refuse more than ``VALUES`` lines and cells.
+
+    Raises:
+        FileRefused, OSError: see :func:`open_regular`. UnicodeDecodeError: (a ValueError) it has another encoding.
+    """
+    content = read_bytes(path, limit)
+    if lines and sum(map(content.count, (b"\n", b"\r", b","))) > VALUES:
+        raise FileRefused(f"it has more than {VALUES:,} lines and cells", path)
+    return content.decode(encoding, errors)
+
+
+def read_json(path: str | os.PathLike, limit: int = JSON) -> object:
     """The content of a JSON file in UTF-8. Raises OSError, and ValueError for all that is wrong with its content."""
-    with open(path, encoding="utf-8") as file:
-        return parse_json(file.read())
+    return parse_json(read_text(path, limit))
 
 
 def parse_json(text: str) -> object:
-    """The content of a JSON text. Raises ValueError, also for lists nested too deeply and for infinite numbers."""
+    """The content of a JSON text. Raises ValueError, also for too many values, deep nesting and infinite numbers."""
+    if sum(map(text.count, ",[{")) > VALUES:
+        raise ValueError(f"it has more than {VALUES:,} values")
     try:
         return json.loads(text, parse_float=_finite, parse_constant=_finite)
     except RecursionError as error:
@@ -26,6 +112,50 @@ def _finite(text: str) -> float:
     if not math.isfinite(number := float(text)):
         raise ValueError(f"{text[:20]} is no finite number")
     return number
+
+
+def check_output_folder(folder: str | os.PathLike) -> None:
+    """Refuse an output folder through which something would be written elsewhere, or which could block a run.
+
+    The folder itself may be a link; its entries may not. Call it before anything is written.
+
+    Raises:
+        FileRefused: an entry is a link, a FIFO, a socket or a device, or a folder in the place of a file.
+    """
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            _check_output(entry.path, entry.name)
+
+
+def _check_output(path: str, name: str) -> None:
+    hint = "Remove it, or choose another --output-dir"
+    mode = os.lstat(path)
+    if stat.S_ISLNK(mode.st_mode):
+        raise FileRefused(f"it is a link, and nothing is written through links in an output folder. {hint}", path)
+    is_folder = stat.S_ISDIR(mode.st_mode)
+    wrong_kind = is_folder if _FILES.fullmatch(name) else not is_folder and name in _FOLDERS
+    if wrong_kind or not (is_folder or stat.S_ISREG(mode.st_mode)):
+        kind = _kind(mode) if not stat.S_ISREG(mode.st_mode) else "a file"
+        raise FileRefused(f"it is {kind}. {hint}", path)
+
+
+def open_to_write(path: str | os.PathLike, flags: int = os.O_TRUNC) -> int:
+    """Open a regular file for reading and writing, creating it where there is none, and return its descriptor.
+
+    Raises:
+        FileRefused: (an OSError) the path is a link, or a file of another kind. OSError: it cannot be written.
+    """
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | _NOFOLLOW | _NONBLOCK | flags, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise FileRefused("it is a link, and nothing is written through links", path) from error
+        raise
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(handle)
+        raise FileRefused(f"it is {_kind(found)}, not a regular file", path)
+    return handle
 
 
 def write_text_atomically(path: str | os.PathLike, text: str, durable: bool = False) -> None:

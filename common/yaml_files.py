@@ -2,6 +2,8 @@
 
 import os
 
+from .files import read_text
+
 MAX_LENGTH = 200_000  # characters; PyYAML reads some 100,000 in a second
 MAX_VALUES = 10_000  # with all aliases written out
 MAX_DEPTH = 50
@@ -22,8 +24,7 @@ def read_yaml(path: str | os.PathLike) -> object:
         YamlError: for all that is wrong with the content. OSError: the file cannot be read.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read(MAX_LENGTH + 1)
+        text = read_text(path, 4 * MAX_LENGTH)
         if len(text) > MAX_LENGTH:
             raise YamlError(f"it is longer than {MAX_LENGTH:,} characters")
         content = _load(text)

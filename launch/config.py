@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import traceback
 
 from dassl.config import get_cfg_default
 from dassl.engine import TRAINER_REGISTRY
@@ -13,6 +14,7 @@ from yacs.config import CfgNode
 
 import datasets
 from common.errors import UserError
+from common.files import MIB, FileRefused, open_regular
 from common.text import one_line
 from common.yaml_files import YamlError, read_yaml
 
@@ -113,19 +115,41 @@ def import_plugin(name: str) -> None:
         sys.path.append(os.getcwd())
     try:
         if not name.endswith(".py"):
+            spec = importlib.util.find_spec(name)
+            if spec and (spec.origin or "").endswith(".py"):
+                open_regular(spec.origin, MIB).close()
             importlib.import_module(name)
             return
         stem, path = os.path.basename(name).removesuffix(".py"), os.path.abspath(name)
         if getattr(sys.modules.get(stem), "__file__", None) == path:
             return
+        open_regular(path, MIB).close()
         spec = importlib.util.spec_from_file_location(stem, path)
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module  # loader workers that are spawned import it by name
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[spec.name]
+            raise
+    except FileRefused as error:
+        raise UserError(f"Plugin '{name}' cannot be imported: {error.strerror}. Give a Python file") from error
     except (ModuleNotFoundError, FileNotFoundError) as error:
         raise UserError(
             f"Plugin '{name}' cannot be imported: {error}. Give a module's name or a file's path"
         ) from error
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:  # any line of the plugin may raise
+        raise UserError(f"Plugin '{name}' cannot be imported: {_where(error)}. Correct it, or leave it out") from error
+
+
+def _where(error: Exception) -> str:
+    """The kind of an error, its text, and the line that raised it."""
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({last.filename}, line {last.lineno})"
 
 
 def _merge(cfg: CfgNode, pair: list, source: str) -> None:
@@ -141,7 +165,7 @@ def _merge(cfg: CfgNode, pair: list, source: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return one_line(str(error), 500) or type(error).__name__
 
 
 def _check_keys(cfg: CfgNode, content: dict, source: str) -> None:

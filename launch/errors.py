@@ -1,7 +1,8 @@
-"""How an error that the user can mend is shown."""
+"""One line for a user error."""
 
 from common import text
 from common.errors import UserError
+from common.files import FileRefused
 
 try:
     from dassl.engine.faults import explained
@@ -12,8 +13,8 @@ except ImportError:  # upstream's Dassl lets faults of the machine through as th
 
 
 def mendable(error: Exception) -> str | None:
-    """The line for an error that the user can mend, a full disk among them; None for any other."""
-    known = error if isinstance(error, UserError) else explained(error)
+    """Returns one line to show the user, or None if the error is a bug. A full disk is a user error."""
+    known = error if isinstance(error, UserError | text.OneLineError | FileRefused) else explained(error)
     return None if known is None else one_line(known)
 
 

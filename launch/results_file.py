@@ -15,6 +15,7 @@ def read_records(path: Path) -> list[dict] | None:
     """The records of a file, of any version: [] if there is none, None if it is not a JSON list.
 
     A record that was damaged on the disk is left out, and a printed line says so.
+    Raises OSError: the file cannot be read, or is a FIFO, a device or a folder.
     """
     if not path.exists():
         return []
@@ -34,7 +35,10 @@ def is_intact(record: object) -> bool:
     """Whether a record fits its checksum (``sha256``), or has none, as those of earlier versions."""
     if not isinstance(record, dict) or "sha256" not in record:
         return True
-    return record["sha256"] == _checksum(record)
+    try:
+        return record["sha256"] == _checksum(record)
+    except RecursionError:
+        return False
 
 
 def _checksum(record: dict) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from common.errors import UserError
-from common.files import parse_json
+from common.files import LIST, parse_json, read_text
 from common.text import one_line
 
 
@@ -75,8 +75,7 @@ def class_label(labels: Mapping[str, int], name: str, path: str, line: str) -> i
 
 def _read_text(path: str, remedy: str) -> str:
     try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
+        return read_text(path, LIST, lines=True)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{path} cannot be read: {reason}. {remedy}".rstrip()) from error

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Sequence
 
-from common.files import read_json
+from common.files import LIST, read_json
 
 from .class_folders import image_names
 from .items import is_encodable
@@ -57,7 +57,7 @@ def _changed(folder: str) -> int:
 def _read(path: str) -> dict | None:
     """The kept entries; None for a file that is not there or holds anything else."""
     try:
-        content = read_json(path)
+        content = read_json(path, LIST)
         if content["version"] != VERSION:
             return None
         for changed, names in content["folders"].values():

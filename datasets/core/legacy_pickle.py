@@ -5,8 +5,8 @@ code such a file names. Here one class is known, and it becomes a record that do
 """
 
 import pickle
-from pathlib import Path
 
+from common.files import MIB, read_bytes
 from common.text import shown
 from common.unpickling import unpickle
 
@@ -19,7 +19,7 @@ def read_legacy(path: str) -> dict[str, list[tuple[str, int, str]]]:
     """
     record = type("Record", (), {})  # a Datum's attributes, none of its code; of this file alone, which may change it
     known = {("dassl.data.datasets.base_dataset", "Datum"): record}
-    content = unpickle(Path(path).read_bytes(), lambda module, name: known.get((module, name)))
+    content = unpickle(read_bytes(path, MIB * 16), lambda module, name: known.get((module, name)))
     if not isinstance(content, dict) or not all(isinstance(records, list) for records in content.values()):
         raise pickle.UnpicklingError(f"it holds a {type(content).__name__}, not a dict of lists")
     return {

@@ -10,7 +10,7 @@ import reprlib
 from collections.abc import Iterable, Sequence
 
 from common.errors import UserError
-from common.files import read_json
+from common.files import LIST, read_json
 from common.text import shown
 
 from .checks import check_splits
@@ -75,7 +75,7 @@ def write_rows(rows: dict[str, Sequence[Row]], filepath: str, extra: dict | None
 
 def _read_json(filepath: str) -> dict:
     try:
-        content = read_json(filepath)
+        content = read_json(filepath, LIST)
     except OSError as error:
         raise UserError(f"Split file {filepath} cannot be read: {error.strerror or error}.") from error
     except ValueError as error:

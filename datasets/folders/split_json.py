@@ -2,7 +2,7 @@
 
 import os
 
-from common.files import read_json
+from common.files import LIST, read_json
 
 
 def image_folder(path: str, folder: str) -> str:
@@ -12,7 +12,7 @@ def image_folder(path: str, folder: str) -> str:
     the file is broken, which its reader says.
     """
     try:
-        content = read_json(path)
+        content = read_json(path, LIST)
         first = next(row[0] for part in ("train", "test") for row in content[part])
         inside = [folder, *sorted(entry.path for entry in os.scandir(folder) if entry.is_dir())]
         return next((place for place in inside if os.path.isfile(os.path.join(place, first))), folder)

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterable, Iterator
 
 from common.errors import UserError
-from common.files import parse_json
+from common.files import LIST, parse_json, read_text
 from common.text import shown
 
 Rows = Iterable[tuple[int, dict[str, str]]]  # line in the file, column -> text without space around it
@@ -77,8 +77,7 @@ def _column(name: str) -> str:
 
 def _lines(path: str) -> Iterator[str]:
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            return iter(list(file))
+        return iter(read_text(path, LIST, "utf-8-sig", lines=True).splitlines(keepends=True))
     except OSError as error:
         raise UserError(f"List {path} cannot be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:

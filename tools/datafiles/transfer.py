@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
+from common.files import SMALL, read_json
+
 CHUNK = 2**20
 TRIES = 5
 TIMEOUT = 60  # seconds without a byte
@@ -121,7 +123,7 @@ def _mark(note: dict) -> str:
 
 def _read_note(path: Path) -> dict:
     try:
-        note = json.loads(path.read_text(encoding="utf-8"))
+        note = read_json(path, SMALL)
     except (OSError, ValueError):
         return {}
     return note if isinstance(note, dict) else {}

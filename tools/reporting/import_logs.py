@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from common.files import read_json
+from common.files import read_json, read_text
 from tools.reporting.reading import FILE, ReportError, check_record
 from tools.reporting.upstream_logs import END, RESULT, arguments, config, logs_of, read_lines, values
 
@@ -53,7 +53,7 @@ def import_logs(folders: Iterable[str | Path], say=print) -> int:
             say(f"Not imported: {run}: {record}")
             continue
         text = json.dumps([record], indent=1) + "\n"
-        if not target.exists() or target.read_text(encoding="utf-8") != text:
+        if not target.exists() or read_text(target) != text:
             write_text_atomically(target, text)
         count += 1
     return count

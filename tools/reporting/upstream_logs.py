@@ -9,6 +9,8 @@ import json
 import re
 from pathlib import Path
 
+from common.files import read_text
+
 END = ("Finish training", "Finished training")  # Dassl from 0.6 on; before, and in most forks
 RESULT = "=> result"
 
@@ -26,7 +28,7 @@ def _time(file: Path) -> tuple:
 
 def read_lines(file: Path) -> list[str]:
     """Lines without surrounding blanks' effect on their content; bytes that are no UTF-8 are replaced."""
-    return file.read_text(encoding="utf-8", errors="replace").splitlines()
+    return read_text(file, errors="replace", lines=True).splitlines()
 
 
 def values(lines: list[str], keyword: str, markers: tuple[str, ...]) -> list[float]:

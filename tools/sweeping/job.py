@@ -44,9 +44,14 @@ class Job:
         one = (self.protocol, self.trainer, self.config, self.dataset, self.classes, self.folder, self.after, self.key)
         if not all(isinstance(text, str) for text in (*one, *self.flags, *self.settings)):
             raise TypeError("a job holds something else than text")
+        if not all(number is None or type(number) is int for number in (self.shots, self.seed)):
+            raise TypeError("the shots or the seed of a job is not a whole number")
         for folder in (self.folder, self.after):
             if os.path.isabs(folder) or ".." in folder.split("/") or not folder.isprintable():
-                raise SweepError(f"The folder '{folder}' leads outside of the sweep's output. Mend the names it is of")
+                raise SweepError(f"The folder '{folder}' leads outside of the sweep's output. Correct its names")
+        for name in one:
+            if not name.isprintable():
+                raise SweepError(f"The job's name '{name}' holds characters that cannot be printed")
 
     @property
     def evaluates(self) -> bool:

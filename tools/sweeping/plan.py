@@ -8,7 +8,7 @@ import math
 import os
 from pathlib import Path
 
-from common.files import read_json, write_text_atomically
+from common.files import FileRefused, open_to_write, read_json, write_text_atomically
 from common.yaml_files import YamlError, read_yaml
 
 from .errors import SweepError, unknown
@@ -91,7 +91,11 @@ def _list(value: object, kind: type, what: str) -> list:
 def save(jobs: list[Job], output: Path) -> None:
     """Add the jobs to ``OUTPUT/sweep.json``, which ``status`` reads; two sweeps may do so at once."""
     output.mkdir(parents=True, exist_ok=True)
-    with open(output / ".sweep.lock", "a", encoding="ascii") as lock:
+    try:
+        handle = open_to_write(output / ".sweep.lock", 0)
+    except FileRefused as error:
+        raise SweepError(f"{error}. Remove it") from error
+    with open(handle, "rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with contextlib.suppress(SweepError):  # one that cannot be read is written anew
             jobs = list({job.folder: job for job in [*read(output), *jobs]}.values())

@@ -11,14 +11,16 @@ import contextlib
 import fcntl
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from common.files import open_regular, open_to_write, write_text_atomically
 from common.files import read_json as read_json_file
-from common.files import write_text_atomically
+from common.text import one_line, printable
 from launch.results_file import FILE as RESULTS
 from launch.results_file import is_intact
 
@@ -40,12 +42,13 @@ def state_of(folder: Path, key: str) -> State:
     """The state of the job with this key in its folder."""
     done = read_json(folder / DONE)
     if is_done(folder, key, done):
-        return State("done", seconds=done.get("seconds"))
+        seconds = done.get("seconds")
+        return State("done", seconds=float(seconds) if type(seconds) in (int, float) else None)
     if is_locked(folder):
         return State("running", epoch=epoch(folder))
     failed = read_json(folder / FAILED)
     if failed:
-        return State("failed", line=str(failed.get("line", "")))
+        return State("failed", line=one_line(str(failed.get("line", "")), 500))
     return State("interrupted" if os.path.exists(folder / JOB) else "waiting")
 
 
@@ -116,7 +119,7 @@ def failed_since(folder: Path, key: str, since: float) -> bool:
 @contextlib.contextmanager
 def lock(folder: Path) -> Iterator[bool]:
     """Hold the folder's lock; gives whether this process got it. It goes when the process ends, however it does."""
-    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    handle = open_to_write(folder / LOCK, 0)
     try:
         got = _try(handle, fcntl.LOCK_EX)
         for _ in range(25):  # whoever only looks (is_locked) is gone at once
@@ -132,7 +135,7 @@ def lock(folder: Path) -> Iterator[bool]:
 def is_locked(folder: Path) -> bool:
     """Whether a process runs the job."""
     try:
-        handle = os.open(folder / LOCK, os.O_RDWR)
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
     except OSError:
         return False
     try:
@@ -163,8 +166,8 @@ def epoch(folder: Path) -> str:
 
 def _tail(folder: Path) -> list[str]:
     try:
-        with open(folder / CONSOLE, "rb") as file:
+        with open_regular(folder / CONSOLE, sys.maxsize) as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - 4096))
-            return file.read().decode(errors="replace").splitlines()
+            return [printable(line) for line in file.read(4096).decode(errors="replace").splitlines()]
     except OSError:
         return []

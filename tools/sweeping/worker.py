@@ -4,6 +4,7 @@ OUTPUT is the sweep's folder, FOLDER the job's below it, as ``sweep.json`` has i
 that, in the repository; the local one forks and calls ``run_job``.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -14,7 +15,7 @@ import traceback
 from datetime import datetime, timezone
 from pathlib import Path
 
-from common.files import write_text_atomically
+from common.files import SMALL, check_output_folder, open_to_write, read_text, write_text_atomically
 
 from .job import ROOT, Job
 from .plan import read
@@ -58,13 +59,18 @@ def run_job(content: dict, output: str, environment: dict[str, str]) -> int:
     job = Job.from_json(content)
     folder = job.path(output)
     folder.mkdir(parents=True, exist_ok=True)
+    try:
+        check_output_folder(folder)
+    except OSError as error:
+        mark_failed(folder, job.key, 2, str(error))
+        return 2
     with lock(folder) as held:
         if not held:
             return BUSY
         if is_done(folder, job.key):
             return 0
         (folder / FAILED).unlink(missing_ok=True)
-        with open(folder / CONSOLE, "w", encoding="utf-8", buffering=1) as stream:
+        with open(open_to_write(folder / CONSOLE), "w", encoding="utf-8", buffering=1) as stream:
             os.dup2(stream.fileno(), 1)
             os.dup2(stream.fileno(), 2)
             sys.stdout = sys.stderr = stream
@@ -103,7 +109,9 @@ def _train(job: Job, output: str) -> int:
 
 def _last_epoch(model_dir: Path) -> int | None:
     """The newest epoch of a run; None where it kept the best one, or nothing."""
-    names = [file.read_text().strip() for file in model_dir.glob("*/checkpoint")]
+    names = []
+    with contextlib.suppress(OSError, ValueError):  # train.py says what is wrong with a checkpoint
+        names = [read_text(file, SMALL).strip() for file in model_dir.glob("*/checkpoint")]
     if not names or any(model_dir.glob("*/model-best.pth.tar")):
         return None
     found = re.fullmatch(r"model\.pth\.tar-(\d+)", names[0])

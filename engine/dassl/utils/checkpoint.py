@@ -14,6 +14,7 @@ import torch
 from .atomic import atomic_folder, atomic_path, remove_left_over
 from .checksum import check_checksum, save_with_checksum
 from .errors import CheckpointError, ConfigError, MissingFileError
+from .regular_files import read_text
 from .safe_load import load_data
 
 _POINTER = "checkpoint"
@@ -154,14 +155,14 @@ def newest_name(fdir):
     """
     pointer = os.path.join(fdir, _POINTER)
     try:
-        with open(pointer, encoding="utf-8") as file:
-            name = file.readline().strip()
+        name = read_text(pointer, limit=2**16).partition("\n")[0].strip()
     except FileNotFoundError as error:
         raise MissingFileError(
             f'File is not found at "{pointer}". The folder holds no complete checkpoint; choose another to resume.'
         ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(f'Cannot read "{pointer}" ({error}). Write the name of a checkpoint into it.') from error
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(f'Cannot read "{pointer}" ({reason}). Write the name of a checkpoint into it.') from error
     if not name or os.path.basename(name) != name:
         raise CheckpointError(f'"{pointer}" should hold the name of a file in its folder, but holds "{name}".')
     return name

@@ -11,6 +11,7 @@ import os
 import torch
 
 from .errors import CheckpointError
+from .regular_files import open_regular
 
 _MARK = b"sha256:"
 _LENGTH = len(_MARK) + 64  # of the comment
@@ -41,7 +42,7 @@ def check_checksum(path):
         CheckpointError: it has one, and the content is another.
         OSError: the file cannot be read.
     """
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         size = file.seek(0, os.SEEK_END) - _LENGTH - len(_SIZE)
         if size < 0:
             return False

@@ -1,4 +1,4 @@
-"""Errors that a user can cause and mend.
+"""Errors that a user can cause and fix.
 
 Every class is built from one string, and ``str(error)`` is one line that names the thing, the bad
 value and the next step. Programs catch :class:`UserError`, print the line and exit with status 2.
@@ -9,8 +9,12 @@ import re
 
 _LAST_RAISED = re.compile(r"^[\w.]+: (.*)$", re.MULTILINE)
 _LONGEST = 4000  # characters of a message
-# Control characters move a terminal's cursor or end the line; lone surrogates cannot be printed.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# Control characters move a terminal's cursor or end the line, marks of direction reorder what is read, invisible
+# characters make two names look alike, and lone surrogates cannot be printed.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff"
+    "\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 
 class UserError(Exception):
@@ -28,9 +32,13 @@ class UserError(Exception):
 
 def _one_line(text):
     """Keep the text in one line, whatever content of a file stands in it."""
-    text = re.sub(r"\s*[\r\n]\s*", " ", text[: 2 * _LONGEST].strip())
-    text = _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    text = printable(re.sub(r"\s*[\r\n]\s*", " ", text[: 2 * _LONGEST].strip()))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
+
+
+def printable(text):
+    """Return a name from a file with escapes for all that acts on a terminal, ends a line or cannot be written."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 class UnknownNameError(UserError, ValueError):

@@ -16,6 +16,7 @@ from PIL import Image
 from .atomic import atomic_path
 from .environment import collect_env_info
 from .errors import ConfigError, DownloadError, ImageReadError, MissingFileError, OutputError, UnknownNameError
+from .regular_files import read_text
 
 __all__ = [
     "check_availability",
@@ -64,13 +65,14 @@ def read_json(fpath):
 
     Raises:
         MissingFileError: there is no such file.
-        ConfigError: (a ValueError) the file is not JSON.
+        ConfigError: (a ValueError) the file is not JSON, or is no regular file.
     """
     try:
-        with open(fpath, encoding="utf-8") as file:
-            return json.load(file)
+        return json.loads(read_text(fpath))
     except FileNotFoundError as error:
         raise MissingFileError(f'File is not found at "{fpath}"') from error
+    except OSError as error:
+        raise ConfigError(f'"{fpath}" cannot be read ({error.strerror or error}). Give a JSON file.') from error
     except (ValueError, RecursionError) as error:
         raise ConfigError(f'"{fpath}" is not valid JSON ({error}). Delete it or restore it.') from error
 

@@ -5,9 +5,11 @@ Koh et al., "WILDS: A Benchmark of in-the-Wild Distribution Shifts", ICML 2021, 
 """
 
 import csv
+import io
 import os
 
 from dassl.utils import ConfigError, MissingFileError
+from dassl.utils.regular_files import read_text
 
 from ..base_dataset import DatasetBase, Datum
 from ..build import DATASET_REGISTRY
@@ -66,15 +68,13 @@ class WILDSBase(DatasetBase):
         path = os.path.join(self.dataset_dir, file)
         if not os.path.isfile(path):
             raise MissingFileError(f'{type(self).__name__}: there is no file "{path}". Get it from {self.page}.')
-        with open(path, newline="", encoding="utf-8") as opened:
-            reader = csv.DictReader(opened)
-            try:
-                if missing := set(columns) - set(reader.fieldnames or ()):
-                    raise ConfigError(f'"{path}" has no column {", ".join(sorted(missing))}. Get it from {self.page}.')
-                rows = [tuple(row[column] or "" for column in columns) for row in reader]
-            except (csv.Error, UnicodeDecodeError) as error:
-                raise ConfigError(f'"{path}" is not a table in CSV ({error}). Get it from {self.page}.') from error
-        return rows
+        try:
+            reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+            if missing := set(columns) - set(reader.fieldnames or ()):
+                raise ConfigError(f'"{path}" has no column {", ".join(sorted(missing))}. Get it from {self.page}.')
+            return [tuple(row[column] or "" for column in columns) for row in reader]
+        except (OSError, csv.Error, UnicodeDecodeError) as error:
+            raise ConfigError(f'"{path}" is not a table in CSV ({error}). Get it from {self.page}.') from error
 
     def number(self, text, file):
         """Return a whole number that a table holds. Raises ConfigError."""

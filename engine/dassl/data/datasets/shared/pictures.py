@@ -5,6 +5,7 @@ import re
 from typing import NamedTuple
 
 from dassl.utils import ConfigError, MissingFileError, listdir_nohidden
+from dassl.utils.regular_files import read_text
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".webp", ".tif", ".tiff", ".gif")
 
@@ -73,8 +74,7 @@ def read_list(path, image_dir, first_label=0):
         ConfigError: a line of another form, or a path that leads outside of ``image_dir``.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            lines = file.read().splitlines()
+        lines = read_text(path).splitlines()
     except FileNotFoundError as error:
         raise MissingFileError(f'The list "{path}" does not exist. Get it with the dataset.') from error
     except (OSError, UnicodeDecodeError) as error:

@@ -3,6 +3,7 @@
 import os
 
 from dassl.utils import ConfigError, MissingFileError
+from dassl.utils.regular_files import read_text
 
 from ..base_dataset import Datum
 from ..build import DATASET_REGISTRY
@@ -38,8 +39,7 @@ class STL10(PartlyLabelled):
         path = os.path.join(self.dataset_dir, "stl10_binary", "fold_indices.txt")
         if not os.path.isfile(path):
             raise MissingFileError(f'DATASET.STL10_FOLD needs "{path}" of stl10_binary.tar.gz. Unpack it there.')
-        with open(path, encoding="ascii", errors="replace") as file:
-            lines = file.read().splitlines()
+        lines = read_text(path, errors="replace").splitlines()
         try:
             return set(map(int, lines[fold].split()))
         except (IndexError, ValueError) as error:
