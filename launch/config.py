@@ -17,6 +17,7 @@ from common.errors import UserError
 from common.files import MIB, FileRefused, open_regular
 from common.text import one_line
 from common.yaml_files import YamlError, read_yaml
+from trainers.clip.prompts import settle_context
 
 from .settings import problem
 
@@ -76,8 +77,18 @@ def build_config(args: argparse.Namespace) -> CfgNode:
         raise UserError(f"Settings come in pairs, KEY VALUE: '{opts[-1]}' has no partner")
     for key, value in zip(opts[::2], opts[1::2], strict=True):
         _merge(cfg, [key, value], "the command line")
+    _settle_context(cfg, opts[::2])
     cfg.freeze()
     return cfg
+
+
+def _settle_context(cfg: CfgNode, given: list[str]) -> None:
+    if cfg.TRAINER.NAME not in TRAINER_REGISTRY.registered_names():
+        return  # check_config says so
+    trainer = TRAINER_REGISTRY.get(cfg.TRAINER.NAME)
+    if getattr(trainer, "WORDS_SET_LENGTH", False):  # trainers written for upstream have no such attribute
+        node = trainer.__name__.upper()
+        settle_context(cfg.TRAINER[node], f"TRAINER.{node}", given)
 
 
 def merge_file(cfg: CfgNode, path: str) -> None:

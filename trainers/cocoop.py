@@ -58,6 +58,8 @@ class CoCoOp(PromptTrainer):
     CONFIG = {"N_CTX": 16, "CTX_INIT": "", "PREC": "fp16"}
     MODEL = ConditionalPromptedCLIP
 
+    WORDS_SET_LENGTH = True
+
     def build_prompt_learner(self, clip_model, text_encoder, classnames):
         own = self.settings
         return ConditionalPromptLearner(

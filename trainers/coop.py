@@ -20,6 +20,8 @@ class CoOp(PromptTrainer):
 
     CONFIG = {"N_CTX": 16, "CSC": False, "CTX_INIT": "", "PREC": "fp16", "CLASS_TOKEN_POSITION": "end"}
 
+    WORDS_SET_LENGTH = True
+
     def build_prompt_learner(self, clip_model, text_encoder, classnames):
         own = self.settings
         return PromptLearner(

@@ -32,6 +32,7 @@ class LinearProbe(CLIPTrainer):
     """
 
     CONFIG = {"PREC": "fp16"}
+    READS_NAMES = False
 
     def check_cfg(self, cfg):
         if cfg.DATASET.SUBSAMPLE_CLASSES == "new":

@@ -75,14 +75,14 @@ def settings_of(run: Run) -> dict[str, object]:
         if key.count(".") == 2 and key.startswith(f"TRAINER.{run.trainer.upper()}.")
     }
     words = own.get("CTX_INIT")
-    words = words.replace("_", " ") if isinstance(words, str) else None
+    words = " ".join(words.replace("_", " ").split()) if isinstance(words, str) else None
     return {
         "backbone": run.backbone,
         "shots": run.shots,
         "epochs": run.settings.get("OPTIM.MAX_EPOCH"),
         "batch": run.settings.get("DATALOADER.TRAIN_X.BATCH_SIZE"),
         "lr": run.settings.get("OPTIM.LR"),
-        "N_CTX": len(words.split(" ")) if words else own.get("N_CTX"),  # words set the number of vectors
+        "N_CTX": None if words else own.get("N_CTX"),  # words set the number of vectors
         "CTX_INIT": words,
         "CSC": own.get("CSC"),
         "CLASS_TOKEN_POSITION": own.get("CLASS_TOKEN_POSITION"),

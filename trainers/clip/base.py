@@ -21,6 +21,7 @@ from .lookahead import LookaheadLoader, images_at_once
 from .memory import MemoryBudget
 from .model import PromptedCLIP
 from .precision import Precision
+from .prompts import check_class_names
 from .step_times import TEXT, StepTimes
 from .templates import check_template
 from .text_encoder import TextEncoder
@@ -38,11 +39,13 @@ class CLIPTrainer(FeatureTrainer):
     ``CONFIG``: defaults of the trainer's own settings; they become the config node ``TRAINER.<NAME IN CAPITALS>``.
     ``MAX_VIEWS``: the most views of an image (``DATALOADER.K_TRANSFORMS``) that a step takes; None: any number.
     ``HAS_HEAD``: whether the model has the head of ``MODEL.HEAD``.
+    ``READS_NAMES``: whether class names are made into text; then no two may have the same tokens.
     """
 
     CONFIG: dict = {}
     MAX_VIEWS: int | None = 1
     HAS_HEAD = False
+    READS_NAMES = True
 
     @classmethod
     def extend_cfg(cls, cfg: CfgNode) -> None:
@@ -60,11 +63,14 @@ class CLIPTrainer(FeatureTrainer):
         return self.cfg.TRAINER[type(self).__name__.upper()]
 
     def build_data_loader(self) -> None:
-        """Dassl's, and the dataset's prompt where ``DATASET.TEMPLATE`` says another. Raises UserError."""
+        """Dassl's, the check of class names, and the prompt of ``DATASET.TEMPLATE``. Raises UserError."""
         template = self.cfg.DATASET.get("TEMPLATE", "")  # a config made for upstream has no such key
         if template:
             check_template(template)
         super().build_data_loader()
+        dataset = self.dm.dataset
+        if self.READS_NAMES:
+            check_class_names(dataset.classnames, getattr(dataset, "unique_names", True))
         if template:
             self.dm.dataset.template = template
 
@@ -141,6 +147,7 @@ class PromptTrainer(CLIPTrainer):
     """
 
     MODEL = PromptedCLIP
+    WORDS_SET_LENGTH = False  # True: with CTX_INIT, N_CTX is the number of its tokens
 
     def build_prompt_learner(self, clip_model: CLIP, text_encoder: TextEncoder, classnames: list[str]) -> nn.Module:
         """The module whose parameters are learned and saved."""

@@ -1,10 +1,11 @@
 """Prompts with learned words: tokenising, placing the context, and the module that holds what is learned."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor, nn
+from yacs.config import CfgNode
 
 from common.errors import UserError, unknown
 
@@ -14,10 +15,27 @@ from .text_encoder import TextEncoder
 
 POSITIONS = ("end", "middle", "front")
 CONTEXT_LENGTH = 77  # tokens, of every OpenAI model
+MAX_CONTEXT = CONTEXT_LENGTH - 2  # vectors, between start and end-of-text
 LONGEST = 2000  # characters; 77 tokens are some 400
 _SOS, _EOT = (openai._tokenizer.encoder[token] for token in ("<|startoftext|>", "<|endoftext|>"))
 # Buffers that upstream's checkpoints carry beside what was learned; they belong to the classes, not to the prompt.
 FIXED_BUFFERS = ("token_prefix", "token_suffix")
+
+
+def tokens_of(text: str) -> list[int]:
+    """CLIP's tokens of a text, without start and end-of-text; underscores become spaces.
+
+    CLIP's tokenizer repairs encodings (ftfy), resolves HTML entities, collapses white space and lowers the case.
+
+    Raises:
+        UserError: the text is much longer than CLIP reads, or holds the marks of start or end-of-text.
+    """
+    if len(text) > LONGEST:  # the tokenizer's time grows with the square of the length
+        raise UserError(f"Text too long: '{text[:40]}...' has {len(text):,} characters, CLIP reads 77 tokens")
+    tokens = openai._tokenizer.encode(text.replace("_", " "))
+    if _SOS in tokens or _EOT in tokens:
+        raise UserError(f"The text '{text}' holds CLIP's mark of the start or the end of a text. Remove it")
+    return tokens
 
 
 def tokenize(texts: Sequence[str], names: Sequence[str]) -> list[list[int]]:
@@ -26,18 +44,54 @@ def tokenize(texts: Sequence[str], names: Sequence[str]) -> list[list[int]]:
     Raises:
         UserError: a text is longer than CLIP's 77 tokens; names the class.
     """
-    rows = []
-    for text, name in zip(texts, names, strict=True):
-        if len(text) > LONGEST:  # to encode it would take time that grows with the square of its length
-            raise UserError(f"Class name too long: '{name[:40]}...' makes a prompt of {len(text)} characters")
-        ids = [_SOS, *openai._tokenizer.encode(text), _EOT]
-        if len(ids) > CONTEXT_LENGTH:
-            raise UserError(
-                f"Class name too long: '{name}' makes a prompt of {len(ids)} tokens, CLIP reads {CONTEXT_LENGTH}. "
-                "Shorten the name or use fewer context vectors"
-            )
-        rows.append(ids)
-    return rows
+    return [_prompt(_tokens_for(text, name), name) for text, name in zip(texts, names, strict=True)]
+
+
+def _tokens_for(text: str, name: str) -> list[int]:
+    if len(text) > LONGEST:
+        raise UserError(f"Class name too long: '{name[:40]}...' makes a prompt of {len(text)} characters")
+    return tokens_of(text)
+
+
+def _prompt(tokens: list[int], name: str) -> list[int]:
+    """``tokens`` between start and end-of-text. Raises UserError if CLIP cannot read so many."""
+    ids = [_SOS, *tokens, _EOT]
+    if len(ids) > CONTEXT_LENGTH:
+        raise UserError(
+            f"Class name too long: '{name}' makes a prompt of {len(ids)} tokens, CLIP reads {CONTEXT_LENGTH}. "
+            "Shorten the name or use fewer context vectors"
+        )
+    return ids
+
+
+def check_class_names(names: Sequence[str], unique: bool = True) -> None:
+    """Every class name has tokens, and no two classes have the same: no prompt could tell them apart.
+
+    Args:
+        names: one name per class. unique: False for a dataset that has equal names by design, as ImageNet; they are
+            then printed in one line.
+
+    Raises:
+        UserError: names the class, or both classes.
+    """
+    seen: dict[tuple[int, ...], str] = {}
+    pairs = []
+    for name in names:
+        tokens = tuple(_tokens_for(name, name))
+        if not tokens:
+            raise UserError(f"The class name {name!r} has no tokens for CLIP. Give the class a name in words")
+        if tokens in seen:
+            pairs.append((seen[tokens], name))
+        seen.setdefault(tokens, name)
+    if pairs and unique:
+        first, second = pairs[0]
+        raise UserError(
+            f"The classes '{first}' and '{second}' have the same tokens for CLIP, which ignores case, underscores and "
+            "extra spaces: no prompt can tell them apart. Rename one of them, or merge the two"
+        )
+    if pairs:
+        listed = ", ".join(sorted({f"'{second}'" for _, second in pairs})[:5])
+        print(f"Note: {len(pairs)} pair(s) of classes share a name ({listed}), as in ImageNet's released list")
 
 
 def encode_texts(encoder: TextEncoder, texts: Sequence[str], names: Sequence[str]) -> Tensor:
@@ -76,13 +130,15 @@ class PromptLearner(nn.Module):
         encoder: the frozen text encoder; gives embeddings, width and data type.
         classnames: C names; underscores become spaces.
         n_ctx: M, for a random start (normal, std 0.02).
-        ctx_init: words to start from instead; then M is their number, and the context is shared by all classes.
+        ctx_init: words to start from instead; then M is the number of their tokens, and the context is shared by all
+            classes.
         class_specific: one context per class (CSC).
         position: where the class name stands, see ``place_context``.
         dtype: data type in which a random start is drawn; the context itself is float32.
 
     Raises:
-        UserError: unknown position, no context vectors, class name too long for the prompt.
+        UserError: unknown position, no or too many context vectors, words together with ``class_specific``, or a class
+            name too long for the prompt.
     """
 
     def __init__(
@@ -97,25 +153,30 @@ class PromptLearner(nn.Module):
     ) -> None:
         super().__init__()
         names = [name.replace("_", " ") for name in classnames]
-        words = ctx_init.replace("_", " ")
         width = encoder.positional_embedding.shape[1]
-        if words:
-            n_ctx = len(words.split(" "))
+        if ctx_init:
+            words = context_tokens(ctx_init)
+            n_ctx = len(words)
             if class_specific:
-                print("Note: a context that starts from words is shared by all classes; CSC is ignored")
-            init = torch.tensor(tokenize([words], [words])[0][1 : 1 + n_ctx])
-            ctx = encoder.embed(init).detach().float().clone()
+                raise UserError(_WORDS_OR_CSC.format(ctx_init))
+            ctx = encoder.embed(torch.tensor(words)).detach().float().clone()
         else:
-            if n_ctx < 1:
-                raise UserError(f"A prompt needs at least one context vector, not N_CTX {n_ctx}")
+            if not 1 <= n_ctx <= MAX_CONTEXT:
+                raise UserError(
+                    f"N_CTX {n_ctx}: a prompt needs at least one context vector, and has no place for more than "
+                    f"{MAX_CONTEXT}"
+                )
             shape = (len(names), n_ctx, width) if class_specific else (n_ctx, width)
             ctx = nn.init.normal_(torch.empty(shape, dtype=dtype), std=0.02).float()
-            words = " ".join(["X"] * n_ctx)
-        print(f'Initial context: "{words}", {n_ctx} context vectors of width {width}')
+            words = tokens_of("X") * n_ctx
+        start = " ".join((ctx_init.replace("_", " ") or "X " * n_ctx).split())
+        print(f'Initial context: "{start}", {n_ctx} context vectors of width {width}')
 
         self.ctx = nn.Parameter(ctx)
-        tokens = tokenize([f"{words} {name}." for name in names], names)
-        lengths = [len(openai._tokenizer.encode(name)) for name in names]
+        bodies = [_tokens_for(f"{name}.", name) for name in names]
+        tokens = [_prompt([*words, *body], name) for body, name in zip(bodies, names, strict=True)]
+        # A name may end in punctuation that becomes one token with the full stop: that token is then the name's.
+        lengths = [min(len(tokens_of(name)), len(body)) for name, body in zip(names, bodies, strict=True)]
         step = n_ctx if self.ctx.dim() == 3 else 0  # from one class' vectors to the next one's
         entries = [place_context(tokens[c], n_ctx, lengths[c], position, c * step) for c in range(len(names))]
         self.prompts = PromptSet(entries, encoder.embed)
@@ -179,6 +240,45 @@ class PromptLearner(nn.Module):
         return True
 
 
+def context_tokens(ctx_init: str) -> list[int]:
+    """Tokens of the words that a context starts from. Raises UserError if there is none, or too many."""
+    tokens = tokens_of(ctx_init)
+    if not 1 <= len(tokens) <= MAX_CONTEXT:
+        raise UserError(
+            f"CTX_INIT '{ctx_init}' has {len(tokens)} tokens. A context has 1 to {MAX_CONTEXT}; for random vectors, "
+            'set CTX_INIT ""'
+        )
+    return tokens
+
+
+def settle_context(settings: CfgNode, node: str, given: Collection[str]) -> None:
+    """Make the settings say what is learned: with words, N_CTX is the number of their tokens.
+
+    Args:
+        settings: N_CTX, CTX_INIT and maybe CSC of a method. node: their path, for messages.
+        given: the settings of the command line; one that contradicts CTX_INIT is refused, not overridden.
+
+    Raises:
+        UserError: CTX_INIT together with CSC, or with an N_CTX of the command line that is another number.
+    """
+    words, n_ctx = settings.get("CTX_INIT", ""), settings.get("N_CTX", 0)
+    if not words:
+        return
+    if settings.get("CSC", False):
+        raise UserError(f"{node}: {_WORDS_OR_CSC.format(words)}")
+    count = len(context_tokens(words))
+    if f"{node}.N_CTX" in given and n_ctx != count:
+        raise UserError(
+            f"{node}.N_CTX is {n_ctx}, but {node}.CTX_INIT '{words}' has {count} tokens: words set the number of "
+            f'context vectors. Set N_CTX {count}, or CTX_INIT "" for {n_ctx} random vectors'
+        )
+    settings.N_CTX = count
+
+
+_WORDS_OR_CSC = (
+    "CTX_INIT '{}' and CSC True exclude each other: a context that starts from words is shared by all classes. "
+    'Set CSC False, or CTX_INIT "" for a random class-specific context'
+)
 _OTHER_CLASSES = (
     "The checkpoint's class-specific context (CSC) was learned for other classes than this run's; "
     "evaluate it on its own classes, or learn a shared context (CSC False)"
