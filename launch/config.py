@@ -190,9 +190,29 @@ def _check_keys(cfg: CfgNode, content: dict, source: str) -> None:
                 f"Config key '{key}' in {source} needs this project's engine, but the installed dassl is another. "
                 "Leave the key out, or pip install ./engine"
             )
-        if key not in known:
-            close = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-            raise UserError(f"Unknown config key '{key}' in {source}. Did you mean '{close[0]}'?")
+        if key not in known and not (isinstance(value, dict) and value):  # of a group, its first setting is named
+            raise UserError(f"Unknown config key '{one_line(key, 200)}' in {source}. {_hint(key, known)}")
+
+
+def _hint(key: str, known: dict[str, object]) -> str:
+    """Next step for an unknown key: the setting that is close to it, or how a trainer declares a setting."""
+    settings = [name for name, value in known.items() if not isinstance(value, CfgNode)]
+    close = difflib.get_close_matches(key, settings, n=1, cutoff=0.8)
+    group, _, name = key.rpartition(".")
+    same_group = [name for name in settings if name.startswith(f"{group}.")] if group else []
+    near = difflib.get_close_matches(name, [name.rpartition(".")[2] for name in same_group], n=1, cutoff=0.6)
+    found = f"{group}.{near[0]}" if near else close[0] if close else None
+    if not group.startswith("TRAINER."):
+        return f"Did you mean '{found}'?" if found else "docs/config.md lists all settings"
+    if found and (found.startswith(f"{group}.") or not same_group):
+        question = f"Did you mean '{found}'? "
+    else:
+        question = f"Settings of {group}: {', '.join(n.rpartition('.')[2] for n in same_group)}. " if same_group else ""
+    example = f'CONFIG = {{"{name}": DEFAULT}}' if name.isidentifier() else "CONFIG = {NAME: DEFAULT}"
+    return (
+        f"{question}A trainer of your own declares its settings: {example} in a class that derives from "
+        "trainers.clip.base.CLIPTrainer, or a classmethod extend_cfg(cls, cfg) in any other"
+    )
 
 
 def _is_whole(value) -> bool:

@@ -10,6 +10,7 @@ from .annotations import read_lines
 from .benchmark import BenchmarkDataset
 from .class_folders import class_folders, image_suffixed
 from .image_listing import list_images
+from .imagenet_names import check_names
 from .items import known_item
 
 NAMES_FILE = "classnames.txt"
@@ -19,7 +20,8 @@ class WnidFolders(BenchmarkDataset):
     """A reader of ``<wnid>/*.JPEG``: a class's label is the rank of its folder among the sorted wnids.
 
     ``classnames.txt`` has a line ``n01440764 tench`` per class; it is looked for in the dataset's folder and then in
-    ImageNet's. The names are those curated for CLIP; two classes may share one, the wnid tells them apart.
+    ImageNet's. The names are those curated for CLIP (see ``imagenet_names.py``); two classes may share one, the wnid
+    tells them apart.
     ``all_classes``: whether every class of the file must have a folder (ImageNetA and ImageNetR have 200 of them).
     Upstream takes images in the order of the file system, here they are sorted. The listing is kept, see
     ``image_listing.py``. A ``test_only`` reader needs nothing else; labels and halves are then those of its own
@@ -51,6 +53,7 @@ class WnidFolders(BenchmarkDataset):
             if wnid in names:
                 raise UserError(f"{path} names the class {wnid} twice: '{names[wnid]}' and '{name.strip()}'. {remedy}")
             names[wnid] = name.strip()
+        check_names(names, path, remedy)
         return names
 
     def read_folders(self, *parts: str) -> list[list]:
