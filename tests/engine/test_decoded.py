@@ -24,9 +24,9 @@ def opened(monkeypatch):
     """Paths that were decoded in this process."""
     paths = []
 
-    def counting(path):
+    def counting(path, as_viewed=False):
         paths.append(path)
-        return read_image(path)
+        return read_image(path, as_viewed)
 
     monkeypatch.setattr(module, "read_image", counting)
     return paths
@@ -61,7 +61,7 @@ def test_the_limit_counts_bytes_of_pixels(items, opened):
     for path in (one, two, one, two):
         images.read(path)
     assert opened == [one, two, two]
-    DecodedImages(0).fill([one])
+    DecodedImages(0).fill([(one, False)])
     assert len(opened) == 3
 
 
@@ -91,7 +91,7 @@ def test_images_that_cannot_be_read_are_left_to_the_loader(items, tmp_path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no image")
     images = DecodedImages(2**20)
-    images.fill([str(broken), items[0].impath, str(tmp_path / "missing.jpg")])
+    images.fill([(path, False) for path in (str(broken), items[0].impath, str(tmp_path / "missing.jpg"))])
     with pytest.raises(ImageReadError, match="broken.jpg"):
         images.read(str(broken))
     with pytest.raises(MissingFileError, match="missing.jpg"):

@@ -67,8 +67,7 @@ class FeatureTrainer(TrainerX):
         return self.CACHEABLE and not any(p.requires_grad for p in self.image_encoder.parameters())
 
     def _file(self, loader: DataLoader, views: int = 0) -> FeatureFile | None:
-        description, root = self.precision.description, self.cfg.DATASET.ROOT
-        key = feature_key(self.backbone_sha256, description, loader.dataset, root, views)
+        key = feature_key(self.backbone_sha256, self.precision.description, loader.dataset, views)
         rows = len(loader.dataset) * max(1, views)
         return None if key is None else FeatureFile(feature_folder(self._features("DIR")), key, rows)
 

@@ -1,7 +1,8 @@
 """Features of images under a frozen encoder: computed once, kept on disk, read by every later evaluation.
 
-A file belongs to one key: the weights, the transform, the precision and the images, in order. Whatever trainer, seed
-or protocol asks for the same gets the same numbers; what does not fit its key to the letter is made anew.
+A file belongs to one key: the weights, the transform, the precision and the content of the images, in order. All
+trainers, seeds and protocols with that key share the file. A file whose key differs is computed again. A moved or
+renamed folder of images keeps its features.
 """
 
 import contextlib
@@ -19,12 +20,11 @@ import torchvision
 from torch import Tensor
 from torch.utils.data import DataLoader, SequentialSampler
 
+from common.contents import content_hashes
 from common.files import replace_durably
 from common.places import user_cache_dir
 
-FORMAT = 2  # of the files; another number makes all older ones void
-_TAIL = 64  # bytes at the end of a JPEG or PNG file; after a change of the picture they differ, even at the same size
-_COMPRESSED = (".jpg", ".jpeg", ".png")  # of other formats the whole file counts: it may end in a background
+FORMAT = 3  # of the files; another number makes all older ones void
 
 
 def feature_folder(folder: str = "") -> Path:
@@ -32,12 +32,12 @@ def feature_folder(folder: str = "") -> Path:
     return Path(folder).expanduser() if folder else user_cache_dir() / "features"
 
 
-def feature_key(weights: str, precision: str, dataset: object, root: str, views: int = 0) -> str | None:
+def feature_key(weights: str, precision: str, dataset: object, views: int = 0) -> str | None:
     """What the features of a list of images depend on, as one line of JSON.
 
     Args:
         weights: SHA-256 of the encoder's weights. precision: ``Precision.description``.
-        dataset: what a loader reads, with ``data_source`` and ``transform``. root: image paths count from here.
+        dataset: what a loader reads, with ``data_source`` and ``transform``.
         views: number of random views of each image; 0 for the one view of testing.
 
     Returns:
@@ -49,7 +49,7 @@ def feature_key(weights: str, precision: str, dataset: object, root: str, views:
     if items is None or undescribed or ("Random" in transform and not views):
         return None
     try:
-        files = _files_sha256([item.impath for item in items], root)
+        files = _files_sha256(items, views)
     except OSError:
         return None
     facts = {
@@ -61,6 +61,7 @@ def feature_key(weights: str, precision: str, dataset: object, root: str, views:
         "libraries": [torch.__version__, torchvision.__version__, PIL.__version__],
         "images": len(items),
         "files": files,
+        "as_viewed": sum(getattr(item, "as_viewed", False) for item in items),
         "views": views,
     }
     return json.dumps(facts, sort_keys=True)
@@ -71,14 +72,12 @@ def transform_text(dataset: object) -> str:
     return " ".join(repr(getattr(dataset, "transform", None)).split())
 
 
-def _files_sha256(paths: Sequence[str], root: str) -> str:
-    """Hash of image files in order: names from ``root`` on, sizes, last bytes. A moved root changes nothing."""
-    digest, prefix = hashlib.sha256(), os.path.join(os.path.abspath(os.path.expanduser(root)), "")
-    for path in paths:
-        with open(path, "rb", buffering=0) as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _TAIL) if path.lower().endswith(_COMPRESSED) else 0)
-            digest.update(f"{os.path.abspath(path).removeprefix(prefix)}\t{size}\t".encode() + file.read() + b"\n")
+def _files_sha256(items: Sequence, views: int) -> str:
+    """Hash of the images' contents in order. Views are drawn from names and labels, so there both count too."""
+    digest = hashlib.sha256()
+    for item, content in zip(items, content_hashes([item.impath for item in items]), strict=True):
+        drawn_from = f"{os.path.basename(item.impath)}\t{item.label}\t" if views else ""
+        digest.update(f"{drawn_from}{content}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 

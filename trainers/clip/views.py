@@ -53,7 +53,7 @@ def _seed(dataset: Dataset, views: int) -> bytes:
     """What views are drawn from: the images' names, and nothing that differs between machines."""
     digest = hashlib.sha256(f"{views} {transform_text(dataset)}\n".encode())
     for item in dataset.data_source:
-        digest.update(f"{os.path.basename(item.impath)}\t{item.label}\n".encode())
+        digest.update(f"{os.path.basename(item.impath)}\t{item.label}\n".encode("utf-8", "surrogateescape"))
     return digest.digest()
 
 

@@ -21,44 +21,46 @@ class DecodedImages:
         self._used = 0
         self._filled = False
 
-    def read(self, path):
+    def read(self, path, as_viewed=False):
         """Return the image at ``path``, as ``dassl.utils.read_image`` does; the caller may change it.
 
         Raises:
             ImageReadError, MissingFileError: as ``read_image``.
         """
-        image = self._images.get(path)
+        key = path, as_viewed
+        image = self._images.get(key)
         if image is None:
-            image = read_image(path)
-            if not self._keep(path, image):
+            image = read_image(*key)
+            if not self._keep(key, image):
                 return image
         return image.copy()
 
-    def fill(self, paths):
+    def fill(self, images):
         """Decode the images that fit, with a thread for each core; what cannot be read is left to ``read``.
 
+        ``images``: pairs of path and ``as_viewed``.
         Loader workers that are forked afterwards share the decoded images, without a copy.
         """
         if self._filled or self.max_bytes <= 0:
             return
         self._filled = True
-        paths = list(dict.fromkeys(paths))
+        images = list(dict.fromkeys(images))
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            for start in range(0, len(paths), _AT_ONCE):
-                part = paths[start : start + _AT_ONCE]
+            for start in range(0, len(images), _AT_ONCE):
+                part = images[start : start + _AT_ONCE]
                 kept = [
-                    self._keep(path, image)
-                    for path, image in zip(part, threads.map(_read_or_none, part), strict=True)
+                    self._keep(key, image)
+                    for key, image in zip(part, threads.map(_read_or_none, part), strict=True)
                     if image is not None
                 ]
                 if not all(kept):
                     return
 
-    def _keep(self, path, image):
+    def _keep(self, key, image):
         size = image.width * image.height * len(image.getbands())
         if self._used + size > self.max_bytes:
             return False
-        self._images[path] = image
+        self._images[key] = image
         self._used += size
         return True
 
@@ -67,8 +69,8 @@ class DecodedImages:
         return {**self.__dict__, "_images": {}, "_used": 0}
 
 
-def _read_or_none(path):
+def _read_or_none(key):
     try:
-        return read_image(path)
+        return read_image(*key)
     except OSError:  # the loader reads it again, and reports it with its place
         return None

@@ -48,14 +48,14 @@ class DatasetWrapper(Dataset):
 
     def decode(self):
         """Decode the images that fit in memory, now."""
-        self.decoded.fill(item.impath for item in self.data_source)
+        self.decoded.fill(map(_key, self.data_source))
 
     def __len__(self):
         return len(self.data_source)
 
     def __getitem__(self, idx):
         output = self._facts(idx)
-        img0 = self.decoded.read(output["impath"])
+        img0 = self.decoded.read(*_key(self.data_source[idx]))
         if self.transform is None:
             output["img"] = img0
         elif isinstance(self.transform, (list, tuple)):
@@ -73,7 +73,7 @@ class DatasetWrapper(Dataset):
         if not is_plain or any(getattr(type(self), n) is not getattr(DatasetWrapper, n) for n in _MAKES_ITEMS):
             return [self[idx] for idx in indices]
         items = [self._facts(idx) for idx in indices]
-        views = transform_all(self.transform, (self.decoded.read(item["impath"]) for item in items))
+        views = transform_all(self.transform, (self.decoded.read(*_key(self.data_source[idx])) for idx in indices))
         return [{**item, "img": view} for item, view in zip(items, views, strict=True)]
 
     def _facts(self, idx):
@@ -84,3 +84,8 @@ class DatasetWrapper(Dataset):
         """Return one view of the image, or a list of ``k_tfm`` of them."""
         views = [tfm(img0) for _ in range(self.k_tfm)]
         return views[0] if self.k_tfm == 1 else views
+
+
+def _key(item):
+    """Return the arguments of ``read_image``."""
+    return item.impath, getattr(item, "as_viewed", False)

@@ -14,6 +14,7 @@ from .errors import (
     UnknownNameError,
     UserError,
 )
+from .images import image_suffixes, read_image
 from .logger import Logger, setup_logger
 from .meters import AverageMeter, MetricMeter
 from .registry import Registry
@@ -25,7 +26,6 @@ from .tools import (
     get_most_similar_str_to_a_from_b,
     listdir_nohidden,
     mkdir_if_missing,
-    read_image,
     read_json,
     set_random_seed,
     tolist_if_not,
@@ -65,6 +65,7 @@ __all__ = [
     "count_num_param",
     "download_url",
     "get_most_similar_str_to_a_from_b",
+    "image_suffixes",
     "init_network_weights",
     "listdir_nohidden",
     "load_checkpoint",

@@ -1,21 +1,18 @@
 """Small helpers for files, names and seeds that the whole engine and its clients share."""
 
 import difflib
-import functools
 import json
 import os
 import random
-import re
 import urllib.error
 import warnings
 
 import numpy as np
 import torch
-from PIL import Image
 
 from .atomic import atomic_path
 from .environment import collect_env_info
-from .errors import ConfigError, DownloadError, ImageReadError, MissingFileError, OutputError, UnknownNameError
+from .errors import ConfigError, DownloadError, MissingFileError, OutputError, UnknownNameError
 from .regular_files import read_text
 
 __all__ = [
@@ -26,7 +23,6 @@ __all__ = [
     "get_most_similar_str_to_a_from_b",
     "listdir_nohidden",
     "mkdir_if_missing",
-    "read_image",
     "read_json",
     "set_random_seed",
     "tolist_if_not",
@@ -121,42 +117,6 @@ def download_url(url, dst):
         raise DownloadError(
             f'Cannot download "{url}" ({reason}). Fetch it by other means and put it at "{dst}".'
         ) from error
-
-
-# Pixels only: of other formats that Pillow knows, some are programs (EPS would be handed to Ghostscript).
-_IMAGE_FORMATS = ("JPEG", "MPO", "PNG", "BMP", "DIB", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000", "TGA", "ICO")
-
-
-@functools.cache
-def _image_formats():
-    Image.init()
-    return tuple(name for name in _IMAGE_FORMATS if name in Image.OPEN)
-
-
-def read_image(path):
-    """Return the image at ``path`` as a PIL image in RGB, fully decoded.
-
-    Raises:
-        MissingFileError: there is no such file.
-        ImageReadError: the file is truncated or not an image, or would decode to more than Pillow's
-            limit of pixels (twice ``PIL.Image.MAX_IMAGE_PIXELS``); the line names it.
-    """
-    try:
-        with Image.open(path, formats=_image_formats()) as image:
-            return image.convert("RGB")
-    except FileNotFoundError as error:
-        raise MissingFileError(f'No image file at "{path}". Check DATASET.ROOT and the split file.') from error
-    except Image.DecompressionBombError as error:
-        pixels = re.search(r"\((\d+) pixels\)", str(error))
-        found = f"{int(pixels[1]):,} pixels" if pixels else str(error)
-        raise ImageReadError(
-            f'The image "{path}" has {found}, and the limit is {2 * Image.MAX_IMAGE_PIXELS:,}: decoding it could fill '
-            "the memory. Shrink or remove it, or raise PIL.Image.MAX_IMAGE_PIXELS."
-        ) from error
-    except Exception as error:
-        # Depending on the format, Pillow signals a broken file by an OSError, SyntaxError, struct.error and others.
-        reason = " ".join(str(error).split())
-        raise ImageReadError(f'Cannot read the image "{path}" ({reason}). Replace or remove the file.') from error
 
 
 def listdir_nohidden(path, sort=False):

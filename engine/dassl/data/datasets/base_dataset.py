@@ -26,10 +26,15 @@ class Datum:
         domain (int): position of the image's domain in the list that was asked for.
         classname (str): the class in words.
 
+    Attributes:
+        as_viewed (bool): read the image as a viewer shows it, see ``dassl.utils.read_image``.
+
     Raises:
         MissingFileError: (a FileNotFoundError) there is no such file.
         ConfigError: ``impath`` is not a string.
     """
+
+    as_viewed = False
 
     def __init__(self, impath="", label=0, domain=0, classname=""):
         if not isinstance(impath, str):
