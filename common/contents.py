@@ -7,7 +7,7 @@ import re
 import sqlite3
 import stat
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -21,7 +21,10 @@ _MANY = 500  # files; hashing more of them shows a bar
 _CHUNK = 1 << 20
 _SHA256 = re.compile("[0-9a-f]{64}")
 _STATE = ("dev", "ino", "size", "mtime", "ctime")
-_TABLE = f"CREATE TABLE IF NOT EXISTS files ({', '.join(_STATE)}, sha256 TEXT, PRIMARY KEY (dev, ino))"
+_TABLES = (
+    f"CREATE TABLE IF NOT EXISTS files ({', '.join(_STATE)}, sha256 TEXT, PRIMARY KEY (dev, ino))",
+    "CREATE TABLE IF NOT EXISTS verdicts (sha256, judge, verdict TEXT, PRIMARY KEY (sha256, judge))",
+)
 _LOOK_UP = f"SELECT sha256 FROM files WHERE {' AND '.join(f'{name} = ?' for name in _STATE)}"
 _STORE = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)"
 
@@ -39,10 +42,10 @@ def content_hashes(paths: Sequence[str | os.PathLike]) -> list[str]:
         OSError: a file cannot be read, or is not a regular file.
     """
     states = {path: _state(os.stat(path)) for path in dict.fromkeys(map(os.fspath, paths))}
-    known = _read_manifest(states.values())
+    known = {state: text for state, text in _read(_LOOK_UP, states.values()) if _SHA256.fullmatch(text)}
     unknown = [path for path, state in states.items() if state not in known]
     fresh = dict(zip(unknown, _hash_files(unknown), strict=True))
-    _write_manifest([(*state, sha256) for state, sha256 in fresh.values() if state is not None])
+    _write(_STORE, [(*state, sha256) for state, sha256 in fresh.values() if state is not None])
     return [known.get(states[path]) or fresh[path][1] for path in map(os.fspath, paths)]
 
 
@@ -84,24 +87,32 @@ def _hash_file(path: str) -> tuple[State | None, str]:
     return after if settled and _state(before) == after else None, digest.hexdigest()
 
 
-def _read_manifest(states: Iterable[State]) -> dict[State, str]:
+def read_verdicts(hashes: Iterable[str], judge: str) -> dict[str, str]:
+    """Returns content hash -> verdict, for the contents that ``judge`` has judged before (see ``store_verdicts``)."""
+    query = "SELECT verdict FROM verdicts WHERE sha256 = ? AND judge = ?"
+    return {key[0]: verdict for key, verdict in _read(query, [(sha256, judge) for sha256 in hashes])}
+
+
+def store_verdicts(verdicts: Mapping[str, str], judge: str) -> None:
+    """Keep what ``judge`` (a program and its version, in a line) says of contents: content hash -> text."""
+    _write("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?)", [(key, judge, text) for key, text in verdicts.items()])
+
+
+def _read(query: str, keys: Iterable[tuple]) -> list[tuple[tuple, str]]:
+    """Returns (key, text) for every key that the manifest knows."""
     path = manifest_path()
     if not path.is_file():
-        return {}
-    found = {}
+        return []
     try:
         with closing(_connect(path)) as manifest:
-            for state in states:
-                row = manifest.execute(_LOOK_UP, state).fetchone()
-                if row and isinstance(row[0], str) and _SHA256.fullmatch(row[0]):
-                    found[state] = row[0]
+            rows = [(key, manifest.execute(query, key).fetchone()) for key in keys]
     except (OSError, sqlite3.Error) as error:
         _warn(path, error)
-        return {}
-    return found
+        return []
+    return [(key, row[0]) for key, row in rows if row and isinstance(row[0], str)]
 
 
-def _write_manifest(rows: Sequence[tuple]) -> None:
+def _write(statement: str, rows: Sequence[tuple]) -> None:
     if not rows:
         return
     path = manifest_path()
@@ -110,7 +121,7 @@ def _write_manifest(rows: Sequence[tuple]) -> None:
         if path.exists() and not path.is_file():
             raise OSError("it is not a regular file")
         with closing(_connect(path)) as manifest, manifest:
-            manifest.executemany(_STORE, rows)
+            manifest.executemany(statement, rows)
     except (OSError, sqlite3.Error) as error:
         _warn(path, error)
 
@@ -118,7 +129,8 @@ def _write_manifest(rows: Sequence[tuple]) -> None:
 def _connect(path: Path) -> sqlite3.Connection:
     manifest = sqlite3.connect(path, timeout=20)
     try:
-        manifest.execute(_TABLE)
+        for table in _TABLES:
+            manifest.execute(table)
     except sqlite3.Error:
         manifest.close()
         raise

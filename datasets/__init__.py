@@ -18,6 +18,7 @@ def add_config(cfg) -> None:
     ``DATASET.TEMPLATE``: the zero-shot prompt, as ``a photo of a {}.``; "" is the dataset's own.
     ``DATASET.SHOTS_FILE``: a few-shot selection to train on, see ``tools/data.py shots``; "" draws one by the seed.
     ``DATASET.LIST_FILE``: of ImageFolder, the file that lists the pictures; "" is the one that is there.
+    ``DATASET.UNREADABLE``: ``error`` refuses pictures that cannot be read, ``skip`` leaves them out of all lists.
     ``DATASET.UNLABELED``: what trains without labels, images of the ``target`` domains or the ``rest`` of the training
     images that shots leave out; "" is the dataset's own choice, mostly nothing.
     """
@@ -26,6 +27,8 @@ def add_config(cfg) -> None:
     for key in ("TEMPLATE", "LIST_FILE", "SHOTS_FILE", "UNLABELED"):
         if key not in cfg.DATASET:
             cfg.DATASET[key] = ""
+    if "UNREADABLE" not in cfg.DATASET:
+        cfg.DATASET.UNREADABLE = "error"
 
 
 def _import_readers() -> None:

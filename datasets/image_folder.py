@@ -1,14 +1,17 @@
 """ImageFolder: the user's own pictures, without code. The layouts are in ``datasets/folders/``."""
 
+import os
+
 from dassl.data.datasets import DATASET_REGISTRY
 
 from common.errors import UserError
 
 from .core import BenchmarkDataset
-from .core.items import known_item
+from .core.items import known_item, view_as_shown
 from .folders.divide import divide, target_to_train
 from .folders.find import find_folder, find_list, make_listing
 from .folders.split_json import image_folder
+from .folders.stored_split import StoredSplit
 
 
 @DATASET_REGISTRY.register()
@@ -17,7 +20,7 @@ class ImageFolder(BenchmarkDataset):
 
     With DATASET.UNLABELED ``target``, the target's pictures are ``train_u``: those of the user's train part of it, or
     else those that are tested.
-    Only few-shot selections are written: what is not split is split anew by every run, always the same way.
+    Pictures are read as a viewer shows them. A split that the user did not make is stored, see ``StoredSplit``.
     """
 
     dataset_dir = "."
@@ -25,8 +28,11 @@ class ImageFolder(BenchmarkDataset):
     find_dataset_dir = staticmethod(find_folder)
 
     def __init__(self, cfg):
-        self.settings = cfg.DATASET
+        self.settings, self.output_dir, self.needs_val = cfg.DATASET, cfg.OUTPUT_DIR, needs_val(cfg)
         super().__init__(cfg)
+
+    def has_own_pictures(self):
+        return True
 
     def missing_help(self):
         return f"Put it into {self.image_dir}, or take it out of the list."
@@ -39,11 +45,17 @@ class ImageFolder(BenchmarkDataset):
             if any(self.domains_of_run):
                 raise UserError(f"Split file {self.list_file} has no domains. Give none, or DATASET.LIST_FILE.")
             self.split_path, self.image_dir = self.list_file, image_folder(self.list_file, self.dataset_dir)
-        return super().load_split()
+        lists = super().load_split()
+        for items in lists:
+            view_as_shown(items)
+        return lists
 
     def read_raw(self, rng):
-        listing = make_listing(self.dataset_dir, self.list_file, sum(self.domains_of_run, []))
-        lists = divide(listing, *self.domains_of_run, rng)
+        listing = make_listing(self.dataset_dir, self.list_file, sum(self.domains_of_run, []), self.output_dir)
+        places = [self.dataset_dir, self.own_cache("splits")]
+        lists = divide(
+            listing, *self.domains_of_run, StoredSplit(self.dataset_dir, places, self.keeps_files), self.needs_val
+        )
         self.test_only = lists[0] == lists[2]
         self.listed = listing, lists
         return [self.datums(rows, listing.source) for rows in lists]
@@ -52,9 +64,24 @@ class ImageFolder(BenchmarkDataset):
         if not self.domains_of_run[1]:
             return []
         listing, lists = self.listed
-        return self.datums(target_to_train(listing, lists[0], lists[2], self.domains_of_run[1]), listing.source)
+        items = self.datums(target_to_train(listing, lists[0], lists[2], self.domains_of_run[1]), listing.source)
+        skipped = {os.path.join(self.image_dir, path) for path in self.unreadable}
+        items = [item for item in items if item.impath not in skipped]
+        return self.readable([items])[0] if self.keeps_files else items
 
     def datums(self, rows, source):
         """Datum objects of Labelled rows, with their domains."""
         items = self.items([row[:3] for row in rows], source)
-        return [known_item(i.impath, i.label, row.domain, i.classname) for i, row in zip(items, rows, strict=True)]
+        found = [known_item(i.impath, i.label, row.domain, i.classname) for i, row in zip(items, rows, strict=True)]
+        view_as_shown(found)
+        return found
+
+
+def needs_val(cfg) -> bool:
+    """Whether a run uses validation images: to select an epoch, to evaluate, or because its trainer says so."""
+    from dassl.engine import TRAINER_REGISTRY
+
+    known = cfg.TRAINER.NAME in TRAINER_REGISTRY.registered_names()
+    trainer = TRAINER_REGISTRY.get(cfg.TRAINER.NAME) if known else None
+    used = cfg.TEST.FINAL_MODEL == "best_val" or cfg.TEST.SPLIT == "val"
+    return used or getattr(trainer, "NEEDS_VAL", False)

@@ -33,6 +33,7 @@ class LinearProbe(CLIPTrainer):
 
     CONFIG = {"PREC": "fp16"}
     READS_NAMES = False
+    NEEDS_VAL = True  # ImageFolder takes validation images out of train for trainers that say so
 
     def check_cfg(self, cfg):
         if cfg.DATASET.SUBSAMPLE_CLASSES == "new":

@@ -13,9 +13,10 @@ from yacs.config import CfgNode
 from common.errors import UserError
 from common.places import user_cache_dir
 
-from .checks import check_splits
+from .checks import check_splits, warn_equal_content
 from .fewshot import FewShotStore
 from .items import Row, hash_lists, to_items
+from .readable import skip_unreadable
 from .shots_file import read_shots
 from .split_file import read_split, save_split
 from .split_rules import split_trainval
@@ -44,7 +45,8 @@ class BenchmarkDataset(DatasetBase):
     - ``test_only``: True where only a test list exists; it then stands in for training too (so that class names
       exist), val is empty and few-shot selection does not apply;
     - ``unique_names``: False where two classes may share a name, as in ImageNet;
-    - ``keeps_files``: False for a program that only looks at the data: nothing is then written into its folder;
+    - ``keeps_files``: False for a program that only looks at the data: nothing is then written into its folder,
+      and pictures are not checked;
     - ``has_domains``: True where ``DATASET.SOURCE_DOMAINS`` and ``TARGET_DOMAINS`` have a meaning;
     - ``read_raw(rng)``: makes (train, val, test) lists of Datum from the original annotations; called where the
       split file does not exist, which is then written. ``items(rows, source)`` turns ``(relative path, label,
@@ -57,7 +59,8 @@ class BenchmarkDataset(DatasetBase):
     ``DATASET.SUBSAMPLE_CLASSES``, ``SEED``, and for ``train_u`` ``DATASET.UNLABELED``, ``NUM_LABELED`` and
     ``ALL_AS_UNLABELED``. Shots do not apply to a test-only set, which ignores their keys.
     Attributes: ``dataset_dir`` and ``image_dir`` (absolute paths), ``split_path`` ("" where there is none),
-    ``split_sha256`` (of all three lists) and ``selection_sha256`` (of what is used: after shots and classes).
+    ``split_sha256`` (of all three lists) and ``selection_sha256`` (of what is used: after shots and classes);
+    ``unreadable``: paths below ``image_dir`` that DATASET.UNREADABLE ``skip`` left out.
     Raises UserError for missing data and for everything in it that does not fit together.
     """
 
@@ -91,7 +94,12 @@ class BenchmarkDataset(DatasetBase):
                 f"DATASET.SHOTS_FILE {settings.SHOTS_FILE} needs DATASET.NUM_SHOTS, the K of the file; it is "
                 f"{settings.NUM_SHOTS}, which trains on all images."
             )
+        self.unreadable, self._choice = [], settings.get("UNREADABLE", "error")
         train, val, test = self.load_split()
+        if self.keeps_files and (self.has_own_pictures() or self._choice != "error"):
+            train, val, test = self.readable([train, val, test])
+        if self.keeps_files and self.has_own_pictures() and not self.test_only:
+            warn_equal_content(train, val, test)
         full = (train, val, test)
         self.split_sha256 = hash_lists(full, self.image_dir)
         shots = labelled_per_class(settings, train)
@@ -105,6 +113,16 @@ class BenchmarkDataset(DatasetBase):
         untouched = all(a is b for a, b in zip(used, full, strict=True))
         self.selection_sha256 = self.split_sha256 if untouched else hash_lists(used, self.image_dir)
         super().__init__(train_x=train, train_u=train_u or None, val=val, test=test)
+
+    def has_own_pictures(self) -> bool:
+        """Whether the pictures are the user's: not those of a public dataset that a reader of this package reads."""
+        return not type(self).__module__.startswith(f"{__package__.split('.')[0]}.")
+
+    def readable(self, lists: Sequence[list]) -> list[list]:
+        """The lists without pictures that cannot be read, which are added to ``unreadable``. Raises UserError."""
+        lists, unreadable = skip_unreadable(lists, self._choice, self.image_dir)
+        self.unreadable += unreadable
+        return lists
 
     def target_images(self) -> list:
         """Images of the target domains to train on without labels; a dataset without domains has none."""
@@ -139,7 +157,8 @@ class BenchmarkDataset(DatasetBase):
         if self.split_path and os.path.exists(self.split_path):
             return self.read_split(self.split_path, self.image_dir, self.test_only, self.missing_help())
         train, val, test = self.read_raw(random.Random(SPLIT_SEED))
-        check_splits(train, val, test, f"{type(self).__name__} in {self.dataset_dir}", self.unique_names)
+        source = f"{type(self).__name__} in {self.dataset_dir}"
+        check_splits(train, val, test, source, self.unique_names, self.test_only)
         if self.split_path and self.keeps_files:
             try:
                 self.save_split(train, val, test, self.split_path, self.image_dir, made_here=True)

@@ -1,16 +1,21 @@
-"""What must hold between the lists of a dataset, whatever they were read from."""
+"""Checks on the lists of a dataset, no matter what they were read from."""
 
+import os
 from collections.abc import Sequence
 
+from common.contents import content_hashes
 from common.errors import UserError
 
 
-def check_splits(train: Sequence, val: Sequence, test: Sequence, source: str, unique_names: bool = True) -> None:
-    """Check labels and class names of three lists of Datum; ``source`` starts the message.
+def check_splits(
+    train: Sequence, val: Sequence, test: Sequence, source: str, unique_names: bool = True, test_only: bool = False
+) -> None:
+    """Check labels, class names and images of three lists of Datum; ``source`` starts the message.
 
     Class names and the number of classes come from the training list alone. So its labels must be 0..C-1
     without a gap, one name each, and no other list may know a class that it does not. ``unique_names``: no two
-    labels may share a name.
+    labels may share a name. An image is in one list, once; but ``val`` may be the list ``test`` itself (ImageNet), and
+    with ``test_only`` the test list stands in for training.
     Raises UserError.
     """
     if not train:
@@ -37,6 +42,53 @@ def check_splits(train: Sequence, val: Sequence, test: Sequence, source: str, un
         )
     if unique_names:
         _check_names(names, source)
+    parts = {"train": train, "val": [] if val is test else val, "test": [] if test_only else test}
+    _check_images(parts, source)
+
+
+def warn_equal_content(train: Sequence, val: Sequence, test: Sequence) -> None:
+    """Print a line if test images have the content of images to train or validate on."""
+    try:
+        known = dict(zip(content_hashes([item.impath for item in (*train, *val)]), (*train, *val), strict=True))
+        pairs = [
+            (item, known[content])
+            for item, content in zip(test, content_hashes([item.impath for item in test]), strict=True)
+            if content in known
+        ]
+    except OSError:  # the loader reports it
+        return
+    if pairs:
+        print(
+            f"Warning: {len(pairs)} of {len(test)} test images have the same content as an image to train or validate "
+            f"on, such as {pairs[0][0].impath} and {pairs[0][1].impath}"
+        )
+
+
+def _check_images(parts: dict[str, Sequence], source: str) -> None:
+    place: dict[str, str] = {}
+    for part, items in parts.items():
+        for item in items:
+            path = item.impath
+            if "//" in path or "/./" in path:
+                path = os.path.normpath(path)
+            other = place.setdefault(path, part)
+            if other is not part:
+                shared = sum(place.get(os.path.normpath(each.impath)) == other for each in items)
+                more = f" ({shared} images are in both)" if shared > 1 else ""
+                raise UserError(f"{source} has the image {path} in {other} and in {part}{more}. Take it out of one.")
+        if len(items) > sum(known == part for known in place.values()):
+            twice = _first_twice(items)
+            raise UserError(f"{source} has the image {twice} twice in {part}. Remove one entry.")
+
+
+def _first_twice(items: Sequence) -> str:
+    seen: set[str] = set()
+    for item in items:
+        path = os.path.normpath(item.impath)
+        if path in seen:
+            return path
+        seen.add(path)
+    return ""
 
 
 def _check_names(names: dict[int, str], source: str) -> None:

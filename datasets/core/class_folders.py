@@ -28,8 +28,13 @@ class ClassFolders(BenchmarkDataset):
         return split_per_class(self.items(rows, self.image_dir), rng=rng, label=lambda item: item.classname)
 
 
-def class_folders(folder: str, ignored: Collection[str] = (), remedy: str = "") -> list[str]:
-    """Names of the folders in ``folder``, sorted (capitals first), without hidden ones. Raises UserError for none."""
+def class_folders(
+    folder: str, ignored: Collection[str] = (), remedy: str = "", none_is_fine: bool = False
+) -> list[str]:
+    """Names of the folders in ``folder``, sorted (capitals first), without hidden ones.
+
+    Raises UserError for none, unless ``none_is_fine``.
+    """
     try:
         with os.scandir(folder) as entries:
             names = [e.name for e in entries if e.is_dir() and not e.name.startswith(".") and e.name not in ignored]
@@ -37,7 +42,7 @@ def class_folders(folder: str, ignored: Collection[str] = (), remedy: str = "") 
         raise UserError(
             f"Image folder {folder} cannot be read: {error.strerror or error}. {remedy}".rstrip()
         ) from error
-    if not names:
+    if not names and not none_is_fine:
         raise UserError(f"Image folder {folder} holds no class folders. {remedy}".rstrip())
     return sorted(names)
 

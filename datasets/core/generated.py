@@ -46,12 +46,16 @@ class GeneratedDataset(BenchmarkDataset):
             template = "a photo of {}."
 
             def generate(self, folder: Path) -> dict:
-                draw_stripes(folder / "red_0.png")
-                return {"train": [("red_0.png", 0, "red")], "test": [("red_0.png", 0, "red")]}
+                for i in range(2):
+                    draw_stripes(folder / f"red_{i}.png")
+                return {"train": [("red_0.png", 0, "red")], "test": [("red_1.png", 0, "red")]}
     """
 
     version = 1
     image_folder = "images"
+
+    def has_own_pictures(self):
+        return False
 
     def generate(self, folder: Path) -> dict[str, Sequence[Row]]:
         """Write the pictures into ``folder`` and return the rows of the split; see the class."""

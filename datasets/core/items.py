@@ -31,6 +31,13 @@ def known_item(impath: str, label: int, domain: int, classname: str) -> Datum:
     return item
 
 
+def view_as_shown(items: Iterable) -> None:
+    """Have images read as a viewer shows them, see ``as_viewed`` of Datum. Upstream's engine has no such choice."""
+    if hasattr(Datum, "as_viewed"):
+        for item in items:
+            item.as_viewed = True
+
+
 def to_items(rows: Iterable[Row], image_dir: str, source: str, remedy: str = UNPACK_AGAIN) -> list:
     """Make Datum objects of rows; ``source`` starts the message, ``remedy`` says what to do about a missing image.
 

@@ -40,7 +40,7 @@ def read_split(
         train, val = list(test), []
     else:
         train, val = (to_items(rows[part], path_prefix, source, remedy) for part in ("train", "val"))
-    check_splits(train, val, test, source)
+    check_splits(train, val, test, source, test_only=test_only)
     return train, val, test
 
 

@@ -2,7 +2,7 @@
 
 from common.errors import UserError, unknown
 
-from .items import known_item
+from .items import known_item, view_as_shown
 
 CHOICES = ("all", "base", "new")
 
@@ -23,11 +23,11 @@ def subsample_classes(*args, subsample: str = "all"):
     if not selected:
         raise UserError(f"DATASET.SUBSAMPLE_CLASSES {subsample} leaves no class: the dataset has {len(labels)}.")
     relabel = {label: new for new, label in enumerate(selected)}
-    return [
-        [
-            known_item(item.impath, relabel[item.label], item.domain, item.classname)
-            for item in items
-            if item.label in relabel
-        ]
-        for items in args
-    ]
+    return [[_relabelled(item, relabel[item.label]) for item in items if item.label in relabel] for items in args]
+
+
+def _relabelled(item, label: int):
+    new = known_item(item.impath, label, item.domain, item.classname)
+    if getattr(item, "as_viewed", False):
+        view_as_shown([new])
+    return new

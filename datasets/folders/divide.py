@@ -1,6 +1,5 @@
-"""Who is trained on and who is tested: parts, domains and labels of a listing."""
+"""Splits a listing into train, val and test: parts, domains and labels."""
 
-import random
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -8,6 +7,7 @@ from common.errors import UserError, unknown
 
 from ..core.split_rules import split_per_class, split_trainval
 from .listing import PARTS, Listing, Picture
+from .stored_split import StoredSplit
 
 Pictures = list[Picture]
 
@@ -21,17 +21,19 @@ class Labelled(NamedTuple):
     domain: int
 
 
-def divide(listing: Listing, source: Sequence[str], target: Sequence[str], rng: random.Random) -> list[list[Labelled]]:
+def divide(
+    listing: Listing, source: Sequence[str], target: Sequence[str], stored: StoredSplit, needs_val: bool
+) -> list[list[Labelled]]:
     """Train, val and test of a listing.
 
-    Pictures without a part are split 50/20/30 per class; where the user made parts but no val, it is a fifth of each
-    class of train. Where a run names domains, it trains and validates on ``source`` and tests on ``target``. Where
-    there are test pictures only, they stand in for training too.
+    Pictures without a part are split 50/20/30 per class. If the user made parts but no val, and ``needs_val``, val is
+    a fifth of each class of train. ``stored`` remembers both. If a run names domains, it trains and validates on
+    ``source`` and tests on ``target``. If there are test pictures only, they stand in for training too.
     Raises UserError: an unknown domain, a class that is not in train, a class too small to split.
     """
     _check_domains(listing, source, target)
     by_user = any(picture.part for picture in listing.pictures)
-    train, val, test = (_given if by_user else _split)(listing, source, target, rng)
+    train, val, test = _given(listing, source, target) if by_user else _split(listing, source, target, stored)
     only_test = bool(test) and not train and not val and not source
     if only_test:
         print(f"{listing.source} has test pictures only; they stand in for training, so that class names exist")
@@ -41,9 +43,22 @@ def divide(listing: Listing, source: Sequence[str], target: Sequence[str], rng: 
         [_label(listing, labels, picture, domains) for picture in part]
         for part, domains in ((train, source), (val, source), (test, target))
     ]
-    if lists[0] and not lists[1] and not only_test:
-        lists[:2] = split_trainval(lists[0], rng=rng)
+    if lists[0] and not lists[1] and not only_test and needs_val:
+        lists[:2] = _take_val(lists[0], stored)
+        print(f"{len(lists[1])} pictures are taken out of train for validation, a fifth of each class")
+    stored.save()
     return lists
+
+
+def _take_val(train: list[Labelled], stored: StoredSplit) -> tuple[list[Labelled], list[Labelled]]:
+    """Train and val of the user's train part. Each domain is divided by itself, as in ``_split``."""
+    parts: tuple[list, list] = ([], [])
+    for domain in dict.fromkeys(row.domain for row in train):
+        own = [row for row in train if row.domain == domain]
+        divided = stored.divide("val", own, lambda row: row.label, lambda rows, rng: split_trainval(rows, rng=rng))
+        for part, rows in zip(parts, divided, strict=True):
+            part += rows
+    return parts
 
 
 def target_to_train(
@@ -62,7 +77,7 @@ def target_to_train(
     return [_label(listing, labels, picture, target) for picture in own]
 
 
-def _given(listing: Listing, source: Sequence[str], target: Sequence[str], rng) -> tuple[Pictures, Pictures, Pictures]:
+def _given(listing: Listing, source: Sequence[str], target: Sequence[str]) -> tuple[Pictures, Pictures, Pictures]:
     """The user's parts; those of the source domains for train and val, of the target domains for test."""
     train, val, test = (
         [p for p in listing.pictures if p.part == part and (not domains or p.domain in domains)]
@@ -71,10 +86,13 @@ def _given(listing: Listing, source: Sequence[str], target: Sequence[str], rng) 
     return train, val, test
 
 
-def _split(listing: Listing, source: Sequence[str], target: Sequence[str], rng) -> tuple[Pictures, Pictures, Pictures]:
+def _split(
+    listing: Listing, source: Sequence[str], target: Sequence[str], stored: StoredSplit
+) -> tuple[Pictures, Pictures, Pictures]:
     """The rule's parts. Each source domain is split by itself; of a target that is no source, all pictures are tested.
 
-    So what a run trains on does not depend on its targets, and a source may be a target as well.
+    So what a run trains on does not depend on its targets, and a source may be a target as well. Each domain has draws
+    of its own, so its split does not depend on the other sources.
     """
     print(f"{listing.source} is not split: 50/20/30 of each class for train/val/test, the same in every run")
     train, val, test = [], [], []
@@ -84,7 +102,11 @@ def _split(listing: Listing, source: Sequence[str], target: Sequence[str], rng) 
             test += own
             continue
         place = f" of domain '{domain}'" if domain else ""
-        parts = split_per_class(own, rng=rng, label=lambda p, place=place: f"'{listing.names[p.key]}'{place}")
+
+        def rule(pictures, rng, place=place):
+            return split_per_class(pictures, rng=rng, label=lambda p: f"'{listing.names[p.key]}'{place}")
+
+        parts = stored.divide("split", own, lambda picture: picture.key, rule)
         train += parts[0]
         val += parts[1]
         test += parts[2] if domain is None or domain in target else []

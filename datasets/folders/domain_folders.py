@@ -5,7 +5,7 @@ from collections.abc import Collection
 from common.errors import unknown
 
 from ..core.class_folders import class_folders
-from .class_folders import LAYOUTS, NO_CLASSES, pictures_of
+from .class_folders import LAYOUTS, NO_CLASSES, Skipped, pictures_of
 from .listing import Listing
 from .names import name_folders
 
@@ -16,5 +16,7 @@ def list_domains(folder: str, domains: Collection[str]) -> Listing:
     for domain in domains:
         if domain not in there:
             raise unknown(f"domain of {folder}", domain, there)
-    pictures = [p for domain in dict.fromkeys(domains) for p in pictures_of(folder, domain, domain=domain)]
+    skipped = Skipped()
+    pictures = [p for domain in dict.fromkeys(domains) for p in pictures_of(folder, skipped, domain, domain=domain)]
+    skipped.report()
     return Listing(f"Folder {folder}", pictures, name_folders(folder, sorted({p.key for p in pictures})))

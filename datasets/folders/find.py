@@ -5,11 +5,10 @@ from collections.abc import Collection
 
 from common.errors import UserError
 
-from ..core.class_folders import class_folders
-from .class_folders import list_classes
+from .class_folders import list_classes, run_folders
 from .domain_folders import list_domains
-from .listing import PARTS, Listing
-from .part_folders import list_parts
+from .listing import Listing
+from .part_folders import find_parts, list_parts
 from .table import SUFFIXES, list_table
 
 TABLES = tuple(f"annotations{suffix}" for suffix in SUFFIXES)
@@ -49,23 +48,17 @@ def find_list(folder: str, wanted: str = "") -> str:
     return os.path.join(folder, found[0]) if found else ""
 
 
-def make_listing(folder: str, list_file: str, domains: Collection[str]) -> Listing:
+def make_listing(folder: str, list_file: str, domains: Collection[str], output_dir: str = "") -> Listing:
     """Read the layout. ``domains``: those that the run names; they make the folders of ``folder`` domains.
 
+    Folders in ``folder`` that hold runs, ``output_dir`` among them, are no classes.
     Raises UserError for everything in the layout that does not fit together.
     """
     if list_file:
         return list_table(list_file, folder)
     if domains:
         return list_domains(folder, domains)
-    if any(_holds_folders(os.path.join(folder, part)) for part in PARTS):
-        return list_parts(folder)
-    return list_classes(folder)
-
-
-def _holds_folders(folder: str) -> bool:
-    """Whether this is a part, and not a class named "train" (of locomotives)."""
-    try:
-        return bool(class_folders(folder))
-    except UserError:
-        return False
+    runs = run_folders(folder, output_dir)
+    if runs:
+        print(f"Skipped folders of runs in {folder}: {', '.join(f'{name}/' for name in runs)}")
+    return list_parts(folder, runs) if find_parts(folder) else list_classes(folder, runs)

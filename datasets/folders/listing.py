@@ -4,7 +4,14 @@ from typing import NamedTuple
 
 from ..core.split_file import PARTS
 
-__all__ = ["PARTS", "Listing", "Picture"]
+__all__ = ["PARTS", "SPELLINGS", "Listing", "Picture"]
+
+# What people call the parts, in lower case.
+SPELLINGS = {
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
 
 
 class Picture(NamedTuple):

@@ -5,7 +5,7 @@ Columns (in a CSV file its first line names them; in JSON-lines the keys of ever
 - ``path``: relative to DIR, inside it; links are followed;
 - ``label``, a whole number from 0, or ``classname``, or both. Labels alone get their names from ``classnames.txt``
   (text in place of numbers is the class name); names alone are numbered in sorted order;
-- ``split``: train, val or test, optional;
+- ``split``: train, val or test (or as ``SPELLINGS`` has them), optional;
 - ``domain``: optional.
 """
 
@@ -16,7 +16,7 @@ from common.errors import UserError, unknown
 
 from ..core.annotations import whole_number
 from ..core.items import leads_outside
-from .listing import PARTS, Listing, Picture
+from .listing import PARTS, SPELLINGS, Listing, Picture
 from .names import name_by_file
 from .table_rows import read_csv, read_json_lines
 
@@ -39,6 +39,7 @@ def list_table(path: str, folder: str) -> Listing:
             raise UserError(f"{where}: {image} is listed twice, first on line {seen[image]}. Remove one line.")
         seen[image] = line
         part = row.get("split", "")
+        part = SPELLINGS.get(part.lower(), part)
         if "split" in columns and part not in PARTS:
             raise unknown(f"split in {path}, line {line}:", part, PARTS)
         if "domain" in columns and not row["domain"]:

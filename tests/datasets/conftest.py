@@ -121,12 +121,14 @@ def folder(tmp_path):
 
 @pytest.fixture
 def load(make_cfg, folder):
-    """Build ImageFolder on ``folder``; further keys of DATASET as keywords."""
+    """Build ImageFolder on ``folder``; further keys of DATASET as keywords, keys of TEST in ``test``."""
     from dassl.data.datasets import build_dataset
 
-    def call(shots=-1, seed=1, classes="all", root=folder, **keys):
+    def call(shots=-1, seed=1, classes="all", root=folder, test=(), trainer="", **keys):
         cfg = make_cfg(name="ImageFolder", shots=shots, seed=seed, classes=classes, root=root)
         cfg.DATASET.update(keys)
+        cfg.TEST.update(test)
+        cfg.TRAINER.NAME = trainer
         random.seed(seed)
         return build_dataset(cfg)
 

@@ -1,10 +1,11 @@
 """Folders of the user's own pictures, in every layout of ImageFolder.
 
-Empty files, where no test opens a picture; those of ``draw`` can be opened.
+Pictures of one pixel, all with different contents; those of ``draw`` show something.
 """
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ COUNTS = {"train": 6, "val": 2, "test": 4}
 
 def touch(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
+    path.write_bytes(b"P6 1 1 255\n123" + os.fsencode(path))
 
 
 def write_classes(folder: Path, n: int = 10, keys=KEYS) -> None:

@@ -1,5 +1,6 @@
 """ImageFolder: every layout gives the lists that it should, and few-shot, base/new and domains work on each."""
 
+import functools
 import os
 import random
 from collections import Counter
@@ -70,11 +71,13 @@ def test_part_folders(folder, load):
 
 
 @pytest.mark.parametrize("layout", ["folders", "csv"])
-def test_without_val_a_fifth_of_train_is_taken(layout, folder, load):
+def test_without_val_a_fifth_of_train_is_taken_if_something_needs_it(layout, folder, load):
     if layout == "csv":
         write_csv(folder, records(("train", "test")), ALL)
     else:
         pictures.write_parts(folder, ("train", "test"))
+    assert (len(load().train_x), load().val) == (24, [])
+    load = functools.partial(load, test={"FINAL_MODEL": "best_val"})
     dataset = load()
     assert [Counter(item.label for item in part) for part in (dataset.train_x, dataset.val, dataset.test)] == [
         dict.fromkeys(range(4), n) for n in (5, 1, 4)
@@ -92,7 +95,7 @@ def test_class_folders_are_split_by_the_rule(folder, load):
     load(seed=7)
     assert random.getstate() == random.Random(7).getstate(), "the split draws from its own stream"
     assert lists(load(seed=7)) == lists(dataset)
-    assert sorted(os.listdir(folder)) == sorted(KEYS), "nothing is written beside the pictures"
+    assert sorted(os.listdir(folder)) == [*KEYS, "stored_split.json"]
 
 
 def test_labels_alone_get_their_names_from_the_file(folder, load):

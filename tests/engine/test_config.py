@@ -42,6 +42,7 @@ EXPECTED = {
         "CIFAR_C_TYPE": "",
         "CIFAR_C_LEVEL": 1,
         "ALL_AS_UNLABELED": False,
+        "UNREADABLE": "error",
         "UNLABELED": "",
     },
     "DATALOADER": {

@@ -47,6 +47,7 @@ _C.DATASET.STL10_FOLD = -1
 _C.DATASET.CIFAR_C_TYPE = ""
 _C.DATASET.CIFAR_C_LEVEL = 1  # 1 to 5
 _C.DATASET.ALL_AS_UNLABELED = False  # labelled images also serve as unlabelled ones
+_C.DATASET.UNREADABLE = "error"  # or "skip": leave images that cannot be read out of all lists
 _C.DATASET.UNLABELED = ""  # of datasets with domains: images of the "target", or the "rest" of the source; "": stock
 
 # ---------------------------------------------------------------- loaders

@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader
 
 from dassl.utils import ConfigError
 
+from .checks import check_dataset, skip_unreadable
 from .datasets import build_dataset
 from .samplers import build_sampler
 from .transforms import build_transform
@@ -101,10 +102,17 @@ class DataManager:
         dataset: the dataset.
         train_loader_x, test_loader: loaders of labelled training images and of test images.
         train_loader_u, val_loader: the same for unlabelled and validation images, or None.
+
+    Raises:
+        ConfigError, ImageReadError: the lists do not fit together, or hold images that cannot be read.
     """
 
     def __init__(self, cfg, custom_tfm_train=None, custom_tfm_test=None, dataset_wrapper=None):
         dataset = build_dataset(cfg)
+        check_dataset(dataset)
+        skip_unreadable(dataset, cfg.DATASET.get("UNREADABLE", "error"))
+        if cfg.TEST.SPLIT == "val" and not dataset.val:
+            raise ConfigError(f"TEST.SPLIT is val, but {cfg.DATASET.NAME} has no validation images. Set it to test.")
 
         if custom_tfm_train is None:
             tfm_train = build_transform(cfg, is_train=True)

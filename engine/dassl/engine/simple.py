@@ -10,6 +10,7 @@ from torch import nn
 from tqdm import tqdm
 
 from dassl.data import DataManager
+from dassl.data.checks import is_test_only
 from dassl.evaluation import build_evaluator
 from dassl.optim import build_lr_scheduler, build_optimizer
 from dassl.utils import (
@@ -110,9 +111,11 @@ class SimpleTrainer(TrainerBase):
         """Run all epochs. The first Ctrl-C or SIGTERM saves after the running batch, and ends the program.
 
         Raises:
+            ConfigError: there are only test images to train on, or the best epoch is wanted without validation images.
             UserError: (NonFiniteLossError, ImageReadError, LoaderWorkerError, OutputError, ...) the line says what is
                 saved.
         """
+        self._check_lists()
         self._continuation.train(lambda: super(SimpleTrainer, self).train(self.start_epoch, self.max_epoch))
 
     def _run_epoch_with_hooks(self):
@@ -137,6 +140,20 @@ class SimpleTrainer(TrainerBase):
         mkdir_if_missing(log_dir)
         self.init_writer(log_dir)
         self.time_start = time.time()
+
+    def _check_lists(self):
+        """Refuse to select the best epoch on test images, and to train on them."""
+        if self.cfg.TEST.FINAL_MODEL == "best_val" and self.val_loader is None:
+            raise ConfigError(
+                f"TEST.FINAL_MODEL is best_val, but {self.cfg.DATASET.NAME} has no validation images. "
+                "Add some, or set it to last_step."
+            )
+        dataset = getattr(getattr(self, "dm", None), "dataset", None)
+        if dataset is not None and is_test_only(dataset):
+            raise ConfigError(
+                f"{self.cfg.DATASET.NAME} has only test images here, so there is nothing to train on. "
+                "Evaluate a learned model on it: --eval-only --model-dir FOLDER"
+            )
 
     def _adopt_best_model(self, directory):
         """Copy the best model of a run that is continued in another folder: it may stay the best."""
@@ -252,21 +269,25 @@ class SimpleTrainer(TrainerBase):
 
     @torch.no_grad()
     def test(self, split=None):
-        """Evaluate on ``val`` or ``test`` (None: TEST.SPLIT); without validation data on ``test``.
+        """Evaluate on ``val`` or ``test`` (None: TEST.SPLIT).
+
+        Without validation images, ``test(split="val")`` evaluates on ``test``, as upstream's does.
 
         Returns:
             float: the first result of the evaluator, for Classification the accuracy in percent.
 
         Raises:
-            ConfigError: another split.
+            ConfigError: another split, or TEST.SPLIT is val and there are no validation images.
             UserError: (ImageReadError, LoaderWorkerError, ...) the images cannot be loaded.
         """
         self.set_model_mode("eval")
         self.evaluator.reset()
-        split = split or self.cfg.TEST.SPLIT
+        asked, split = split, split or self.cfg.TEST.SPLIT
         if split not in ("val", "test"):
             raise ConfigError(f"TEST.SPLIT must be val or test, but got '{split}'.")
         if split == "val" and self.val_loader is None:
+            if asked is None:
+                raise ConfigError(f"TEST.SPLIT is val, but {self.cfg.DATASET.NAME} has no validation images.")
             split = "test"
         print(f"Evaluate on the *{split}* set")
         with explaining():

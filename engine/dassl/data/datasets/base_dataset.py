@@ -83,13 +83,16 @@ class DatasetBase:
         domains (list): names of all domains that the dataset has.
 
     Raises:
-        ConfigError: (a ValueError) ``train_x`` is empty, or its labels are not 0, 1, ..., C - 1.
+        ConfigError: (a ValueError) ``train_x`` is empty, its labels are not 0, 1, ..., C - 1, or a list holds
+            something else than Datum objects.
     """
 
     dataset_dir = ""
     domains = []
 
     def __init__(self, train_x=None, train_u=None, val=None, test=None):
+        for name, items in (("train_x", train_x), ("train_u", train_u), ("val", val), ("test", test)):
+            _check_items(f"{name} of {type(self).__name__}", items)
         if not train_x:
             raise ConfigError(
                 f"{type(self).__name__} has no labelled training image (train_x is empty). "
@@ -102,6 +105,13 @@ class DatasetBase:
         self._num_classes = self.get_num_classes(train_x)
         self._lab2cname, self._classnames = self.get_lab2cname(train_x)
         self._check_labels()
+
+    def leave_out(self, paths):
+        """Take images out of all lists."""
+        for name in ("_train_x", "_train_u", "_val", "_test"):
+            items = getattr(self, name)
+            if items:
+                setattr(self, name, [item for item in items if item.impath not in paths])
 
     def _check_labels(self):
         # A classifier has one output for each label up to the largest, and names are found by
@@ -241,6 +251,13 @@ class DatasetBase:
     def split_dataset_by_domain(self, data_source):
         """Return domain -> its images, both in the order of the list."""
         return _group(data_source, lambda item: item.domain)
+
+
+def _check_items(where, items):
+    for item in items or ():
+        if not (hasattr(item, "impath") and hasattr(item, "label")):
+            kind = type(item).__name__
+            raise ConfigError(f"{where} holds a {kind}, not a Datum. Pass one list of Datum objects for each part.")
 
 
 def _group(items, key):

@@ -1,0 +1,121 @@
+"""Checks on the lists of a dataset, before loaders are built from them."""
+
+import numbers
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+from dassl.utils import ConfigError, ImageReadError, read_image
+
+_SHOWN = 5  # paths in a message
+
+
+def check_dataset(dataset):
+    """Check that the lists of a dataset fit together.
+
+    Two cases are by design: test images that stand in for training (the same Datum objects, or ``test_only``), and a
+    validation list that is the test list. An object may be repeated in ``train_x``, as drawing with replacement does.
+
+    Raises:
+        ConfigError: a label that is no whole number from 0, a label of ``val`` or ``test`` that ``train_x`` lacks, a
+            label with another name than in ``train_x``, an image twice in a list, or one in two lists.
+    """
+    name = type(dataset).__name__
+    parts = {"train_x": dataset.train_x, "val": dataset.val or [], "test": dataset.test or []}
+    for part, items in parts.items():
+        for item in items:
+            if not isinstance(item.label, numbers.Integral) or item.label < 0:
+                raise ConfigError(
+                    f"{name}: an image of {part} has the label {item.label!r} ({item.impath}). "
+                    "Labels are whole numbers from 0."
+                )
+    _check_classes(name, parts, dataset.lab2cname)
+    if is_test_only(dataset):
+        parts["test"] = []
+    elif _same_objects(parts["val"], parts["test"]):
+        parts["val"] = []
+    seen = {}
+    for part, items in parts.items():
+        for item in items:
+            path = os.path.normpath(item.impath)
+            other, known = seen.setdefault(path, (part, item))
+            if other != part:
+                raise ConfigError(f"{name} has the image {path} in {other} and in {part}. Take it out of one.")
+            if known is not item and not (part == "train_x" and is_bundled(dataset)):
+                raise ConfigError(f"{name} has the image {path} twice in {part}. Remove one entry.")
+
+
+def is_test_only(dataset):
+    """Return whether the test images of a dataset stand in for training, so that class names exist."""
+    return getattr(dataset, "test_only", False) or _same_objects(dataset.train_x, dataset.test or [])
+
+
+def is_bundled(dataset):
+    """Return whether this package reads the dataset; Digit5 repeats small sets of training images by design."""
+    return type(dataset).__module__.startswith("dassl.")
+
+
+def _check_classes(name, parts, lab2cname):
+    found = {}
+    for part in ("val", "test"):
+        for item in parts[part]:
+            found.setdefault(item.label, (part, item.classname))
+    missing = sorted(set(found) - set(lab2cname))
+    if missing:
+        shown = ", ".join(f"{label} ('{found[label][1]}', in {found[label][0]})" for label in missing[:8])
+        raise ConfigError(
+            f"{name} has training images for {len(lab2cname)} of {len(lab2cname) + len(missing)} labels; none for "
+            f"label {shown}{', ...' * (len(missing) > 8)}. Give every class an image, or remove the class."
+        )
+    for label, (part, classname) in found.items():
+        if classname != lab2cname[label]:
+            raise ConfigError(
+                f"{name} calls label {label} '{lab2cname[label]}' in train_x and '{classname}' in {part}. "
+                "Give it one name, or number the classes alike."
+            )
+
+
+def _same_objects(a, b):
+    return len(a) == len(b) > 0 and all(x is y for x, y in zip(a, b, strict=True))
+
+
+def skip_unreadable(dataset, choice):
+    """Decode the images of a dataset that has not done so itself, which its attribute ``unreadable`` (list) says.
+
+    Datasets of this package are public, and are left to the loaders.
+
+    Args:
+        dataset (DatasetBase): with ``skip``, unreadable images are taken out of its lists.
+        choice (str): ``error`` or ``skip``.
+
+    Raises:
+        ImageReadError: there are unreadable images, and the choice is ``error``.
+    """
+    if choice not in ("error", "skip"):
+        raise ConfigError(f"DATASET.UNREADABLE must be error or skip, but got '{choice}'.")
+    if hasattr(dataset, "unreadable") or is_bundled(dataset):
+        return
+    lists = [items for items in (dataset.train_x, dataset.train_u, dataset.val, dataset.test) if items]
+    images = {item.impath: item for items in lists for item in items}
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        reasons = zip(images, threads.map(_reason, images.values()), strict=True)
+        reasons = {path: reason for path, reason in reasons if reason}
+    dataset.unreadable = list(reasons)
+    if not reasons:
+        return
+    shown = ", ".join(list(reasons)[:_SHOWN]) + (", ..." if len(reasons) > _SHOWN else "")
+    line = f"{len(reasons)} of {len(images)} images cannot be read: {shown}"
+    if choice != "skip":
+        raise ImageReadError(
+            f"{line} (the first: {next(iter(reasons.values()))}). Replace them, or leave them out of all lists: "
+            "DATASET.UNREADABLE skip"
+        )
+    print(f"Skipped: {line}")
+    dataset.leave_out(set(reasons))
+
+
+def _reason(item):
+    try:
+        read_image(item.impath, getattr(item, "as_viewed", False))
+    except OSError as error:
+        return str(error)
+    return ""
