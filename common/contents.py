@@ -5,13 +5,14 @@ import hashlib
 import os
 import re
 import sqlite3
-import stat
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+from .files import open_regular
 from .places import user_cache_dir
 from .text import one_line
 
@@ -75,11 +76,8 @@ def _hash_files(paths: Sequence[str]) -> list[tuple[State | None, str]]:
 def _hash_file(path: str) -> tuple[State | None, str]:
     digest = hashlib.sha256()
     looked = time.time_ns()
-    # A FIFO without a writer would block a plain open for ever.
-    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb", 0) as file:
+    with open_regular(path, sys.maxsize) as file:
         before = os.fstat(file.fileno())
-        if not stat.S_ISREG(before.st_mode):
-            raise OSError(f"{path} is not a regular file")
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
         after = _state(os.fstat(file.fileno()))

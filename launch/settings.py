@@ -185,6 +185,8 @@ TABLE: tuple[Setting, ...] = (
     Setting("DATASET.SUBSAMPLE_CLASSES", choice("all", "base", "new"),
             "All classes, the first half (base) or the second half (new)."),
     Setting("DATASET.TEMPLATE", TEXT, "Hand-crafted prompt with `{}` for the class name; empty: the dataset's own."),
+    Setting("DATASET.UNREADABLE", choice("error", "skip"),
+            "Images that cannot be read: refuse them before training, or leave them out of all lists."),
     Setting("DATASET.LIST_FILE", TEXT, "File that lists the images of an ImageFolder; empty: the file that is there."),
     Setting("DATASET.SHOTS_FILE", TEXT, "File with a few-shot selection; empty: the seed draws one."),
 

@@ -1,6 +1,7 @@
 """The lines of a CSV or JSON-lines file, as dicts of text."""
 
 import csv
+import io
 from collections.abc import Iterable, Iterator
 
 from common.errors import UserError
@@ -77,7 +78,8 @@ def _column(name: str) -> str:
 
 def _lines(path: str) -> Iterator[str]:
     try:
-        return iter(read_text(path, LIST, "utf-8-sig", lines=True).splitlines(keepends=True))
+        # Not splitlines: a line separator (U+2028) may be part of a cell.
+        return io.StringIO(read_text(path, LIST, "utf-8-sig", lines=True), newline="")
     except OSError as error:
         raise UserError(f"List {path} cannot be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
