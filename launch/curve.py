@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from common.files import read_json, write_text_atomically
+from common.text import shown
 
 from .metrics import finite
 
@@ -60,6 +61,8 @@ class Curve:
         return {"epoch": self._running[0], "lr": self._running[1]} if self._running else {}
 
     def load_state_dict(self, state: dict) -> None:
+        if not isinstance(state, dict) or (state and not _is_point(state)):
+            raise ValueError(f"the curve goes on from {shown(state)}")
         self._resumed = state
 
     def _rate(self) -> float | None:
@@ -78,9 +81,16 @@ class Curve:
         write_text_atomically(self.path, json.dumps(self.points()) + "\n", durable=True)
 
 
+def _is_point(point: object) -> bool:
+    """True if a value from a file has an epoch and a rate, and numbers or nulls by name."""
+    if not isinstance(point, dict) or not {"epoch", "lr"} <= set(point) or type(point["epoch"]) is not int:
+        return False
+    return all(value is None or type(value) in (int, float) for value in point.values())
+
+
 def _read(path: Path) -> list[dict]:
     try:
         points = read_json(path)
-        return [p for p in points if isinstance(p["epoch"], int)]
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError):
         return []
+    return [point for point in points if _is_point(point)] if isinstance(points, list) else []

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from dassl.utils import CheckpointError, UserError, load_checkpoint
 from dassl.utils.checkpoint import newest_name
+from dassl.utils.checkpoint_fields import check_run_fields
 
 from . import mid_epoch
+from .run_state import random_states, restore_random_states
 
 _PERIODIC = re.compile(r"model\.pth\.tar-(\d+)")
 _ANY = re.compile(r"model.*\.pth\.tar.*")
@@ -66,6 +68,8 @@ def _within_an_epoch(directory, names, broken):
             content = _read(path)
             epoch = content["epoch"]
             models = {name: {**content["models"][name], "epoch": epoch} for name in names}
+            if content["steps"]:
+                _check_random_states([content["random_states"], *content["steps"]["passes"]], path)
             return ResumePoint(directory, True, epoch, dict.fromkeys(names, path), models, content, content["steps"])
         except KeyError as error:
             broken.append(CheckpointError(f'"{path}" has no {error}, so it is of another run. Delete it.'))
@@ -131,7 +135,24 @@ def _read(path):
         error = CheckpointError(f'"{path}" is not a checkpoint of a run. Delete it.')
         error.path = path
         raise error
+    try:
+        check_run_fields(content, path)
+    except CheckpointError as error:
+        error.path = path
+        raise
     return content
+
+
+def _check_random_states(states, path):
+    """Raise CheckpointError if the generators refuse one of these states."""
+    before = random_states()
+    try:
+        for state in states:
+            restore_random_states(state)
+    except Exception as error:  # torch, NumPy and Python each have errors of their own
+        raise CheckpointError(f'"{path}" has a broken state of a random generator. Delete it.') from error
+    finally:
+        restore_random_states(before)
 
 
 def _first_sentence(error):

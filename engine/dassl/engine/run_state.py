@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from dassl.utils import CheckpointError
+from dassl.utils.checkpoint_fields import check_like, is_number, shown
 
 
 def model_state(trainer, name):
@@ -51,6 +52,7 @@ def restore_run_state(trainer, checkpoint):
         if "best_result" in checkpoint:
             trainer.best_result = float(checkpoint["best_result"])
         if checkpoint.get("scaler") and _scaler_state(trainer):
+            check_like(checkpoint["scaler"], _scaler_state(trainer), "the gradient scaler")
             trainer.scaler.load_state_dict(checkpoint["scaler"])
         own = checkpoint.get("state", {})
         for name in state_names(trainer):
@@ -85,7 +87,11 @@ def _saved(trainer, name):
 
 def _restore(trainer, name, saved):
     if "state_dict" not in saved:
-        setattr(trainer, name, saved["value"])
+        value, own = saved["value"], getattr(trainer, name)
+        numbers = is_number(own) and is_number(value)
+        if own is not None and not numbers and not isinstance(value, type(own)):
+            raise CheckpointError(f"The checkpoint holds {shown(value)} for {name!r}. Load another epoch.")
+        setattr(trainer, name, value)
         return
     try:
         getattr(trainer, name).load_state_dict(saved["state_dict"])

@@ -108,7 +108,7 @@ class SavedModels:
                     "Load it with the settings it was trained with."
                 ) from error
             result = checkpoint.get("val_result")
-            result = "None" if result is None else f"{result:.1f}"
+            result = "None" if result is None else f"{float(result):.1f}"
             print(f"Load {path} to {name} (epoch={checkpoint.get('epoch')}, val_result={result})")
 
 

@@ -12,6 +12,7 @@ from collections import OrderedDict
 import torch
 
 from .atomic import atomic_folder, atomic_path, remove_left_over
+from .checkpoint_fields import check_fields, check_optimizer, check_scheduler
 from .checksum import check_checksum, save_with_checksum
 from .errors import CheckpointError, ConfigError, MissingFileError
 from .regular_files import read_text
@@ -70,8 +71,8 @@ def load_checkpoint(fpath):
     Raises:
         ConfigError: (a ValueError) the path is None.
         MissingFileError: (a FileNotFoundError) there is no such file.
-        CheckpointError: the file is corrupt (also where only its checksum tells), or holds objects that
-            are not plain data.
+        CheckpointError: the file is corrupt (also where only its checksum tells), holds objects that
+            are not plain data, or a field of another type than it should have.
     """
     if fpath is None:
         raise ConfigError("File path is None")
@@ -81,15 +82,17 @@ def load_checkpoint(fpath):
     try:
         check_checksum(fpath)
         try:
-            return load_data(fpath, map_location)
+            content = load_data(fpath, map_location)
         except UnicodeDecodeError:
             # Written by Python 2, whose strings have no encoding.
-            return load_data(fpath, map_location, encoding="latin1")
+            content = load_data(fpath, map_location, encoding="latin1")
+        check_fields(content, fpath)
+        return content
     except Exception as error:
         print(f'Unable to load checkpoint from "{fpath}"')
         if isinstance(error, CheckpointError):
             raise
-        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        reason = getattr(error, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0][:200]
         if "weights_only" in reason:  # torch goes on to advise how to read it all the same
             reason = "it is not whole, or of another kind"
         raise CheckpointError(
@@ -131,8 +134,12 @@ def restore(checkpoint, fpath, model, optimizer=None, scheduler=None):
     try:
         model.load_state_dict(checkpoint["state_dict"])
         print("Loaded model weights")
-        for name, target in (("optimizer", optimizer), ("scheduler", scheduler)):
+        for name, target, check in (
+            ("optimizer", optimizer, check_optimizer),
+            ("scheduler", scheduler, check_scheduler),
+        ):
             if target is not None and checkpoint.get(name) is not None:
+                check(checkpoint[name], target)
                 target.load_state_dict(checkpoint[name])
                 print(f"Loaded {name}")
         start_epoch = checkpoint["epoch"]

@@ -12,15 +12,20 @@ that builds plain NumPy data. The real schedulers and optimisers are never creat
 
 import contextlib
 import functools
+import io
+import os
+import pickletools
 import re
 import tarfile
+import zipfile
 from _codecs import encode
 from collections import Counter
 
 import numpy as np
 import torch
 
-from .errors import CheckpointError
+from .errors import CheckpointError, printable
+from .regular_files import open_regular
 
 # The classes that upstream's build_lr_scheduler and build_optimizer make.
 _INERT = (
@@ -33,6 +38,10 @@ _INERT = (
     "torch.optim.rmsprop.RMSprop",
     "dassl.optim.radam.RAdam",
 )
+
+_ADVICE = "Load another epoch, or train again."
+_PICKLES = 5  # of a file before PyTorch 1.6: mark, version, machine, content, names of storages
+_MAX_INSTRUCTIONS = 2_000_000  # of the pickles of a file; a ViT-L/14 with all its optimizer's state has 150,000
 
 # As torch says it: not in the allow-list, of no class, or of a module from which nothing is ever taken.
 _REFUSED = re.compile(r"[Uu]nsupported (?:global: GLOBAL|class|GLOBAL) ([\w.]+)")
@@ -67,18 +76,68 @@ def load_data(path, map_location=None, **options):
 
 
 def _refuse_programs(path):
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         is_zip = file.read(4) == b"PK\x03\x04"  # as torch.load decides
-    if is_zip:
-        # torch.load's own reader and test, so that both see the same file.
-        if "constants.pkl" in torch._C.PyTorchFileReader(str(path)).get_all_records():
+        if is_zip:
+            names = _check_archive(file, path)
+            # torch.load's own reader and test, so that both see the same file.
+            records = torch._C.PyTorchFileReader(str(path)).get_all_records()
+            if "constants.pkl" in records:
+                raise _program(path)
+            if len(records) != len(names):
+                raise CheckpointError(f'"{path}" is an archive that can be read in two ways. {_ADVICE}')
+        elif tarfile.is_tarfile(path):
             raise CheckpointError(
-                f'"{path}" is a TorchScript archive, which is a program. Give a checkpoint: plain tensors by name.'
+                f'"{path}" is a tar file of a PyTorch before 0.1.10. Load it there, and save its state dict again.'
             )
-    elif tarfile.is_tarfile(path):
-        raise CheckpointError(
-            f'"{path}" is a tar file of a PyTorch before 0.1.10. Load it there, and save its state dict anew.'
-        )
+        else:
+            file.seek(0)
+            _check_instructions(file, path, _PICKLES)
+
+
+def _program(path):
+    return CheckpointError(
+        f'"{path}" is a TorchScript archive, which is a program. Give a checkpoint: plain tensors by name.'
+    )
+
+
+def _check_archive(file, path):
+    """Return the names in a zip archive.
+
+    Raises:
+        CheckpointError: it is a program, or members are compressed, which torch.save never does: a few bytes could
+            fill the memory.
+    """
+    size = file.seek(0, os.SEEK_END)
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        if any(info.filename.endswith("/constants.pkl") for info in members):
+            raise _program(path)
+        compressed = [info.filename for info in members if info.compress_type != zipfile.ZIP_STORED]
+        if compressed or sum(info.file_size for info in members) > size:
+            name = printable(compressed[0][:80]) if compressed else "more than the file"
+            raise CheckpointError(f'"{path}" holds compressed data ({name}), which torch.save never writes. {_ADVICE}')
+        for info in members:
+            if info.filename.endswith("/data.pkl") or info.filename == "data.pkl":
+                with archive.open(info) as content:
+                    _check_instructions(io.BytesIO(content.read()), path, pickles=1)
+    return [info.filename for info in members]
+
+
+def _check_instructions(file, path, pickles):
+    """Count the instructions of pickles without following them. torch follows a million in a second.
+
+    Raises:
+        CheckpointError: they are too many. ValueError: the file is no such pickle.
+    """
+    count = 0
+    for _ in range(pickles):
+        for _ in pickletools.genops(file):
+            count += 1
+            if count > _MAX_INSTRUCTIONS:
+                raise CheckpointError(
+                    f'"{path}" has more than {_MAX_INSTRUCTIONS:,} instructions, as no checkpoint has. {_ADVICE}'
+                )
 
 
 @contextlib.contextmanager
