@@ -86,13 +86,23 @@ def _refuse_programs(path):
                 raise _program(path)
             if len(records) != len(names):
                 raise CheckpointError(f'"{path}" is an archive that can be read in two ways. {_ADVICE}')
-        elif tarfile.is_tarfile(path):
+        elif _is_tar(file):
             raise CheckpointError(
                 f'"{path}" is a tar file of a PyTorch before 0.1.10. Load it there, and save its state dict again.'
             )
         else:
             file.seek(0)
             _check_instructions(file, path, _PICKLES)
+
+
+def _is_tar(file):
+    """Return whether torch.load would read a file as a tar archive, which is never compressed."""
+    file.seek(0)
+    try:
+        tarfile.open(fileobj=file, mode="r:").close()
+    except tarfile.TarError:
+        return False
+    return True
 
 
 def _program(path):
