@@ -22,9 +22,13 @@ _IMPORT_NAMES = {
 }
 
 
-def require_packages(program: str, file: str = "requirements.txt") -> None:
-    """End the program with one line and exit status 2 if this Python lacks a package of a requirements file."""
-    lacking = missing(file)
+def require_packages(program: str, file: str = "requirements.txt", only: tuple[str, ...] = ()) -> None:
+    """End the program with one line and exit status 2 if this Python lacks a package of a requirements file.
+
+    Args:
+        only: names of the packages that the program needs; () for all in the file.
+    """
+    lacking = [name for name in missing(file) if not only or name.startswith(only)]
     if lacking:
         more = f" and {len(lacking) - 3} more packages" if len(lacking) > 3 else ""
         names = f"{', '.join(lacking[:3])}{more}"

@@ -12,14 +12,14 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # not this folder: its modules are tools.<name>
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
-import torch  # noqa: E402
+from common.environment import require_packages  # noqa: E402
+
+require_packages("tools/benchmark.py")
+
 from tabulate import tabulate  # noqa: E402
 
-from common.errors import UserError  # noqa: E402
-from tools.measuring import evaluation, loading, training  # noqa: E402
-from tools.measuring.backbones import SHAPES  # noqa: E402
-from tools.measuring.task import METHODS, Setting, Task  # noqa: E402
-from trainers.clip.precision import PRECISIONS  # noqa: E402
+from tools.measuring import loading  # noqa: E402
+from tools.measuring.setting import METHODS, SHAPES, Setting  # noqa: E402
 
 MB = 2**20
 _EXAMPLES = """
@@ -46,7 +46,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    choices = {"method": METHODS, "backbone": tuple(SHAPES), "precision": PRECISIONS, "device": ("cpu", "cuda")}
+    choices = {"method": METHODS, "backbone": tuple(SHAPES), "device": ("cpu", "cuda")}
     helps = {
         "method": "the trainer", "backbone": "whose shape the model has", "classes": "1 to 1000 of ImageNet's, spread",
         "batch": "images a step", "n_ctx": "context vectors M", "device": "where to compute",
@@ -74,8 +74,6 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     for name in ("batch", "n_ctx", "repeat", "images", "plain_images", "threads"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             parser.error(f"--{name.replace('_', '-')} {getattr(args, name)} is not 1 or more")
-    if args.device == "cuda" and not torch.cuda.is_available():
-        parser.error("--device cuda: PyTorch finds no GPU here")
     return args
 
 
@@ -141,6 +139,15 @@ def evaluation_table(record: dict) -> str:
 
 
 def run(args: argparse.Namespace) -> None:
+    # Imported here, because --help and a wrong flag are answered before PyTorch is loaded.
+    import torch
+
+    from common.errors import UserError
+    from tools.measuring import evaluation, training
+    from tools.measuring.task import Task
+
+    if args.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: PyTorch finds no GPU here")
     setting = Setting(**{field.name: getattr(args, field.name) for field in fields(Setting)})
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -171,8 +178,11 @@ def main(argv: list[str] | None = None) -> int:
     if "--loading" in argv:
         argv.remove("--loading")
         return loading.main(argv)
+    args = parse(argv)
+    from common.errors import UserError
+
     try:
-        run(parse(argv))
+        run(args)
     except UserError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2

@@ -20,6 +20,10 @@ from pathlib import Path
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from common.environment import require_packages  # noqa: E402
+
+require_packages("tools/report.py", only=("tabulate",))
+
 from tools.reporting.reading import ReportError, collect  # noqa: E402
 from tools.reporting.statistics import SPREADS  # noqa: E402
 
@@ -77,7 +81,7 @@ def report(args: argparse.Namespace) -> int:
         tables, status = _verified(tables, args.against)
     text = render(tables, args.format, args.spread)
     if args.output:
-        from datasets.core.storage import write_text_atomically
+        from common.files import write_text_atomically
 
         write_text_atomically(args.output, text)
     else:

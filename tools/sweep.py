@@ -19,6 +19,10 @@ from pathlib import Path
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from common.environment import require_packages  # noqa: E402
+
+require_packages("tools/sweep.py")
+
 from tools.sweeping import plan, protocols, status  # noqa: E402
 from tools.sweeping.drive import drive  # noqa: E402
 from tools.sweeping.errors import SweepError  # noqa: E402

@@ -14,10 +14,11 @@ sys.path.insert(0, str(ROOT))
 # Threads that wait must not spin: on a machine that does other work too, spinning slows every step many times.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-import torch  # noqa: E402
-from tabulate import tabulate  # noqa: E402
+from common.environment import require_packages  # noqa: E402
 
-from tools.tiny import captions, evaluation, packing, pool, training, vocabulary  # noqa: E402
+require_packages("tools/train_tiny.py")
+
+from tools.tiny.recipe import Recipe  # noqa: E402
 
 WEIGHTS = ROOT / "trainers" / "clip" / "tiny" / "tiny.safetensors"
 VALIDATION_PICTURES = 6000
@@ -38,7 +39,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--evaluate", action="store_true", help="train nothing; print the accuracies of --out")
     parser.add_argument("--save-every", type=int, default=0, metavar="N", help="also write --out every N steps")
     known = {"steps", "batch", "pictures", "seed", "lr", "warmup", "weight_decay"}
-    for field in fields(training.Recipe):
+    for field in fields(Recipe):
         if field.name in known:
             parser.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, default=field.default,
                                 help=f"(default: {field.default})")  # fmt: skip
@@ -48,16 +49,18 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def report(path: Path) -> None:
     """Prints the zero-shot accuracies of a weights file."""
     from clip.model import build_model
+    from tabulate import tabulate
 
     from datasets.digits import Digits
     from datasets.rendering.paper_cutouts import VARIANTS
     from datasets.shapes import Shapes
+    from tools.tiny import evaluation, pool
     from trainers.clip.tiny import tiny_state_dict
 
     model = build_model(tiny_state_dict(path)).float()
     print(f"{path}: {path.stat().st_size:,} bytes, sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}")
     print("Zero-shot accuracy (%)")
-    held_out = pool.render_pool(VALIDATION_PICTURES, training.Recipe.seed, "val")
+    held_out = pool.render_pool(VALIDATION_PICTURES, Recipe.seed, "val")
     rows = [
         (f"rendered, held-out fonts and scenes: {name}", evaluation.PROMPT, value)
         for name, value in evaluation.rendered_accuracy(model, held_out).items()
@@ -72,12 +75,17 @@ def report(path: Path) -> None:
 
 def main() -> None:
     args = parse_arguments()
+    # Imported here, because --help and a wrong flag are answered before PyTorch is loaded.
+    import torch
+
+    from tools.tiny import captions, packing, pool, training, vocabulary
+
     torch.set_num_threads(THREADS)
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads such memory; filling takes time
     if not args.evaluate:
-        names = {field.name for field in fields(training.Recipe)}
-        recipe = replace(training.Recipe(), **{k: v for k, v in vars(args).items() if k in names})
+        names = {field.name for field in fields(Recipe)}
+        recipe = replace(Recipe(), **{k: v for k, v in vars(args).items() if k in names})
         words = vocabulary.Vocabulary(captions.all_words())
         started, busy = time.time(), time.process_time()
         pictures = pool.render_pool(recipe.pictures, recipe.seed, "train")

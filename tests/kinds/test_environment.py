@@ -9,7 +9,7 @@ import pytest
 from common import environment
 from tests.conftest import ROOT
 
-PROGRAMS = ["train.py", "tools/sweep.py", "tools/report.py"]
+PROGRAMS = ["train.py", *sorted(str(file.relative_to(ROOT)) for file in (ROOT / "tools").glob("[a-z]*.py"))]
 
 
 def call(*argv):
@@ -25,7 +25,7 @@ def test_help_takes_less_than_a_second_of_cpu(program):
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.0
 
 
-@pytest.mark.parametrize("argv", [["train.py", "--trainer", "CoOp"]])
+@pytest.mark.parametrize("argv", [["train.py", "--trainer", "CoOp"], ["tools/sweep.py", "status"], ["tools/data.py"]])
 def test_a_python_without_packages_gets_one_line(argv):
     done = call("-S", *argv)  # -S: without site-packages
     assert done.returncode == 2 and not done.stdout

@@ -2,13 +2,13 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from tools.measuring import backbones, plain
+from tools.measuring.setting import Setting
 from trainers.clip.blocks import speed_up
 from trainers.clip.memory import MemoryBudget, peak_bytes, spread_of
 from trainers.clip.model import PromptedCLIP, encode_images, unit
@@ -17,26 +17,7 @@ from trainers.clip.prompts import CONTEXT_LENGTH, PromptLearner
 from trainers.clip.text_encoder import TextEncoder
 from trainers.cocoop import ConditionalPromptedCLIP, ConditionalPromptLearner
 
-METHODS = ("CoOp", "CoCoOp")
 _PLAIN_WIDTHS = 20  # numbers that the plain way keeps per position and layer, in units of d
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What is measured; every field is a flag of the program."""
-
-    method: str = "CoCoOp"
-    backbone: str = "ViT-B/16"
-    classes: int = 50
-    batch: int = 1
-    n_ctx: int = 4
-    device: str = "cpu"
-    precision: str = "fp32"
-    memory_gb: float = 0.0
-
-    def flags(self) -> list[str]:
-        """The command line that gives this setting."""
-        return [str(part) for key, value in asdict(self).items() for part in ("--" + key.replace("_", "-"), value)]
 
 
 class Task:

@@ -10,7 +10,8 @@ import torch
 
 from common.errors import UserError
 from tools.measuring import counters
-from tools.measuring.task import Setting, Task, calls, relative
+from tools.measuring.setting import Setting
+from tools.measuring.task import Task, calls, relative
 
 PROGRAM = Path(__file__).resolve().parents[1] / "benchmark.py"
 TOLERANCES = {"loss": 1e-5, "gradient": 1e-4}  # relative, in fp32

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 
-from tools.tiny.training import Recipe
+from tools.tiny.recipe import Recipe
 from tools.tiny.vocabulary import Vocabulary
 
 

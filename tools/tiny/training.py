@@ -1,7 +1,6 @@
 """Contrastive training of the tiny CLIP."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,27 +9,11 @@ from tqdm import tqdm
 
 from tools.tiny.captions import fits, make_caption
 from tools.tiny.pool import Pool
+from tools.tiny.recipe import Recipe
 from tools.tiny.vocabulary import Vocabulary
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that determines the weights, besides the rendered world."""
-
-    steps: int = 2000
-    batch: int = 256
-    pictures: int = 60_000
-    seed: int = 1
-    lr: float = 1.5e-3
-    warmup: int = 150
-    weight_decay: float = 0.1
-    width: int = 128
-    vision_layers: int = 4
-    text_layers: int = 3
-    patch: int = 8
 
 
 def build_model(recipe: Recipe, tokens: int):
