@@ -12,8 +12,10 @@ examples:
 """
 
 import argparse
+import contextlib
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 if __package__ in (None, ""):
@@ -23,27 +25,27 @@ from common.environment import require_packages  # noqa: E402
 
 require_packages("tools/sweep.py")
 
-from tools.sweeping import plan, protocols, status  # noqa: E402
+from tools.sweeping import failures, plan, protocols, status  # noqa: E402
 from tools.sweeping.drive import drive  # noqa: E402
 from tools.sweeping.errors import SweepError  # noqa: E402
 from tools.sweeping.job import ROOT, Job  # noqa: E402
 from tools.sweeping.launcher import NAMES, launcher  # noqa: E402
 from tools.sweeping.request import Request  # noqa: E402
+from tools.sweeping.state import has_test_record, presence  # noqa: E402
 
 FIELDS = ("trainers", "datasets", "config", "seeds", "shots", "root", "source", "studies", "part", "variant")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit status: 0 when all is done, 1 when a job failed or is missing, 2 for bad input."""
+    """Exit status: 0 if all is done, 1 if a job failed or is missing, 2 for bad input, 130 or 143 after a signal."""
     args = parse(argv)
     try:
         return args.call(args)
     except SweepError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("\nInterrupted; the same command continues", file=sys.stderr)
-        return 1
+    except KeyboardInterrupt as stop:
+        return _stopped(stop)
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -124,44 +126,84 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         print(status.listing(plan.plan(asked), output))
         return 0
-    signal.signal(signal.SIGTERM, _interrupt)
-    backend = launcher(args.launcher, output, args.jobs)  # first: it starts to import while we plan
-    try:
-        jobs = plan.plan(asked)
-        plan.save(jobs, output)
-        failed = drive(jobs, output, backend)
-    finally:
-        backend.stop()
+    with _signals():
+        backend = launcher(args.launcher, output, args.jobs)  # first: it starts to import while we plan
+        try:
+            jobs = plan.plan(asked)
+            plan.save(jobs, output)
+            with presence(output):
+                failed = drive(jobs, output, backend)
+        except KeyboardInterrupt as stop:
+            return _stopped(stop)
+        finally:
+            backend.stop()
     if not args.no_report:
         report(jobs, output)
-    print(f"Logs, checkpoints and results.json of every run: {output}")
+    print(f"Logs, checkpoints and results.json of every run: {output}", flush=True)
     if failed:
-        print(
-            f"Error: {len(failed)} of {len(jobs)} runs failed; the same command runs what is missing", file=sys.stderr
-        )
+        print(failures.summary(failed, jobs, output), file=sys.stderr)
     return 1 if failed else 0
 
 
 def show(args: argparse.Namespace) -> int:
     output = args.output.expanduser().resolve()
-    jobs = plan.read(output)
+    below = sorted(file.parent for file in output.glob(f"*/{plan.FILE}"))
+    if below and not (output / plan.FILE).exists():  # such as the demo's
+        print(f"No sweep was started into {output} itself, but into these folders; `status FOLDER` shows more:")
+        print("\n".join(status.line(plan.read(folder), folder) for folder in below))
+        return 0 if all(_is_done(folder) for folder in below) else 1
     if args.watch:
         status.watch(plan.read, output)
     else:
-        print(status.table(jobs, output))
-    return 0 if all(state.name == "done" for state in status.states_of(jobs, output).values()) else 1
+        print(status.table(plan.read(output), output))
+    return 0 if _is_done(output) else 1
+
+
+def _is_done(output: Path) -> bool:
+    states = status.states_of(plan.read(output), output)
+    return all(state.name == "done" for state in states.values())
 
 
 def report(jobs: list[Job], output: Path) -> None:
-    """Print the tables of these jobs' results."""
+    """Print the tables of these jobs' results, if there are any."""
     from tools.report import main as report_main  # it takes longer to import than a sweep takes to look
 
-    print()
-    report_main([str(job.path(output)) for job in jobs if (job.path(output) / "results.json").is_file()])
+    folders = [str(job.path(output)) for job in jobs if has_test_record(job.path(output))]
+    if folders:
+        print()
+        report_main(folders)
 
 
-def _interrupt(*_) -> None:
-    raise KeyboardInterrupt
+@contextlib.contextmanager
+def _signals() -> Iterator[None]:
+    """Inside this block, Ctrl-C and SIGTERM raise KeyboardInterrupt, which holds the signal's number.
+
+    It is raised again every second until ``_stopped`` is called: Python drops an exception that is raised while one of
+    its own callbacks runs, such as those of an import.
+    """
+    asked = []
+
+    def stop(number, _) -> None:
+        asked.append(asked[0] if number == signal.SIGALRM else number)
+        signal.setitimer(signal.ITIMER_REAL, 1.0)
+        raise KeyboardInterrupt(asked[-1])
+
+    heard = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in (*heard, signal.SIGALRM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stopped(by: KeyboardInterrupt) -> int:
+    """Say in one line how to continue after a signal; the exit status is 128 + the signal's number."""
+    signal.setitimer(signal.ITIMER_REAL, 0.0)
+    number = by.args[0] if by.args else signal.SIGINT
+    name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+    print(f"\nStopped by {name}; the same command continues", file=sys.stderr, flush=True)
+    return 128 + number
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Run what is missing of a list of jobs: each after the one it waits for, none twice, on any launcher."""
 
 import math
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from .job import Job
 from .launcher import Launcher
-from .state import epoch, failed_since, is_done, is_locked, last_line, lock, mark_failed, state_of
+from .state import CONSOLE, epoch, failed_since, is_done, is_locked, last_line, lock, mark_failed, state_of, was_stopped
 from .worker import BUSY
 
 LOOK = 0.1  # seconds between two looks at the launcher
@@ -117,8 +118,7 @@ class _Run:
         if not failed_since(folder, job.key, self.since):  # the process was lost, and could not say so itself
             with lock(folder) as held:
                 if held:
-                    how = f"killed by signal {-status} (out of memory?)" if status < 0 else f"exit status {status}"
-                    mark_failed(folder, job.key, status, f"{how}; the last line was: {last_line(folder)}")
+                    mark_failed(folder, job.key, status, f"{_end(status)}; the last line was: {last_line(folder)}")
         self._fail(job)
 
     def _remember(self, job: Job) -> None:
@@ -126,9 +126,8 @@ class _Run:
         self.took[job.kind] = max(seconds or 0.0, self.took.get(job.kind, 0.0))
 
     def _fail(self, job: Job) -> None:
-        self.failed.append(job)
-        folder = job.path(self.output)
-        self.report(f"{job.name} failed: {state_of(folder, job.key).line} (all of it: {folder / 'console.txt'})")
+        self.failed.append(job)  # its cause is for the end, where each is named once
+        self.report(f"{job.name} failed: see {job.path(self.output) / CONSOLE}")
 
     def _drop_hopeless(self) -> None:
         """Jobs whose training run failed cannot run."""
@@ -136,7 +135,6 @@ class _Run:
         for job in [j for j in self.waiting if j.after in gone]:
             self.waiting.remove(job)
             self.failed.append(job)
-            self.report(f"{job.name} was not run, since the run it waits for failed")
 
     def _is_ready(self, job: Job) -> bool:
         """Whether to start a job now; also sees what another sweep did to it."""
@@ -157,3 +155,12 @@ class _Run:
             self._fail(job)
             return False
         return True
+
+
+def _end(status: int) -> str:
+    """How a process ended, from its exit status."""
+    if not was_stopped(status):
+        return f"exit status {status}"
+    number = abs(status) % 128
+    name = next((known.name for known in signal.Signals if known == number), f"signal {number}")
+    return f"killed by {name} (out of memory?)" if name == "SIGKILL" else f"stopped by {name}"

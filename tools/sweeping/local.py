@@ -1,10 +1,13 @@
 """Jobs on this machine: one server process imports the training program once, and every job is a fork of it."""
 
+import contextlib
 import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from multiprocessing import connection, forkserver
 from pathlib import Path
 
@@ -13,7 +16,8 @@ from .job import Job
 from .launcher import Launcher
 from .worker import run_job
 
-SAVING = 10.0  # seconds that a run has to save itself
+HEARD = 3.0  # seconds in which a run that heard the signal itself is expected to end
+SAVING = 10.0  # seconds that a run has to save itself after the sweep told it to end
 
 
 class LocalLauncher(Launcher):
@@ -37,14 +41,19 @@ class LocalLauncher(Launcher):
         )  # threads that wait must not take turns from those that work
         self._context = multiprocessing.get_context("forkserver")
         # torchmetrics: every run needs it in the end, and takes a second to import it.
-        self._context.set_forkserver_preload(["launch.libraries", "tools.sweeping.worker", "torchmetrics"])
-        forkserver.ensure_running()
+        modules = ["launch.libraries", "tools.sweeping.worker", "torchmetrics"]
+        self._hears_ctrl_c = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+        self._context.set_forkserver_preload(["tools.sweeping.quiet", *modules] if self._hears_ctrl_c else modules)
+        with _without_ctrl_c():  # until `quiet` is imported
+            forkserver.ensure_running()
 
     def start(self, jobs: list[Job]) -> None:
         for job in jobs:
             gpu = self._free_gpu()
             environment = {"CUDA_VISIBLE_DEVICES": gpu} if gpu else {}
-            process = self._context.Process(target=_fork, args=(job.to_json(), self.output, environment))
+            process = self._context.Process(
+                target=_fork, args=(job.to_json(), self.output, environment, self._hears_ctrl_c)
+            )
             try:
                 process.start()
             except (EOFError, OSError) as error:
@@ -66,11 +75,15 @@ class LocalLauncher(Launcher):
             super().wait(seconds)
 
     def stop(self) -> None:
-        # A Ctrl-C has reached the runs too, and they are saving themselves.
-        until = time.monotonic() + SAVING
-        for _, process, _ in self._running.values():
-            process.join(max(0.0, until - time.monotonic()))
-        for _, process, _ in self._running.values():
+        processes = [process for _, process, _ in self._running.values()]
+        try:
+            _join(processes, HEARD)  # a Ctrl-C has reached the runs too, and they are saving themselves
+            for process in processes:
+                process.terminate()  # a signal to the sweep alone has not
+            _join(processes, SAVING)
+        except KeyboardInterrupt:  # a second Ctrl-C waits for nothing
+            pass
+        for process in processes:
             process.kill()
             process.join()
         self._running.clear()
@@ -81,8 +94,31 @@ class LocalLauncher(Launcher):
         return min(self.gpus, key=used.count, default="")
 
 
-def _fork(job: dict, output: str, environment: dict[str, str]) -> None:
-    raise SystemExit(run_job(job, output, environment))
+def _join(processes: list[multiprocessing.Process], seconds: float) -> None:
+    """Wait until all processes have ended, at most so long."""
+    until = time.monotonic() + seconds
+    for process in processes:
+        process.join(max(0.0, until - time.monotonic()))
+
+
+@contextlib.contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Processes that are started inside this block ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _fork(job: dict, output: str, environment: dict[str, str], hears_ctrl_c: bool) -> None:
+    try:
+        if hears_ctrl_c:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        status = run_job(job, output, environment)
+    except KeyboardInterrupt:
+        status = 130
+    raise SystemExit(status)
 
 
 def gpus() -> list[str]:

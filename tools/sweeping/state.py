@@ -1,7 +1,7 @@
 """How far a job is, read from the files in its folder.
 
 done.json      written last, after the run ended well; names the job (its key)
-failed.json    after a run that did not
+failed.json    after a run that did not; a run that a signal ended may have one, and counts as interrupted
 job.json       at the start: the job that the folder's checkpoints and logs belong to
 .lock          held (flock) by the process that runs the job; the kernel lets go of it when that process ends
 console.txt    what the run printed
@@ -25,12 +25,17 @@ from launch.results_file import FILE as RESULTS
 from launch.results_file import is_intact
 
 DONE, FAILED, JOB, LOCK, CONSOLE = "done.json", "failed.json", "job.json", ".lock", "console.txt"
+PRESENCE = ".sweeping"  # in the sweep's folder, held (flock) by every sweep that is running into it
 STATES = ("done", "running", "failed", "interrupted", "waiting")
 
 
 @dataclass
 class State:
-    """name: one of ``STATES``. line: why it failed. epoch: "[3/10]" while it runs. seconds: that it took when done."""
+    """The state of a job.
+
+    name: one of ``STATES``. line: why it failed, or what stopped it. epoch: "[3/10]" while it runs. seconds: how long
+    it took when done.
+    """
 
     name: str
     line: str = ""
@@ -47,9 +52,15 @@ def state_of(folder: Path, key: str) -> State:
     if is_locked(folder):
         return State("running", epoch=epoch(folder))
     failed = read_json(folder / FAILED)
-    if failed:
-        return State("failed", line=one_line(str(failed.get("line", "")), 500))
-    return State("interrupted" if os.path.exists(folder / JOB) else "waiting")
+    line = one_line(str(failed.get("line", "")), 500)
+    if failed and not was_stopped(failed.get("status")):
+        return State("failed", line=line)
+    return State("interrupted" if failed or os.path.exists(folder / JOB) else "waiting", line=line)
+
+
+def was_stopped(status: object) -> bool:
+    """True for the exit status of a run that Ctrl-C, SIGTERM or another signal ended: it did not fail by itself."""
+    return isinstance(status, int) and (status < 0 or status in (130, 143))
 
 
 def is_done(folder: Path, key: str, done: dict | None = None) -> bool:
@@ -140,6 +151,29 @@ def is_locked(folder: Path) -> bool:
         return False
     try:
         return not _try(handle, fcntl.LOCK_SH)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def presence(output: Path) -> Iterator[None]:
+    """Let ``is_swept`` know, until the block ends, that a sweep is running into a folder. Several may do so."""
+    handle = os.open(output / PRESENCE, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        _try(handle, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)
+
+
+def is_swept(output: Path) -> bool:
+    """True if a sweep is running into a folder, even if none of its runs has begun."""
+    try:
+        handle = os.open(output / PRESENCE, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return not _try(handle, fcntl.LOCK_EX)
     finally:
         os.close(handle)
 

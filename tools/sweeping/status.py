@@ -5,8 +5,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from . import failures
 from .job import Job
-from .state import STATES, State, state_of
+from .state import STATES, State, is_swept, state_of
 
 
 def states_of(jobs: list[Job], output: Path) -> dict[str, State]:
@@ -31,7 +32,7 @@ def counts(states: dict[str, State]) -> str:
 
 
 def table(jobs: list[Job], output: Path) -> str:
-    """Counts by protocol and trainer, then what is running, failed or interrupted, and the time that is left."""
+    """Counts by protocol and trainer, then the runs that are under way, interrupted or failed, and what comes next."""
     from tabulate import tabulate
 
     states = states_of(jobs, output)
@@ -43,14 +44,36 @@ def table(jobs: list[Job], output: Path) -> str:
     rows = [
         [state.name, job.name, state.epoch or state.line, job.folder]
         for job in jobs
-        if (state := states[job.folder]).name in ("running", "failed", "interrupted")
+        if (state := states[job.folder]).name in ("running", "interrupted")
     ]
     if rows:
         lines += [
             "",
-            tabulate(rows, headers=["state", "job", "", "folder"], tablefmt="github", maxcolwidths=[9, 50, 70]),
+            tabulate(rows, headers=["state", "job", "", "folder"], tablefmt="github", maxcolwidths=[11, 50, 70]),
         ]
-    return "\n".join([*lines, "", counts(states) + time_left(jobs, states)])
+    failed: list[Job] = []  # and those that wait for them
+    for job in jobs:
+        if states[job.folder].name == "failed" or job.after in {other.folder for other in failed}:
+            failed.append(job)
+    for cause, stopped in failures.causes(failed, output).items():
+        lines += ["", f"failed: {cause}", *failures.names(stopped, output)]
+    return "\n".join([*lines, "", counts(states) + outlook(jobs, states, is_swept(output))])
+
+
+def outlook(jobs: list[Job], states: dict[str, State], swept: bool) -> str:
+    """The end of the last line: the time that is left, or the way to continue if no sweep is running."""
+    names = {state.name for state in states.values()}
+    if names <= {"done"}:
+        return ""
+    if swept or "running" in names:
+        return time_left(jobs, states)
+    return "; nothing is running; the same command continues"
+
+
+def line(jobs: list[Job], output: Path) -> str:
+    """One line: the folder, the counts, and what comes next."""
+    states = states_of(jobs, output)
+    return f"{output}: {counts(states)}{outlook(jobs, states, is_swept(output))}"
 
 
 def time_left(jobs: list[Job], states: dict[str, State]) -> str:

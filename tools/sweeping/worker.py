@@ -33,6 +33,7 @@ from .state import (
     mark_failed,
     read_json,
     records,
+    was_stopped,
 )
 
 BUSY = 75  # exit status: another process runs this job
@@ -93,7 +94,7 @@ def run_job(content: dict, output: str, environment: dict[str, str]) -> int:
             stream.flush()
         if status == 0:
             mark_done(folder, job.key, time.time() - started)
-        else:
+        elif not was_stopped(status):
             mark_failed(folder, job.key, status, last_line(folder))
         return status
 
