@@ -89,11 +89,11 @@ def test_status_lists_the_sweeps_below_a_folder(tmp_path, capsys):
 @pytest.mark.parametrize("signum, code, name", [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")])
 @pytest.mark.parametrize("moment", ["importing", "running"])
 def test_a_stopped_sweep_says_how_to_go_on(signum, code, name, moment, tmp_path):
-    sweeps.prepare(tmp_path, epochs=200)
+    sweeps.prepare(tmp_path, epochs=5000)
     process = sweeps.start(sweeps.command(tmp_path, tmp_path / "out", "--seeds", "1"))
     until = time.monotonic() + 60
-    (ready,) = {"importing": ["sweep.json"], "running": ["**/checkpoint"]}[moment]
-    while not any((tmp_path / "out").glob(ready)) and time.monotonic() < until:
+    file, text = ("sweep.json", "") if moment == "importing" else ("**/log.txt", "epoch [2/")
+    while not any(text in f.read_text() for f in (tmp_path / "out").glob(file)) and time.monotonic() < until:
         time.sleep(0.01)
     if moment == "running" and signum == signal.SIGTERM:
         process.send_signal(signum)  # to the sweep alone, as `kill` sends it; the run hears of it through the sweep

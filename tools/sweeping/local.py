@@ -44,6 +44,7 @@ class LocalLauncher(Launcher):
         modules = ["launch.libraries", "tools.sweeping.worker", "torchmetrics"]
         self._hears_ctrl_c = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
         self._context.set_forkserver_preload(["tools.sweeping.quiet", *modules] if self._hears_ctrl_c else modules)
+        self._is_ready = False
         with _without_ctrl_c():  # until `quiet` is imported
             forkserver.ensure_running()
 
@@ -55,10 +56,20 @@ class LocalLauncher(Launcher):
                 target=_fork, args=(job.to_json(), self.output, environment, self._hears_ctrl_c)
             )
             try:
-                process.start()
+                self._wait_for_server()
+                with _signals_later():  # a signal in between would leave a process that `stop` does not know of
+                    process.start()
+                    self._running[job.folder] = (job, process, gpu)
             except (EOFError, OSError) as error:
                 raise SweepError("The training program cannot be imported; see what `python train.py` says") from error
-            self._running[job.folder] = (job, process, gpu)
+
+    def _wait_for_server(self) -> None:
+        """Return when the server has imported everything and can start processes at once."""
+        if not self._is_ready:
+            process = self._context.Process(target=_nothing)
+            process.start()
+            process.join()
+            self._is_ready = True
 
     def ended(self) -> list[tuple[Job, int]]:
         gone = [(job, process) for job, process, _ in self._running.values() if not process.is_alive()]
@@ -102,6 +113,16 @@ def _join(processes: list[multiprocessing.Process], seconds: float) -> None:
 
 
 @contextlib.contextmanager
+def _signals_later() -> Iterator[None]:
+    """Signals that come inside this block are handled at its end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGALRM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
 def _without_ctrl_c() -> Iterator[None]:
     """Processes that are started inside this block ignore Ctrl-C."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -109,6 +130,10 @@ def _without_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _fork(job: dict, output: str, environment: dict[str, str], hears_ctrl_c: bool) -> None:
