@@ -146,7 +146,7 @@ def test_stopped_ray_sweep_leaves_no_process(cluster, inputs):
     until(lambda: training(output))
     process.send_signal(signal.SIGTERM)
     assert "the same command continues" in process.communicate(timeout=30)[0]
-    assert process.returncode == 1 and not workers(output)
+    assert process.returncode == 143 and not workers(output)
 
 
 def test_slurm_through_submitit_on_this_machine(inputs, monkeypatch):
