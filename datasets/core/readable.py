@@ -4,18 +4,22 @@ import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import PIL
-from dassl.data.datasets import Datum
+import PIL.Image
 from dassl.utils import read_image
 
 from common.contents import content_hashes, read_verdicts, store_verdicts
 from common.errors import UserError, unknown
 from common.text import one_line
 
+try:
+    from dassl.utils import load_image
+except ImportError:  # upstream's Dassl tries to read a broken file again for ever
+    load_image = None
+
 CHOICES = ("error", "skip")
 _SHOWN = 5  # paths in a message
 _MANY = 500  # pictures; decoding more of them shows a bar
-_READER = f"read_image 1, Pillow {PIL.__version__}"
+_READER = f"load_image 1, Pillow {PIL.__version__}"
 
 
 def skip_unreadable(lists: Sequence[list], choice: str, folder: str) -> tuple[list[list], list[str]]:
@@ -49,7 +53,7 @@ def skip_unreadable(lists: Sequence[list], choice: str, folder: str) -> tuple[li
 
 def find_unreadable(items: Iterable) -> dict[str, str]:
     """Returns path -> reason for the images of ``items`` that cannot be hashed or decoded."""
-    if not hasattr(Datum, "as_viewed"):  # upstream's read_image tries a broken file again for ever
+    if load_image is None:
         return {}
     items = list(items)
     hashes, reasons = _hashes([item.impath for item in items])
@@ -78,6 +82,12 @@ def find_unreadable(items: Iterable) -> dict[str, str]:
     return reasons
 
 
+def load_item(item) -> PIL.Image.Image:
+    """Returns the image of a Datum as a run reads it, in RGB."""
+    as_viewed = getattr(item, "as_viewed", False)
+    return read_image(item.impath) if load_image is None else load_image(item.impath, as_viewed)
+
+
 def _hashes(paths: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Returns path -> content hash, and path -> reason for files that cannot be read."""
     try:
@@ -95,8 +105,8 @@ def _hashes(paths: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
 def _decode(item) -> str:
     """Returns why the image cannot be decoded, or ""."""
     try:
-        read_image(item.impath, as_viewed=getattr(item, "as_viewed", False))
-    except (OSError, ValueError) as error:  # every error of read_image is one of them
+        load_item(item)
+    except (OSError, ValueError) as error:  # every error of load_image is one of them
         # A verdict is about the content, which may lie under other paths later.
         reason = str(error).replace(f'"{item.impath}" ', "").replace(f" {item.impath!r}", "")
         return reason.removesuffix(". Replace or remove the file.")

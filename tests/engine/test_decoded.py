@@ -9,7 +9,7 @@ from dassl.data import data_manager as dm
 from dassl.data import decoded as module
 from dassl.data.decoded import DecodedImages
 from dassl.data.transforms import build_transform
-from dassl.utils import ImageReadError, MissingFileError, read_image
+from dassl.utils import ImageReadError, MissingFileError, load_image, read_image
 
 from tests.engine.stock import read_part
 
@@ -26,9 +26,9 @@ def opened(monkeypatch):
 
     def counting(path, as_viewed=False):
         paths.append(path)
-        return read_image(path, as_viewed)
+        return load_image(path, as_viewed)
 
-    monkeypatch.setattr(module, "read_image", counting)
+    monkeypatch.setattr(module, "load_image", counting)
     return paths
 
 

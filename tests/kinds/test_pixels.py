@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 from dassl.data.decoded import DecodedImages
-from dassl.utils import ImageReadError, image_suffixes, read_image
+from dassl.utils import ImageReadError, image_suffixes, load_image, read_image
 from PIL import Image
 
 GREY = np.arange(256, dtype=np.uint8).reshape(16, 16)
@@ -72,7 +72,7 @@ RED_ON_NOTHING[0, 0] = (255, 0, 0, 255)
 def test_transparent_parts_of_own_pictures_are_white(kind, tmp_path):
     options = {"lossless": True} if kind == "WEBP" else {}
     Image.fromarray(RED_ON_NOTHING).save(tmp_path / "a.png", kind, **options)
-    seen = np.asarray(read_image(tmp_path / "a.png", as_viewed=True))
+    seen = np.asarray(load_image(tmp_path / "a.png", as_viewed=True))
     assert seen.reshape(-1, 3).tolist() == [[255, 0, 0]] + 3 * [[255, 255, 255]]
 
 
@@ -94,7 +94,7 @@ def test_own_pictures_are_turned_as_their_exif_data_say(orientation, kind, tmp_p
     path = turned(tmp_path / "a", orientation, kind)
     memory = DecodedImages(2**20)
     memory.fill([(path, True)])
-    for seen in (read_image(path, as_viewed=True), memory.read(path, True)):
+    for seen in (load_image(path, as_viewed=True), memory.read(path, True)):
         assert seen.size == (16, 24)
         assert np.asarray(seen)[3, 3].min() > 200 and np.asarray(seen)[-4, -4].max() < 60
 
@@ -111,7 +111,7 @@ def test_broken_exif_data_do_not_break_the_picture(tmp_path):
     buffer = io.BytesIO()
     Image.fromarray(GREY).save(buffer, "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\xff" * 30)
     (tmp_path / "a.jpg").write_bytes(buffer.getvalue())
-    assert read_image(tmp_path / "a.jpg", as_viewed=True).size == (16, 16)
+    assert load_image(tmp_path / "a.jpg", as_viewed=True).size == (16, 16)
 
 
 def test_endings_are_those_of_the_formats_that_are_read():

@@ -7,11 +7,11 @@ from io import BytesIO
 from math import log
 from pathlib import Path
 
-from dassl.utils import read_image
 from PIL import Image, ImageDraw, ImageFont
 
 from common.errors import UserError
 from common.files import write_bytes_atomically
+from datasets.core.readable import load_item
 from datasets.rendering.glyphs import font_path
 
 MOST = 2000  # pictures of a sheet
@@ -174,7 +174,7 @@ def _paste(image: Image.Image, draw: ImageDraw.ImageDraw, item, place: tuple[int
     """Put a picture, as a run reads it, into the square at ``place``, or a mark where it cannot be read."""
     x, y = place
     try:
-        picture = _fit(read_image(item.impath))
+        picture = _fit(load_item(item))
     except Exception as error:  # a broken file fails in many ways, and the others are still to be seen
         box = (x, y, x + PICTURE, y + PICTURE)
         inner = (x, y, x + PICTURE - 1, y + PICTURE - 1)

@@ -4,7 +4,7 @@ import numbers
 import os
 from concurrent.futures import ThreadPoolExecutor
 
-from dassl.utils import ConfigError, ImageReadError, read_image
+from dassl.utils import ConfigError, ImageReadError, load_image
 
 _SHOWN = 5  # paths in a message
 
@@ -115,7 +115,7 @@ def skip_unreadable(dataset, choice):
 
 def _reason(item):
     try:
-        read_image(item.impath, getattr(item, "as_viewed", False))
+        load_image(item.impath, getattr(item, "as_viewed", False))
     except OSError as error:
         return str(error)
     return ""

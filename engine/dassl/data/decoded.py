@@ -3,7 +3,7 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 
-from dassl.utils import read_image
+from dassl.utils import load_image
 
 _AT_ONCE = 64  # images that are decoded ahead before the limit is looked at again
 
@@ -22,15 +22,15 @@ class DecodedImages:
         self._filled = False
 
     def read(self, path, as_viewed=False):
-        """Return the image at ``path``, as ``dassl.utils.read_image`` does; the caller may change it.
+        """Return the image at ``path``, as ``dassl.utils.load_image`` does; the caller may change it.
 
         Raises:
-            ImageReadError, MissingFileError: as ``read_image``.
+            ImageReadError, MissingFileError: as ``load_image``.
         """
         key = path, as_viewed
         image = self._images.get(key)
         if image is None:
-            image = read_image(*key)
+            image = load_image(*key)
             if not self._keep(key, image):
                 return image
         return image.copy()
@@ -71,6 +71,6 @@ class DecodedImages:
 
 def _read_or_none(key):
     try:
-        return read_image(*key)
+        return load_image(*key)
     except OSError:  # the loader reads it again, and reports it with its place
         return None

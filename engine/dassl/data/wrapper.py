@@ -87,5 +87,5 @@ class DatasetWrapper(Dataset):
 
 
 def _key(item):
-    """Return the arguments of ``read_image``."""
+    """Return the arguments of ``load_image``."""
     return item.impath, getattr(item, "as_viewed", False)

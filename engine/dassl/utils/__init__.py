@@ -14,7 +14,7 @@ from .errors import (
     UnknownNameError,
     UserError,
 )
-from .images import image_suffixes, read_image
+from .images import image_suffixes, load_image, read_image
 from .logger import Logger, setup_logger
 from .meters import AverageMeter, MetricMeter
 from .registry import Registry
@@ -69,6 +69,7 @@ __all__ = [
     "init_network_weights",
     "listdir_nohidden",
     "load_checkpoint",
+    "load_image",
     "load_pretrained_weights",
     "mkdir_if_missing",
     "open_all_layers",

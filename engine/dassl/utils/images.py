@@ -36,7 +36,12 @@ def _formats():
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
-def read_image(path, as_viewed=False):
+def read_image(path):
+    """Return the image at ``path`` as a PIL image in RGB, as :func:`load_image` does by default."""
+    return load_image(path)
+
+
+def load_image(path, as_viewed=False):
     """Return the image at ``path`` as a PIL image in RGB, fully decoded.
 
     Pictures of 8 bits are converted as ``PIL.Image.convert("RGB")`` does. Of 16 bits the high byte is kept, so 65535

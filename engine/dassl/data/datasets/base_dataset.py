@@ -27,7 +27,7 @@ class Datum:
         classname (str): the class in words.
 
     Attributes:
-        as_viewed (bool): read the image as a viewer shows it, see ``dassl.utils.read_image``.
+        as_viewed (bool): read the image as a viewer shows it, see ``dassl.utils.load_image``.
 
     Raises:
         MissingFileError: (a FileNotFoundError) there is no such file.
