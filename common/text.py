@@ -49,6 +49,15 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+def is_unicode(text: str) -> bool:
+    """True if a text can be written as UTF-8. File names may hold other bytes, which Python reads as surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def shown(value: object) -> str:
     """A value that was read from a file, as JSON, in no more than 80 characters.
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.core.storage import write_text_atomically
+from common.files import write_text_atomically
+from common.text import csv_cell
 
 FILE = "predictions.csv"
 COLUMNS = ("path", "label", "prediction", "probability", "label_index", "prediction_index")
@@ -33,7 +34,8 @@ def write_predictions(folder: str, top: str, paths: list[str], columns: tuple | 
     for path, label, prediction, probability in zip(paths, *(c.tolist() for c in columns[:3]), strict=True):
         place = os.path.abspath(path).removeprefix(prefix)
         shown = np.format_float_positional(np.float32(probability))
-        writer.writerow([place, names.get(label, label), names.get(prediction, prediction), shown, label, prediction])
+        row = [place, names.get(label, label), names.get(prediction, prediction), shown, label, prediction]
+        writer.writerow(map(csv_cell, row))
     path = Path(folder) / FILE
-    write_text_atomically(path, text.getvalue().encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+    write_text_atomically(path, text.getvalue())
     print(f"Predictions of {len(paths):,} images: {path}")

@@ -17,6 +17,7 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from common.environment import require_packages  # noqa: E402
+from common.text import one_line  # noqa: E402
 
 require_packages("tools/data.py")
 
@@ -128,7 +129,7 @@ def show(args) -> int:
     write_sheet(sheet, output)
     print(f"Wrote {len(sheet.cells)} pictures of {len(sheet.names)} of {sheet.n_classes} classes to {output}")
     for cell in sheet.broken:
-        print(f"unreadable: {cell.path}")
+        print(one_line(f"unreadable: {cell.path}"))
     return 0
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from common.contents import content_hashes
 from common.errors import UserError
+from common.text import is_unicode, one_line
 
 
 def check_splits(
@@ -31,6 +32,11 @@ def check_splits(
                     f"{source} gives label {item.label} two class names: '{known}' and '{item.classname}' "
                     f"({item.impath})."
                 )
+    for label, name in names.items():
+        if not is_unicode(name):
+            raise UserError(
+                f"{source}: the name of the class '{name}' (label {label}) is not UTF-8. Rename its folder."
+            )
     trained = {item.label for item in train}
     for label in range(max(names) + 1):
         if label in trained:
@@ -59,8 +65,10 @@ def warn_equal_content(train: Sequence, val: Sequence, test: Sequence) -> None:
         return
     if pairs:
         print(
-            f"Warning: {len(pairs)} of {len(test)} test images have the same content as an image to train or validate "
-            f"on, such as {pairs[0][0].impath} and {pairs[0][1].impath}"
+            one_line(
+                f"Warning: {len(pairs)} of {len(test)} test images have the same content as an image to train or "
+                f"validate on, such as {pairs[0][0].impath} and {pairs[0][1].impath}"
+            )
         )
 
 

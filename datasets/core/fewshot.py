@@ -76,6 +76,9 @@ class FewShotStore:
         failures = []
         for folder in self.folders:
             path = os.path.join(folder, self.file_name)
+            if os.path.islink(folder):
+                failures.append(f"{folder}: it is a link")
+                continue
             try:
                 write_text_atomically(path, json.dumps(content, indent=1))
             except OSError as error:
@@ -84,7 +87,8 @@ class FewShotStore:
             print(f"Few-shot selection saved to {path}")
             return
         reasons = "; ".join(failures)
-        warnings.warn(f"The few-shot selection is not kept, no folder can be written ({reasons}).", stacklevel=2)
+        line = f"The few-shot selection is not kept, no folder can be written ({reasons})."
+        warnings.warn(one_line(line), stacklevel=2)
 
     def _row(self, item) -> list:
         return [relative_path(item.impath, self.image_dir), item.label, item.classname]
@@ -93,7 +97,7 @@ class FewShotStore:
         try:
             content = read_json(path)
         except (OSError, ValueError) as error:
-            raise UnusableSelection(f"it cannot be read ({error}); it will be made anew") from error
+            raise UnusableSelection(f"it cannot be read ({error}); it will be drawn again") from error
         if not isinstance(content, dict) or any(content.get(name) != value for name, value in self.key.items()):
             raise UnusableSelection("it belongs to another split, seed or number of shots; it will be made anew")
         return self._match(content, exact)

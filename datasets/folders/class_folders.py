@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 
 from common.errors import UserError
+from common.text import one_line
 
 from ..core.class_folders import IMAGE_SUFFIXES, class_folders
 from .listing import Listing, Picture
@@ -43,11 +44,10 @@ class Skipped:
     def report(self) -> None:
         """Print one line for files of other kinds, and one for pictures that lie too deep."""
         if self.endings:
-            print(f"Skipped {_files(self.endings)}")
+            print(one_line(f"Skipped {_files(self.endings)}"))
         if self.deeper:
-            print(
-                f"Skipped {len(self.deeper)} pictures that are not in a class folder itself, such as {self.deeper[0]}"
-            )
+            count, first = len(self.deeper), self.deeper[0]
+            print(one_line(f"Skipped {count} pictures that are not in a class folder itself, such as {first}"))
 
 
 def list_classes(folder: str, ignored: Collection[str] = ()) -> Listing:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Collection
 
 from common.errors import UserError
+from common.text import one_line
 
 from .class_folders import list_classes, run_folders
 from .domain_folders import list_domains
@@ -60,5 +61,5 @@ def make_listing(folder: str, list_file: str, domains: Collection[str], output_d
         return list_domains(folder, domains)
     runs = run_folders(folder, output_dir)
     if runs:
-        print(f"Skipped folders of runs in {folder}: {', '.join(f'{name}/' for name in runs)}")
+        print(one_line(f"Skipped folders of runs in {folder}: {', '.join(f'{name}/' for name in runs)}"))
     return list_parts(folder, runs) if find_parts(folder) else list_classes(folder, runs)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Collection
 
 from common.errors import UserError
+from common.text import one_line
 
 from ..core.class_folders import class_folders
 from .class_folders import NO_CLASSES, Skipped, pictures_of
@@ -52,7 +53,8 @@ def list_parts(folder: str, ignored: Collection[str] = ()) -> Listing:
     if list(there) == ["val", "test"]:
         raise UserError(f"{folder} has {shown} but no train/. Add train/<class>/ folders, or rename {there['val']}.")
     if others:
-        print(f"Skipped folders that are none of train, val and test: {', '.join(f'{name}/' for name in others)}")
+        names = ", ".join(f"{name}/" for name in others)
+        print(one_line(f"Skipped folders that are none of train, val and test: {names}"))
     skipped = Skipped()
     pictures = [picture for part, name in there.items() for picture in pictures_of(folder, skipped, name, part=part)]
     skipped.report()

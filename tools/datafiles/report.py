@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
+from common.text import one_line
+
 from .catalogue import CATALOGUE
 from .state import State
 
@@ -25,8 +27,8 @@ def print_states(states: Sequence[State], deep: bool = False) -> None:
     print(tabulate(rows, headers=HEAD, tablefmt="github", disable_numparse=True))
     for state in states:
         for line in state.missing[:MOST]:
-            print(f"{state.name}: {line}")
+            print(one_line(f"{state.name}: {line}"))
         if len(state.missing) > MOST:
             print(f"{state.name}: and {len(state.missing) - MOST} more")
         for line in state.notes:
-            print(f"{state.name}: note: {line}")
+            print(one_line(f"{state.name}: note: {line}"))

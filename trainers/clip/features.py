@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
-import re
+import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,8 +21,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, SequentialSampler
 
 from common.contents import content_hashes
-from common.files import replace_durably
+from common.files import open_regular, replace_durably
 from common.places import user_cache_dir
+from common.text import one_line
 
 FORMAT = 3  # of the files; another number makes all older ones void
 
@@ -97,15 +98,16 @@ class FeatureFile:
         from safetensors import SafetensorError, safe_open
 
         try:
+            open_regular(self.path, sys.maxsize).close()  # a FIFO would block
             with safe_open(self.path, "pt") as file:
                 metadata = file.metadata() or {}
+                if metadata.get("key") != self.key:
+                    return self._warn("it is of other images, or of another model")
                 features = file.get_tensor("features").clone()
         except FileNotFoundError:
             return None
         except (SafetensorError, OSError, RuntimeError, KeyError, ValueError) as error:
-            return self._warn(str(error))
-        if metadata.get("key") != self.key:
-            return self._warn("it is of other images, or of another model")
+            return self._warn(getattr(error, "strerror", None) or str(error))
         if features.dim() != 2 or len(features) != self.rows or not features.is_floating_point():
             return self._warn(f"it holds {tuple(features.shape)} instead of {self.rows} features")
         if metadata.get("sha256") != _sha256(features):
@@ -134,8 +136,7 @@ class FeatureFile:
                 part.unlink()
 
     def _warn(self, reason: str) -> None:
-        reason = re.sub(r"\s+", " ", reason)
-        print(f"Warning: the feature file {self.path} is not usable ({reason}); it is made anew")
+        print(f"Warning: the feature file {self.path} is not usable ({one_line(reason, 300)}); it is recomputed")
 
 
 def _sha256(features: Tensor) -> str:

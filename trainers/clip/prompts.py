@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from common.errors import UserError, unknown
+from common.text import one_line
 
 from .backbone import openai
 from .prompt_set import PromptSet
@@ -91,7 +92,9 @@ def check_class_names(names: Sequence[str], unique: bool = True) -> None:
         )
     if pairs:
         listed = ", ".join(sorted({f"'{second}'" for _, second in pairs})[:5])
-        print(f"Note: {len(pairs)} pair(s) of classes share a name ({listed}), as in ImageNet's released list")
+        print(
+            one_line(f"Note: {len(pairs)} pair(s) of classes share a name ({listed}), as in ImageNet's released list")
+        )
 
 
 def encode_texts(encoder: TextEncoder, texts: Sequence[str], names: Sequence[str]) -> Tensor:

@@ -5,6 +5,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 from dassl.utils import ConfigError, ImageReadError, load_image
+from dassl.utils.errors import printable
 
 _SHOWN = 5  # paths in a message
 
@@ -109,7 +110,7 @@ def skip_unreadable(dataset, choice):
             f"{line} (the first: {next(iter(reasons.values()))}). Replace them, or leave them out of all lists: "
             "DATASET.UNREADABLE skip"
         )
-    print(f"Skipped: {line}")
+    print(f"Skipped: {printable(line)}")
     dataset.leave_out(set(reasons))
 
 

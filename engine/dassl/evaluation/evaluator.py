@@ -8,6 +8,7 @@ import torch
 
 from dassl.utils import ConfigError, EmptyDataError, mkdir_if_missing
 from dassl.utils.atomic import atomic_path
+from dassl.utils.errors import printable
 
 from .build import EVALUATOR_REGISTRY
 
@@ -100,7 +101,7 @@ class Classification(EvaluatorBase):
             total, correct = len(hits), int(hits.sum())
             accuracies.append(100.0 * correct / total)
             print(
-                f"* class: {label} ({self._lab2cname[label]})\t"
+                f"* class: {label} ({printable(str(self._lab2cname[label]))})\t"
                 f"total: {total:,}\tcorrect: {correct:,}\tacc: {accuracies[-1]:.1f}%"
             )
         average = np.mean(accuracies)

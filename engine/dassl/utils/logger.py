@@ -1,12 +1,17 @@
-"""A copy of everything printed to stdout, in a text file."""
+"""A copy of everything printed to stdout, in a text file.
+
+A name from a file may hold control characters, which would drive the terminal: they are written as escapes.
+"""
 
 import contextlib
 import io
 import os
+import re
 import sys
 import time
 
-from .errors import OutputError
+from .errors import OutputError, printable
+from .regular_files import open_to_write
 from .tools import mkdir_if_missing
 
 
@@ -33,11 +38,11 @@ class Logger(io.TextIOBase):
         if parent:
             mkdir_if_missing(parent)
         try:
-            self.file = open(fpath, "w", encoding="utf-8", buffering=1)
+            self.file = open_to_write(fpath)
         except OSError as error:
             reason = error.strerror or error
             raise OutputError(
-                f'Cannot write the log file "{fpath}" ({reason}). Choose another --output-dir or mend its permissions.'
+                f'Cannot write the log file "{fpath}" ({reason}). Choose another --output-dir, or correct its permissions.'
             ) from error
 
     def write(self, message):
@@ -46,6 +51,7 @@ class Logger(io.TextIOBase):
         Raises:
             OutputError: the file cannot be written any more.
         """
+        length, message = len(message), _without_control(message)
         try:
             self.console.write(message)
         except UnicodeEncodeError:
@@ -53,7 +59,7 @@ class Logger(io.TextIOBase):
             encoding = self.encoding
             self.console.write(message.encode(encoding, "backslashreplace").decode(encoding))
         self._to_file(lambda file: file.write(message))
-        return len(message)
+        return length
 
     def flush(self):
         """Flush both, and the file down to the disk."""
@@ -125,6 +131,13 @@ class Logger(io.TextIOBase):
         return self.console.buffer
 
 
+def _without_control(text):
+    """Return printed text with escapes for control characters, but for ends of lines, returns and tabs."""
+    if text.isprintable():
+        return text
+    return "".join(part if part in "\n\r\t" else printable(part) for part in re.split(r"([\n\r\t])", text))
+
+
 def setup_logger(output=None):
     """From now on copy stdout into a log file.
 
@@ -140,10 +153,10 @@ def setup_logger(output=None):
         return
     output = os.fspath(output)
     fpath = output if output.endswith((".txt", ".log")) else os.path.join(output, "log.txt")
-    if os.path.exists(fpath):
+    if os.path.lexists(fpath):
         fpath += time.strftime("-%Y-%m-%d-%H-%M-%S")
     stem, count = fpath, 1
-    while os.path.exists(fpath):  # two runs within one second
+    while os.path.lexists(fpath):  # two runs within one second
         count += 1
         fpath = f"{stem}-{count}"
     previous = sys.stdout
