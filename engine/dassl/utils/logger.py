@@ -42,7 +42,7 @@ class Logger(io.TextIOBase):
         except OSError as error:
             reason = error.strerror or error
             raise OutputError(
-                f'Cannot write the log file "{fpath}" ({reason}). Choose another --output-dir, or correct its permissions.'
+                f'Cannot write the log file "{fpath}" ({reason}). Choose another --output-dir or fix its permissions.'
             ) from error
 
     def write(self, message):
