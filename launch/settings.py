@@ -24,8 +24,8 @@ MAX_CONTEXT = 75  # vectors: CLIP reads 77 tokens, and two of them are start and
 class Rule:
     """The values that a setting takes.
 
-    ``words`` completes "must be ..."; ``holds`` is True for a value that fits. An enumeration also has its ``choices``,
-    and ``kind`` says what it enumerates, for the hint on a wrong name.
+    ``words`` completes "it is not ..."; ``holds`` is True for a value that fits. An enumeration also has its
+    ``choices``, and ``kind`` says what it enumerates, for the hint on a wrong name.
     """
 
     words: str
@@ -215,6 +215,11 @@ TABLE: tuple[Setting, ...] = (
     Setting("MODEL.INIT_WEIGHTS", TEXT, "Checkpoint to start from; what fits by name and size is loaded."),
     Setting("MODEL.BACKBONE.NAME", TEXT, "Name of the backbone, or the path of a file with its weights."),
     Setting("MODEL.BACKBONE.PRETRAINED", FLAG, "Start Dassl's backbones from pretrained weights."),
+    Setting("MODEL.BACKBONE.HEADS", whole(0, 1024),
+            "Attention heads of the image encoder, for a file of another make than OpenAI's; 0: CLIP's rule."),
+    Setting("MODEL.BACKBONE.TEXT_HEADS", whole(0, 1024), "The same for the text encoder."),
+    Setting("MODEL.BACKBONE.ACT", choice("", "quickgelu", "gelu"),
+            "Activation of both encoders, for a file of another make; empty: CLIP's own, QuickGELU."),
     Setting("MODEL.HEAD.NAME", TEXT, "Layers between backbone and classifier (`mlp`), for trainers that have a head."),
     Setting("MODEL.HEAD.HIDDEN_LAYERS", some(whole(1, 1_000_000)), "Widths of the head's layers."),
     Setting("MODEL.HEAD.ACTIVATION", choice("relu", "leaky_relu"), "Activation of the head."),
@@ -351,7 +356,7 @@ def problem(key: str, value: object) -> str | None:
             known = [choice or '""' for choice in rule.choices]
             return f"{key}: {unknown(rule.kind, one_line(name, 80), known)}"
     as_typed = f"'{one_line(value, 80)}'" if isinstance(value, str) else one_line(repr(value), 80)
-    return f"{key} is {as_typed}, but must be {rule.words}. It means: {SETTINGS[key].text}"
+    return f"{key} {as_typed} is not {rule.words}. Its meaning: {SETTINGS[key].text}"
 
 
 def flat_settings(cfg: dict, path: str = "") -> Iterator[tuple[str, object]]:

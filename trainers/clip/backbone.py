@@ -9,35 +9,50 @@ from clip.model import CLIP, build_model
 
 from common.errors import UserError, unknown
 
-from .weights_file import ACCEPTED, read_weights
+from .state_dicts import find_clip
+from .structure import Structure, describe
+from .weights_file import read_weights
 
 TINY = "tiny"
 
 
-def load_clip(name: str) -> CLIP:
+def load_clip(name: str, heads: int = 0, text_heads: int = 0, activation: str = "") -> CLIP:
     """Build a frozen CLIP in evaluation mode on the CPU, in its stored precision (see ``Precision.convert``).
 
     Args:
         name: an OpenAI model name (``ViT-B/16``), ``tiny``, or the path of a checkpoint: a TorchScript
-            archive, a state dict, or a safetensors file, in OpenAI's naming.
+            archive, a state dict, or a safetensors file, in OpenAI's naming, maybe wrapped (see ``state_dicts.py``).
+        heads, text_heads: attention heads of a file of another make, whose weights do not tell them; 0: width / 64.
+        activation: of such a file: "" or ``quickgelu``, or ``gelu``.
 
     Building draws from torch's global generator: CLIP initialises itself before the weights are loaded. Upstream
     does the same, and seeds promise equal numbers only while we do too.
 
     Raises:
-        UserError: unknown name, or a file that does not hold CLIP weights.
+        UserError: unknown name, a file that does not hold CLIP weights, or one whose heads are a guess.
     """
-    state_dict = _state_dict(name)
-    missing = [k for k in ("text_projection", "positional_embedding", "token_embedding.weight") if k not in state_dict]
-    if missing:
-        raise UserError(f"Backbone '{name}' is not a CLIP checkpoint: it has no '{missing[0]}'. {ACCEPTED}")
+    structure = Structure(heads, text_heads, activation)
+    weights, note = _weights(name)
+    known = name == TINY or backbone_sha256(name) in {url.split("/")[-2] for url in openai._MODELS.values()}
+    if known and (heads or text_heads or activation not in ("", "quickgelu")):
+        raise UserError(
+            f"MODEL.BACKBONE.HEADS, TEXT_HEADS and ACT are for files of another make, but the structure of '{name}' is "
+            'known. Set them to 0, 0 and ""'
+        )
+    if not known:
+        structure.check(weights, name)
     try:
         with torch.device("meta"):  # without memory: sizes that do not belong together may ask for any amount of it
-            build_model({key: value.to("meta") for key, value in state_dict.items()})
-        model = build_model(dict(state_dict))
+            build_model({key: value.to("meta") for key, value in weights.items()})
+        model = build_model(dict(weights))
     except Exception as error:  # the structure is told by the sizes of the weights, and these may say anything
         reason = (str(error) or type(error).__name__).splitlines()[-1].strip()
         raise UserError(f"Backbone '{name}' is not a CLIP checkpoint that fits together: {reason}") from error
+    if not all(torch.isfinite(parameter).all() for parameter in model.parameters()):
+        raise UserError(f"Backbone '{name}' holds values that are too large for half precision, which CLIP stores")
+    structure.apply(model, name)
+    if not known:
+        print(f"Backbone '{name}' is not a file of OpenAI's. {note}It is read as {describe(model)}")
     return model.requires_grad_(False)
 
 
@@ -82,9 +97,14 @@ def _names() -> str:
     return ", ".join([TINY, *openai._MODELS])
 
 
-def _state_dict(name: str) -> dict[str, torch.Tensor]:
+def _weights(name: str) -> tuple[dict[str, torch.Tensor], str]:
+    """Weights by OpenAI's names, and where in the file they are if it is a wrapped one."""
     if name == TINY:
         from .tiny import tiny_state_dict
 
-        return tiny_state_dict()
-    return read_weights(backbone_file(name))
+        return tiny_state_dict(), ""
+    path = backbone_file(name)
+    reading = find_clip(read_weights(path), path, path.stat().st_size)
+    note = "" if reading.place == "the file itself" else f"Its weights are in {reading.place}. "
+    note += f"{reading.left_out} other tensors in it are not used. " if reading.left_out else ""
+    return reading.weights, note

@@ -31,6 +31,12 @@ SHARED_CONFIG = {
     "MEMORY_GB": 0.0,  # for the activations of text encoding; 0 is no limit
     "COMPILE": "",  # a backend of torch.compile ("inductor") for both encoders; "": as they are
 }
+# What the weights of a backbone do not tell (MODEL.BACKBONE), in the order of ``load_clip``.
+BACKBONE_CONFIG = {
+    "HEADS": 0,  # attention heads of the image encoder; 0: CLIP's rule, width / 64
+    "TEXT_HEADS": 0,  # of the text encoder
+    "ACT": "",  # activation: "" or "quickgelu", CLIP's own, or "gelu"
+}
 
 
 class CLIPTrainer(FeatureTrainer):
@@ -54,6 +60,9 @@ class CLIPTrainer(FeatureTrainer):
             cfg.FEATURES = CfgNode(FEATURES_CONFIG)
         if "CLIP" not in cfg.TRAINER:
             cfg.TRAINER.CLIP = CfgNode(SHARED_CONFIG)
+        for key, default in BACKBONE_CONFIG.items():
+            if key not in cfg.MODEL.BACKBONE:
+                cfg.MODEL.BACKBONE[key] = default
         if cls.CONFIG:
             cfg.TRAINER[cls.__name__.upper()] = CfgNode(cls.CONFIG)
 
@@ -82,7 +91,11 @@ class CLIPTrainer(FeatureTrainer):
         """
         name = self.cfg.MODEL.BACKBONE.NAME
         print(f"Loading CLIP (backbone: {name})")
-        clip_model = load_clip(name)
+        own = self.cfg.MODEL.BACKBONE  # a config made for upstream lacks these keys
+        structure = [own.get(key, default) for key, default in BACKBONE_CONFIG.items()]
+        clip_model = load_clip(name, *structure)
+        if structure != list(BACKBONE_CONFIG.values()):
+            self.backbone_reading = f" read with {structure}"
         self.backbone_sha256 = backbone_sha256(name)
         size, needed = tuple(self.cfg.INPUT.SIZE), clip_model.visual.input_resolution
         if size != (needed, needed):

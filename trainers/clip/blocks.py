@@ -1,7 +1,7 @@
 """The parts of CLIP's transformer blocks that both encoders compute, with frozen weights in mind."""
 
 import torch.nn.functional as F
-from clip.model import ResidualAttentionBlock, Transformer
+from clip.model import QuickGELU, ResidualAttentionBlock, Transformer
 from torch import Tensor, nn
 
 from .linear import add_linear, linear
@@ -25,9 +25,11 @@ def add_mlp(block: ResidualAttentionBlock, x: Tensor) -> Tensor:
 
     With c = 1.702, QuickGELU is silu(c x) / c: PyTorch's fused function keeps one tensor for the
     backward pass, where the formula as written keeps two. The factors ride on rows of width d, so that neither
-    direction takes a pass of its own over the four times wider hidden rows.
+    direction takes a pass of its own over the four times wider hidden rows. Another activation is computed as it is.
     """
-    fc, proj = block.mlp.c_fc, block.mlp.c_proj
+    fc, act, proj = block.mlp.c_fc, block.mlp.gelu, block.mlp.c_proj
+    if type(act) is not QuickGELU:
+        return add_linear(x + proj.bias, act(linear(block.ln_2(x), fc.weight, fc.bias)), proj.weight)
     hidden = linear(block.ln_2(x) * QUICK, fc.weight, fc.bias * QUICK)
     return add_linear(x + proj.bias, F.silu(hidden), proj.weight, 1 / QUICK)
 

@@ -33,6 +33,7 @@ class FeatureTrainer(TrainerX):
     image_encoder: nn.Module
     precision: Precision
     backbone_sha256: str
+    backbone_reading = ""  # heads and activation, where they are not CLIP's own
 
     def __init__(self, cfg) -> None:
         self._feature_loaders: dict[DataLoader, FeatureLoader | DataLoader] = {}
@@ -67,7 +68,8 @@ class FeatureTrainer(TrainerX):
         return self.CACHEABLE and not any(p.requires_grad for p in self.image_encoder.parameters())
 
     def _file(self, loader: DataLoader, views: int = 0) -> FeatureFile | None:
-        key = feature_key(self.backbone_sha256, self.precision.description, loader.dataset, views)
+        weights = self.backbone_sha256 + self.backbone_reading
+        key = feature_key(weights, self.precision.description, loader.dataset, views)
         rows = len(loader.dataset) * max(1, views)
         return None if key is None else FeatureFile(feature_folder(self._features("DIR")), key, rows)
 

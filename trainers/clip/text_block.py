@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from clip.model import LayerNorm, ResidualAttentionBlock
+from clip.model import LayerNorm, QuickGELU, ResidualAttentionBlock
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -68,7 +68,7 @@ class _Weights(NamedTuple):
 
     @classmethod
     def of(cls, block: ResidualAttentionBlock) -> "_Weights | None":
-        """None where parts are not CLIP's own, listened to, learning, not float32, or computed (parametrizations)."""
+        """Returns None unless the block is CLIP's own, in float32, frozen, without hooks or parametrizations."""
         try:  # a module's own way to its parts, by attributes, takes half as long as a small product
             parts = block._modules
             attn, mlp, norms = parts["attn"], parts["mlp"]._modules, (parts["ln_1"], parts["ln_2"])
@@ -79,6 +79,8 @@ class _Weights(NamedTuple):
             return None
         listened = any(norm._forward_hooks or norm._forward_pre_hooks for norm in norms)
         if listened or any(type(norm) is not LayerNorm or norm.eps != _EPS for norm in norms):
+            return None
+        if type(mlp.get("gelu")) is not QuickGELU:
             return None
         if any(p.requires_grad or p.dtype != torch.float32 for pair in pairs for p in pair):
             return None

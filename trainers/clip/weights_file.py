@@ -20,7 +20,9 @@ from common.errors import UserError
 from common.text import one_line
 from common.unpickling import unpickle
 
-ACCEPTED = "Accepted: a model name, or a TorchScript archive, state dict or safetensors file in OpenAI's naming."
+from .state_dicts import ACCEPTED
+
+_MAX_PICKLE = 2**24  # bytes of a pickle that are looked at to tell a module
 _MAX_VALUES = 100_000  # attributes of all modules; ViT-L/14 has some 2,000
 _DTYPES = {
     ("torch", f"{name}Storage"): dtype
@@ -34,27 +36,39 @@ _DTYPES = {
 _NO_WEIGHTS = ("attn_mask",)
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Parameters and buffers by name, on the CPU, in their stored precision. Nothing in the file is executed.
+def read_weights(path: Path) -> object:
+    """Content of the file: parameters and buffers by name, on the CPU, in their stored precision, maybe wrapped.
+
+    Nothing in the file is executed. ``state_dicts.find_clip`` finds the weights in the content.
 
     Raises:
-        UserError: the file cannot be read, holds something else, or asks for code; names what it asks for.
+        UserError: the file cannot be read, is a pickled module, or asks for code; names what it asks for.
     """
     try:
-        content = _reader(path)(path)
+        return _reader(path)(path)
     except Exception as error:  # bytes that are no checkpoint make the libraries fail in many ways
+        if _is_pickled_module(path):
+            raise UserError(
+                f"Backbone file '{path}' is a pickled module, and reading it would run code. Where the model was made, "
+                "save only its weights: torch.save(model.state_dict(), 'weights.pt')"
+            ) from error
         reason = _reason(error)
         raise UserError(f"Backbone file '{path}' is not readable as CLIP weights ({reason}). {ACCEPTED}") from error
-    content = content.get("state_dict", content) if isinstance(content, dict) else {}
-    size = os.path.getsize(path)
-    if not isinstance(content, dict) or not all(_is_weight(*pair, size) for pair in content.items()):
-        raise UserError(f"Backbone file '{path}' holds something else than tensors by name. {ACCEPTED}")
-    return {key.removeprefix("module."): value for key, value in content.items()}
 
 
-def _is_weight(name: object, value: object, size: int) -> bool:
-    """Whether a pair is a name and a tensor, and not one of a few numbers that are repeated without end."""
-    return isinstance(name, str) and isinstance(value, Tensor) and value.numel() * value.element_size() <= size
+def _is_pickled_module(path: Path) -> bool:
+    """True if torch.save wrote a whole module: its pickle names the attributes that every module has."""
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                name = next((name for name in archive.namelist() if name.endswith("/data.pkl")), None)
+                content = b"" if name is None else archive.open(name).read(_MAX_PICKLE)
+        else:
+            with open(path, "rb") as file:
+                content = file.read(_MAX_PICKLE)
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
+        return False
+    return b"_parameters" in content and b"_modules" in content
 
 
 def _reason(error: Exception) -> str:
@@ -73,6 +87,9 @@ def _reader(path: Path):
         return load_file
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
+            # PyTorch never compresses; a few bytes could fill the memory.
+            if packed := [i.filename for i in archive.infolist() if i.compress_type != zipfile.ZIP_STORED]:
+                raise ValueError(f"'{packed[0]}' is compressed")
             if any(name.endswith("/constants.pkl") for name in archive.namelist()):
                 return _read_torchscript
     elif tarfile.is_tarfile(path):  # before 2.6, torch.load reads these without restriction

@@ -1,0 +1,133 @@
+"""CLIP's state dict inside the content of a file, however it is wrapped."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from common.errors import UserError
+from common.text import one_line
+
+ACCEPTED = "Accepted: a model name, or a TorchScript archive, state dict or safetensors file in OpenAI's naming."
+WRAPPERS = ("state_dict", "model_state_dict", "model")  # keys of a checkpoint that hold the weights
+PREFIX = re.compile(r"(?:(?:module|model|clip_model|_orig_mod)\.)*")
+# Every CLIP has them; the first one is looked for to find the prefix.
+REQUIRED = ("token_embedding.weight", "positional_embedding", "text_projection", "visual.conv1.weight")
+# Numbers that OpenAI's archives store next to the weights.
+_SIZES = ("input_resolution", "context_length", "vocab_size")
+MAX_LAYERS = 200  # of an encoder; OpenAI's have up to 24, ResNets up to 36 blocks in a stage
+_RESBLOCK = re.compile(r"((?:visual\.)?transformer\.resblocks)\.(\d+)\.|(visual\.layer[1-4])\.(\d+)\.")
+
+
+class Reading(NamedTuple):
+    """One way to find CLIP's weights in a file: where they are, and by OpenAI's names."""
+
+    place: str
+    weights: dict[str, Tensor]
+    left_out: int  # tensors next to the weights, with another prefix
+
+
+def find_clip(content: object, path: Path, size: int) -> Reading:
+    """The only reading of a file's content as CLIP's state dict.
+
+    The weights may be in ``WRAPPERS``, and their names may start with any of ``PREFIX``, in any combination.
+
+    Args:
+        content: of the file. path: for messages. size: bytes of the file; no tensor may stand for more.
+
+    Raises:
+        UserError: no reading fits, or several; or a tensor is too large, not finite, complex or no floating point.
+    """
+    readings = list(_readings(content))
+    if len(readings) > 1:
+        places = ", ".join(reading.place for reading in readings)
+        raise UserError(
+            f"Backbone file '{path}' can be read in {len(readings)} ways ({places}). Save one of them alone: "
+            "torch.save(STATE_DICT, 'weights.pt')"
+        )
+    if not readings:
+        raise UserError(f"Backbone file '{path}' is not a CLIP checkpoint: {_why_not(content)}. {ACCEPTED}")
+    (reading,) = readings
+    _check(reading.weights, path, size)
+    return reading._replace(weights={key: _plain(key, value) for key, value in reading.weights.items()})
+
+
+def _readings(content: object) -> Iterator[Reading]:
+    for wrapper, part in _parts(content):
+        prefixes = sorted({key.removesuffix(REQUIRED[0]) for key in part if key.endswith(REQUIRED[0])})
+        for prefix in filter(PREFIX.fullmatch, prefixes):
+            if all(prefix + key in part for key in REQUIRED):
+                weights = {key.removeprefix(prefix): value for key, value in part.items() if key.startswith(prefix)}
+                place = f"'{wrapper}'" if wrapper else "the file itself"
+                place += f" with the prefix '{prefix}'" if prefix else ""
+                yield Reading(place, weights, sum(isinstance(value, Tensor) for value in part.values()) - len(weights))
+
+
+def _parts(content: object) -> Iterator[tuple[str, dict]]:
+    """(name of the wrapper, dict with text as keys): the content itself, and what its wrappers hold."""
+    for wrapper in ("", *WRAPPERS):
+        part = content if not wrapper else content.get(wrapper) if isinstance(content, Mapping) else None
+        if isinstance(part, Mapping):
+            yield wrapper, {key: value for key, value in part.items() if isinstance(key, str)}
+
+
+def _why_not(content: object) -> str:
+    parts = list(_parts(content))
+    keys = [key for _, part in parts for key in part]
+    if any("text_model.embeddings." in key or "vision_model.embeddings." in key for key in keys):
+        return (
+            "its tensors have the names of Hugging Face's CLIPModel (text_model.embeddings...), not OpenAI's. Take the "
+            "file in OpenAI's format, or convert the names"
+        )
+    if any(".trunk." in key or key.startswith("text.") for key in keys):
+        return "its tensors have open_clip's names of a model whose encoders are not OpenAI's (text. or visual.trunk.)"
+    if other := [key.removesuffix(REQUIRED[0]) for key in keys if key.endswith(REQUIRED[0])]:
+        if all(PREFIX.fullmatch(prefix) for prefix in other):
+            lacking = next(k for k in REQUIRED if not any(other[0] + k in part for _, part in parts))
+            return f"it has no '{other[0]}{lacking}'"
+        return f"its weights have the unknown prefix '{one_line(other[0], 80)}'. Save them without it"
+    if not any(isinstance(value, Tensor) for _, part in parts for value in part.values()):
+        return "it holds something else than tensors by name"
+    return f"it has no '{REQUIRED[0]}'"
+
+
+def _check(weights: Mapping[str, object], path: Path, size: int) -> None:
+    for key, value in weights.items():
+        name = one_line(key, 80)
+        if not isinstance(value, Tensor) or value.numel() * value.element_size() > size:
+            # Few numbers may be repeated without end.
+            raise UserError(f"Backbone file '{path}' holds something else than tensors by name: '{name}'. {ACCEPTED}")
+        if key in _SIZES:
+            continue
+        if not value.is_floating_point() and not key.endswith("num_batches_tracked"):
+            raise UserError(
+                f"Backbone file '{path}': '{name}' holds numbers of type {value.dtype}, which are no weights of CLIP. "
+                "Save the weights in float32 or float16"
+            )
+        if not torch.isfinite(value).all():
+            raise UserError(
+                f"Backbone file '{path}': '{name}' holds values that are not finite (NaN or infinite). The file is "
+                "damaged, or its training failed; use another one"
+            )
+    _check_layers(weights, path)
+
+
+def _check_layers(weights: Mapping[str, object], path: Path) -> None:
+    layers: dict[str, set[str]] = {}
+    for key in weights:
+        if found := _RESBLOCK.match(key):
+            layers.setdefault(found[1] or found[3], set()).add(found[2] or found[4])
+    for place, numbers in layers.items():
+        if len(numbers) > MAX_LAYERS:
+            raise UserError(
+                f"Backbone file '{path}': '{place}' has {len(numbers):,} layers, more than the {MAX_LAYERS} that this "
+                "program builds. It is no CLIP"
+            )
+
+
+def _plain(key: str, value: Tensor) -> Tensor:
+    """Some programs store the scale of logits as a list of one number."""
+    return value.reshape(()) if key == "logit_scale" and value.numel() == 1 else value
