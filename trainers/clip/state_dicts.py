@@ -49,7 +49,7 @@ def find_clip(content: object, path: Path, size: int) -> Reading:
             "torch.save(STATE_DICT, 'weights.pt')"
         )
     if not readings:
-        raise UserError(f"Backbone file '{path}' is not a CLIP checkpoint: {_why_not(content)}. {ACCEPTED}")
+        raise UserError(f"Backbone file '{path}' is not a CLIP checkpoint: {_why_not(content, size)}. {ACCEPTED}")
     (reading,) = readings
     _check(reading.weights, path, size)
     return reading._replace(weights={key: _plain(key, value) for key, value in reading.weights.items()})
@@ -74,7 +74,7 @@ def _parts(content: object) -> Iterator[tuple[str, dict]]:
             yield wrapper, {key: value for key, value in part.items() if isinstance(key, str)}
 
 
-def _why_not(content: object) -> str:
+def _why_not(content: object, size: int) -> str:
     parts = list(_parts(content))
     keys = [key for _, part in parts for key in part]
     if any("text_model.embeddings." in key or "vision_model.embeddings." in key for key in keys):
@@ -89,7 +89,8 @@ def _why_not(content: object) -> str:
             lacking = next(k for k in REQUIRED if not any(other[0] + k in part for _, part in parts))
             return f"it has no '{other[0]}{lacking}'"
         return f"its weights have the unknown prefix '{one_line(other[0], 80)}'. Save them without it"
-    if not any(isinstance(value, Tensor) for _, part in parts for value in part.values()):
+    tensors = [value for _, part in parts for value in part.values() if isinstance(value, Tensor)]
+    if not tensors or not all(_fits(value, size) for value in tensors):
         return "it holds something else than tensors by name"
     return f"it has no '{REQUIRED[0]}'"
 
@@ -97,8 +98,7 @@ def _why_not(content: object) -> str:
 def _check(weights: Mapping[str, object], path: Path, size: int) -> None:
     for key, value in weights.items():
         name = one_line(key, 80)
-        if not isinstance(value, Tensor) or value.numel() * value.element_size() > size:
-            # Few numbers may be repeated without end.
+        if not isinstance(value, Tensor) or not _fits(value, size):
             raise UserError(f"Backbone file '{path}' holds something else than tensors by name: '{name}'. {ACCEPTED}")
         if key in _SIZES:
             continue
@@ -113,6 +113,11 @@ def _check(weights: Mapping[str, object], path: Path, size: int) -> None:
                 "damaged, or its training failed; use another one"
             )
     _check_layers(weights, path)
+
+
+def _fits(value: Tensor, size: int) -> bool:
+    """False for a tensor that repeats a few numbers of the file without end."""
+    return value.numel() * value.element_size() <= size
 
 
 def _check_layers(weights: Mapping[str, object], path: Path) -> None:

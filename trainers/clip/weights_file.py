@@ -87,9 +87,10 @@ def _reader(path: Path):
         return load_file
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            # PyTorch never compresses; a few bytes could fill the memory.
-            if packed := [i.filename for i in archive.infolist() if i.compress_type != zipfile.ZIP_STORED]:
-                raise ValueError(f"'{packed[0]}' is compressed")
+            # PyTorch compresses only the code of TorchScript, which is not read. A few bytes could fill the memory.
+            for info in archive.infolist():
+                if info.compress_type != zipfile.ZIP_STORED and "/code/" not in info.filename:
+                    raise ValueError(f"'{info.filename}' is compressed")
             if any(name.endswith("/constants.pkl") for name in archive.namelist()):
                 return _read_torchscript
     elif tarfile.is_tarfile(path):  # before 2.6, torch.load reads these without restriction
