@@ -4,6 +4,7 @@ import csv
 import io
 import textwrap
 
+from common.text import csv_cell, markdown, printable
 from tools.reporting.numbers import Block, Number, Row, Table
 from tools.reporting.statistics import SPREADS, spread
 
@@ -24,7 +25,7 @@ def render(tables: list[Table], form: str, kind: str = "std") -> str:
 
 
 def _terminal(table: Table, kind: str) -> str:
-    lines = [table.title, *_wrap(_facts(table, kind)), ""]
+    lines = [printable(table.title), *_wrap(_facts(table, kind)), ""]
     pieces = _fitting(table, kind)
     lines += "\n\n".join(pieces).splitlines()
     return "\n".join([*lines, *(line for note in table.notes for line in _wrap([f"Note: {note}"]))])
@@ -68,29 +69,30 @@ def _body(table: Table, columns: list[str], kind: str, between: str) -> str:
 
     indent = "  " if any(block.name for block in table.blocks) else ""
     rows = [row for block in table.blocks for row in block.rows]
-    cells = [[row.label, *_cells(table, row, columns, kind, between)] for row in rows]
+    cells = [[printable(row.label), *_cells(table, row, columns, kind, between)] for row in rows]
     align = ("left", *("right" for _ in columns))
-    text = tabulate(cells, [table.corner, *columns], "simple", disable_numparse=True, colalign=align)
+    text = tabulate(cells, [table.corner, *map(printable, columns)], "simple", disable_numparse=True, colalign=align)
     head, body = text.splitlines()[:2], text.splitlines()[2:]
     lines = [f"{indent}{line}" for line in head]
     for block in table.blocks:
-        lines += [block.name] if block.name else []
+        lines += [printable(block.name)] if block.name else []
         lines += [f"{indent}{line}" for line in body[: len(block.rows)]]
         body = body[len(block.rows) :]
     return "\n".join(line.rstrip() for line in lines)
 
 
 def _markdown(table: Table, kind: str) -> str:
-    text = _flat_table(table, kind, "github", lambda s: f"**{s}**", lambda s: s.replace("|", "\\|"))
-    notes = "".join(f"\n- {note}" for note in table.notes)
-    return f"### {table.title}\n\n{'; '.join(_facts(table, kind))}.\n\n{text}" + (f"\n{notes}" if notes else "")
+    text = _flat_table(table, kind, "github", lambda s: f"**{s}**", markdown)
+    notes = "".join(f"\n- {markdown(note)}" for note in table.notes)
+    facts = markdown("; ".join(_facts(table, kind)))
+    return f"### {markdown(table.title)}\n\n{facts}.\n\n{text}" + (f"\n{notes}" if notes else "")
 
 
 def _latex(table: Table, kind: str) -> str:
-    text = _flat_table(table, kind, "latex_booktabs", lambda s: f"{_BOLD}{s}{_END}", lambda s: s)
+    text = _flat_table(table, kind, "latex_booktabs", lambda s: f"{_BOLD}{s}{_END}", printable)
     text = text.replace(_BOLD, "\\textbf{").replace(_END, "}").replace("±", "$\\pm$")
     comments = [table.title, *_facts(table, kind), *(f"Note: {note}" for note in table.notes)]
-    return "\n".join([*(f"% {line}" for line in comments), "% needs \\usepackage{booktabs}", text])
+    return "\n".join([*(f"% {printable(line)}" for line in comments), "% needs \\usepackage{booktabs}", text])
 
 
 def _flat_table(table: Table, kind: str, form: str, bold, escape) -> str:
@@ -143,7 +145,7 @@ def _same(value: Number, idle: bool) -> bool:
 
 def _wrap(parts: list[str]) -> list[str]:
     lines: list[str] = []
-    for part in parts:
+    for part in map(printable, parts):
         if lines and len(lines[-1]) + len(part) + 2 <= WIDTH:
             lines[-1] += f"; {part}"
         else:
@@ -168,5 +170,5 @@ def _csv(tables: list[Table], kind: str) -> str:
                     else:
                         shown = [value, None, None, None if value is not None else 0]
                     head = [table.title, *(table.key.get(k) for k in keys), block.name, row.label, column]
-                    writer.writerow([*head, *shown, int(column in row.best)])
+                    writer.writerow(map(csv_cell, [*head, *shown, int(column in row.best)]))
     return out.getvalue()

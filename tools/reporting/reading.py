@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.files import read_json
-from common.text import OneLineError, shown
+from common.text import OneLineError, printable, shown
 from launch.results_file import FILE, is_intact
 
 REQUIRED = ("split", "metrics", "trainer", "dataset", "classes", "shots", "seed", "backbone", "selection")
@@ -27,13 +27,16 @@ IGNORED = {
 _KINDS = {
     "trainer": str, "dataset": str, "classes": str, "backbone": str, "selection": str, "shots": int, "seed": int,
     "protocol": str, "config": str, "recipe": str, "precision": str, "learned": int, "epoch": int, "hashes": dict,
-    "settings": dict, "source": dict, "loaded": dict,
+    "settings": dict, "source": dict, "loaded": dict, "time": str, "versions": dict,
 }  # fmt: skip
 _INNER = {
     "source": {"dataset": str, "classes": str, "recipe": str, "config": str, "shots": int, "seed": int},
     "loaded": {"model_dir": str, "load_epoch": int},
 }
-_CALLED = {str: "a text", int: "a whole number", dict: "an object"}
+_CALLED = {
+    str: "a text of at most 1,000 characters", int: "a whole number of less than 16 digits", dict: "an object",
+}  # fmt: skip
+LONGEST = 1000  # characters of a text
 CLASSES = ("all", "base", "new")
 
 
@@ -89,7 +92,7 @@ def collect(folders: Iterable[str | Path]) -> list[Run]:
     for folder in folders:
         if not folder.is_dir():
             raise ReportError(f"There is no folder '{folder}'. Name the output folder of your runs")
-    files = {file.resolve(): file for folder in folders for file in sorted(folder.rglob(FILE))}
+    files = {_real(file): file for folder in folders for file in sorted(folder.rglob(FILE))}
     runs = [run for file in files.values() for run in read(file)]
     if not runs:
         what = "no test record in" if files else f"no {FILE} below"
@@ -102,10 +105,17 @@ def collect(folders: Iterable[str | Path]) -> list[Run]:
 def read(file: Path) -> list[Run]:
     """The test records of one file. Raises ReportError where it is not a list of whole records."""
     try:
+        return _read(file)
+    except RecursionError as error:
+        raise ReportError(f"{file}: nested too deeply. Delete it and run its job again") from error
+
+
+def _read(file: Path) -> list[Run]:
+    try:
         records = read_json(file)
-    except ValueError as error:
-        reason = " ".join(str(error).split())
-        raise ReportError(f"{file}: not valid JSON ({reason}). Delete it and run its job again") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or f"not valid JSON, {error}"
+        raise ReportError(f"{file} cannot be read: {reason}. Delete it and run its job again") from error
     if not isinstance(records, list) or not all(isinstance(r, dict) for r in records):
         raise ReportError(f"{file}: not a list of records. Delete it and run its job again")
     kept: dict = {}
@@ -117,8 +127,24 @@ def read(file: Path) -> list[Run]:
             key = number
         else:  # version 1 kept every repetition; the newest is the one
             key = json.dumps([record.get("epoch"), record.get("loaded"), (record.get("hashes") or {}).get("config")])
-        kept[key] = _run(record, file)
+        kept[key] = _run(_printable(record), file)
     return list(kept.values())
+
+
+def _real(file: Path) -> Path:
+    try:
+        return file.resolve()
+    except (OSError, RuntimeError):  # a loop of links
+        return file
+
+
+def _printable(value: object) -> object:
+    """A value from JSON in which every text, keys too, is one line that acts on no terminal."""
+    if isinstance(value, str):
+        return value if value.isprintable() else printable(value)
+    if isinstance(value, dict):
+        return {_printable(key): _printable(part) for key, part in value.items()}
+    return [_printable(part) for part in value] if isinstance(value, list) else value
 
 
 def check_record(record: dict, where: str) -> None:
@@ -148,11 +174,17 @@ def _check_kinds(node: dict, kinds: dict[str, type], where: str, prefix: str = "
     """Raises ReportError for the first value that is neither null nor of its kind."""
     for name, kind in kinds.items():
         value = node.get(name)
-        if value is None or (isinstance(value, kind) and not isinstance(value, bool)):
+        if value is None or (isinstance(value, kind) and not isinstance(value, bool) and _is_moderate(value)):
             continue
         raise ReportError(
             f"{where}: the field '{prefix}{name}' is {shown(value)}, not {_CALLED[kind]}. Run its job again"
         )
+
+
+def _is_moderate(value: object) -> bool:
+    if isinstance(value, int):
+        return abs(value) < 10**15
+    return not isinstance(value, str) or len(value) <= LONGEST
 
 
 def _run(record: dict, file: Path) -> Run:
