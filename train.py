@@ -16,9 +16,13 @@ def run(args) -> None:
     from dassl.utils import collect_env_info, set_random_seed, setup_logger
 
     from launch.checks import check_config
-    from launch.config import build_config, import_plugin
+    from launch.config import build_config, import_plugin, stated_settings
+    from launch.facts import check_shots, training_facts
+    from launch.identity import identity_of
+    from launch.loaded import check_resume, loaded_models
     from launch.protocols import check_label
     from launch.records import record_evaluations
+    from launch.used_folder import UsedFolder
 
     for name in args.plugin:
         import_plugin(name)
@@ -26,6 +30,9 @@ def run(args) -> None:
     check_config(cfg)
     check_label(args.protocol)
     check_output_folder(cfg.OUTPUT_DIR)
+    used = UsedFolder(cfg.OUTPUT_DIR, args.again, args.again_if_changed)
+    if not (args.eval_only or args.no_train):
+        used.check_settings(cfg)
     if cfg.SEED >= 0:
         print(f"Setting fixed seed: {cfg.SEED}")
         set_random_seed(cfg.SEED)
@@ -36,12 +43,34 @@ def run(args) -> None:
     print(f"** Config **\n{cfg}\n** Environment **\n{collect_env_info()}\n")
 
     trainer = build_trainer(cfg)
-    loaded = {"model_dir": args.model_dir, "load_epoch": args.load_epoch} if args.eval_only else None
-    record_evaluations(trainer, cfg, loaded, args.protocol, args.config_file)
+    if args.no_train:
+        return
+    identity = identity_of(trainer, cfg, args.plugin, stated_settings(args), args.config_file)
+    identity.facts |= training_facts(trainer, cfg, identity.determines, args.config_file)
+    trains = bool(trainer.get_model_names()) and not args.eval_only
+    loaded, weights = None, []
+    if args.eval_only:
+        loaded = {"model_dir": args.model_dir, "load_epoch": args.load_epoch}
+        weights = loaded_models(trainer, args.model_dir, args.load_epoch, identity)
+    if trains:
+        check_shots(trainer, cfg)
+        check_resume(trainer, cfg.RESUME)
+        used.check_training(identity)
+        trainer.identity = identity  # our engine saves it with every checkpoint and compares it when it resumes
+    else:
+        identity = identity.of_evaluation(weights)
+    recorder = record_evaluations(trainer, cfg, identity, loaded, weights, args.protocol, args.config_file)
+    if not trains:
+        used.check_evaluation(recorder.plan())
+    if args.again_if_changed and used.is_done(identity, args.protocol):
+        print(f"Done already: {cfg.OUTPUT_DIR} holds the result of this run")
+        return
+    if trains:
+        identity.write(cfg.OUTPUT_DIR)
     if args.eval_only:
         trainer.load_model(args.model_dir, epoch=args.load_epoch)
         trainer.test()
-    elif not args.no_train:
+    else:
         trainer.train()
 
 

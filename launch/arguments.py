@@ -58,6 +58,13 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         help="what the results are recorded as: few_shot, base2new, cross_dataset, domain_generalization, zeroshot, "
         "ablation, or a label of your own (default: told by classes, trainer and loaded model)",
     )
+    add("--again", action="store_true", help="move what an earlier run left in --output-dir aside, and run again")
+    add(
+        "--again-if-changed",
+        action="store_true",
+        help="the same, but only if the earlier run had other settings, data, weights or code; if it is the same and "
+        "done, stop. Sweeps use it",
+    )
     add("--no-train", action="store_true", help="build everything and stop")
     add("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="settings that win over all others")
     return parser.parse_args(argv)

@@ -91,6 +91,17 @@ def _settle_context(cfg: CfgNode, given: list[str]) -> None:
         settle_context(cfg.TRAINER[node], f"TRAINER.{node}", given)
 
 
+def stated_settings(args: argparse.Namespace) -> dict[str, str]:
+    """Config key -> "command line" or "config file", for all settings that the user states.
+
+    The dataset's file counts as the data's description, not as a statement about the method.
+    """
+    content = read_yaml(args.config_file) if args.config_file else {}
+    stated = {".".join(path): "config file" for path, _ in _walk(content or {})}
+    stated |= {key: "command line" for flag, key in _FLAGS.items() if getattr(args, flag) is not None}
+    return stated | {key: "command line" for key in [o for o in args.opts if o != "--"][::2]}
+
+
 def merge_file(cfg: CfgNode, path: str) -> None:
     """Merge a YAML file into an open config. Other kinds of files are refused: yacs would execute Python ones."""
     if not os.path.isfile(path):

@@ -1,7 +1,8 @@
-"""What determines a result: settings and their recipe, versions, hashes of weights and data; and what it cost."""
+"""Facts of a run for its record: what happened, what determined the result, and what it cost."""
 
 import hashlib
 import json
+import math
 import os
 import platform
 import resource
@@ -13,7 +14,11 @@ from pathlib import Path
 import torch
 from yacs.config import CfgNode
 
+from common.errors import UserError
+
 from .config import default_config
+from .identity import Identity, facts_of, flat, images_per_class, is_of_training, list_sha256
+from .settings import IRRELEVANT_SETTINGS
 
 _PACKAGES = (
     "torch",
@@ -27,78 +32,158 @@ _PACKAGES = (
     "scikit-learn",
     "yacs",
 )
-# Keys (or groups of keys) that do not change what a number means: runs that differ in nothing else share a recipe.
-_NO_RECIPE = (
-    "SEED",
-    "OUTPUT_DIR",
-    "RESUME",
-    "VERBOSE",
-    "USE_CUDA",
-    "DATASET.ROOT",
-    "DATASET.NAME",
-    "DATASET.SUBSAMPLE_CLASSES",
-    "DATASET.TARGET_DOMAINS",
-    "DATASET.SHOTS_FILE",
-    "DATASET.LIST_FILE",
-    "DATALOADER.NUM_WORKERS",
-    "DATALOADER.PERSISTENT_WORKERS",
-    "DATALOADER.DECODED_MB",
-    "DATALOADER.TEST.BATCH_SIZE",
-    "FEATURES.CACHE",
-    "FEATURES.DIR",
-    "TRAIN.PRINT_FREQ",
-    "TRAIN.CHECKPOINT_FREQ",
-    "TRAIN.CHECKPOINT_BATCHES",
-    "TRAIN.CHECKPOINT_SECONDS",
-    "TRAINER.CLIP.MEMORY_GB",
-    "TRAINER.CLIP.COMPILE",
-    "TEST.PER_CLASS_RESULT",
-    "TEST.COMPUTE_CMAT",
-    "TEST.SAVE_PREDICTIONS",
-)
+# Settings beside the irrelevant ones that runs of one recipe may differ in.
+_OF_ONE_RUN = (
+    "SEED", "DATASET.NAME", "DATASET.LABEL", "DATASET.SUBSAMPLE_CLASSES", "DATASET.TARGET_DOMAINS",
+    "DATASET.SHOTS_FILE", "DATASET.LIST_FILE", "DATALOADER.NUM_WORKERS", "DATALOADER.PERSISTENT_WORKERS",
+)  # fmt: skip
 
 
-def run_facts(trainer, cfg: CfgNode) -> dict:
-    """Settings, versions and hashes of a run."""
-    dataset = getattr(getattr(trainer, "dm", None), "dataset", None)
+def training_facts(trainer, cfg: CfgNode, determines: dict, config_file: str | None) -> dict:
+    """Facts of a training that its checkpoints carry, so that whoever loads one knows what it was learned on.
+
+    Args:
+        determines: of the run's identity. config_file: path of the method's YAML file, or None.
+    """
+    items = getattr(getattr(getattr(trainer, "dm", None), "dataset", None), "train_x", None) or []
     return {
         "trainer": cfg.TRAINER.NAME,
         "dataset": cfg.DATASET.NAME,
+        "label": label_of(cfg),
         "classes": cfg.DATASET.SUBSAMPLE_CLASSES,
         "shots": cfg.DATASET.NUM_SHOTS,
         "seed": cfg.SEED,
-        "backbone": cfg.MODEL.BACKBONE.NAME,
-        "precision": _precision(trainer),
-        "selection": "best epoch on the validation set" if cfg.TEST.FINAL_MODEL == "best_val" else "last epoch",
+        "config": Path(config_file).stem if config_file else None,
         "recipe": recipe(cfg),
-        "learned": learned_parameters(trainer),
-        "hashes": {
-            "config": _config_sha256(cfg),
-            "backbone": getattr(trainer, "backbone_sha256", None),
-            **{part: _list_sha256(getattr(dataset, part, None)) for part in ("train_x", "val", "test")},
-        },
-        "versions": {"python": platform.python_version(), "code": _git_revision(), **_versions()},
-        "settings": json.loads(json.dumps(cfg)),
+        "images": images_per_class(items),
+        "epochs": getattr(trainer, "max_epoch", cfg.OPTIM.MAX_EPOCH),
+        "schedule": schedule_of(cfg),
+        "parameters": learned_shapes(trainer),
+        "training": {key: value for key, value in flat(cfg).items() if is_of_training(key)},
+        "test": list_sha256(determines.get("data.test")),
     }
 
 
+def schedule_of(cfg: CfgNode) -> str:
+    """The schedule of the learning rate in words: "cosine from 0.002 over 50 epochs, 1 of them warm-up"."""
+    own = cfg.OPTIM
+    warm_up = f", {own.WARMUP_EPOCH} of them warm-up ({own.WARMUP_TYPE})" if own.WARMUP_EPOCH > 0 else ""
+    return f"{own.NAME}, {own.LR_SCHEDULER} from {own.LR:g} over {own.MAX_EPOCH} epochs{warm_up}"
+
+
+def label_of(cfg: CfgNode) -> str:
+    """The name of the data in tables: ``DATASET.LABEL``, or the folder's name of own pictures, or the dataset's."""
+    if label := cfg.DATASET.get("LABEL", ""):
+        return label
+    if cfg.DATASET.NAME == "ImageFolder":
+        return os.path.basename(os.path.realpath(os.path.expanduser(cfg.DATASET.ROOT)))
+    return cfg.DATASET.NAME
+
+
+def check_shots(trainer, cfg: CfgNode) -> None:
+    """Raise UserError if a dataset ignores ``DATASET.NUM_SHOTS``: the number would label what never happened."""
+    items = getattr(getattr(getattr(trainer, "dm", None), "dataset", None), "train_x", None) or []
+    shots, most = cfg.DATASET.NUM_SHOTS, images_per_class(items)["most"]
+    if cfg.DATASET.NUM_LABELED < 1 and 1 <= shots < most:
+        raise UserError(
+            f"DATASET.NUM_SHOTS {shots} has no effect: {cfg.DATASET.NAME} trains on up to {most} images of a class. "
+            "Leave it out (-1), or call generate_fewshot_dataset(train, num_shots=cfg.DATASET.NUM_SHOTS) in the dataset"
+        )
+
+
+def run_facts(trainer, cfg: CfgNode, identity: Identity, weights: list[dict]) -> dict:
+    """What determined a run's result: settings, versions and hashes, of the training if it loads a model.
+
+    Args:
+        weights: of the models that an evaluation loads, see ``loaded.py``; [] for a run that trains.
+    """
+    learns, trained = bool(learned_parameters(trainer)), facts_of(weights[0]["identity"]) if weights else {}
+    if not weights:
+        trained = identity.facts if learns else {}
+    settings = json.loads(json.dumps(cfg))
+    for key, value in _trained_settings(trained).items():
+        _put(settings, key.split("."), value)
+    data = {part: list_sha256(identity.lists.get(f"data.{part}")) for part in ("train_x", "val", "test")}
+    seed = trained.get("seed") if weights else None
+    return {
+        "identity": identity.sha256,
+        "trainer": cfg.TRAINER.NAME,
+        "dataset": cfg.DATASET.NAME,
+        "label": label_of(cfg),
+        "classes": cfg.DATASET.SUBSAMPLE_CLASSES,
+        "shots": trained.get("shots"),
+        "images_trained_on": trained.get("images"),
+        "seed": cfg.SEED if seed is None else seed,
+        "backbone": cfg.MODEL.BACKBONE.NAME,
+        "precision": _precision(trainer),
+        "recipe": recipe(cfg),
+        "learned": learned_parameters(trainer),
+        "parameters": learned_shapes(trainer),
+        "schedule": trained.get("schedule"),
+        "hashes": {
+            "config": _config_sha256(cfg),
+            "backbone": getattr(trainer, "backbone_sha256", None),
+            **data,
+        },
+        "unreadable": list(getattr(getattr(getattr(trainer, "dm", None), "dataset", None), "unreadable", None) or []),
+        "versions": {"python": platform.python_version(), "code": _git_revision(), **_versions()},
+        "settings": settings,
+    }
+
+
+def _trained_settings(trained: dict) -> dict[str, object]:
+    found = trained.get("training")
+    return (
+        {k: v for k, v in found.items() if isinstance(k, str) and is_of_training(k)} if isinstance(found, dict) else {}
+    )
+
+
+def _put(tree: dict, path: list[str], value: object) -> None:
+    """Set a value in a tree of settings; a key that the tree lacks is of another version and left out."""
+    for part in path[:-1]:
+        tree = tree.get(part)
+        if not isinstance(tree, dict):
+            return
+    if path[-1] in tree:
+        tree[path[-1]] = value
+
+
 def recipe(cfg: CfgNode) -> str:
-    """SHA-256 over the settings that differ from the defaults, but for those in ``_NO_RECIPE``.
+    """SHA-256 over the settings that differ from the defaults and change what a number means.
 
     Seeds, datasets and class subsets of one recipe share it; another backbone, number of shots or epochs is another.
     """
-    defaults, own = _flat(default_config()), _flat(cfg)
-    changed = {key: value for key, value in own.items() if key not in _NO_RECIPE and defaults.get(key) != value}
+    defaults, own = flat(default_config()), flat(cfg)
+    left_out = {*IRRELEVANT_SETTINGS, *_OF_ONE_RUN}
+    changed = {key: value for key, value in own.items() if key not in left_out and defaults.get(key) != value}
     return hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()
 
 
 def learned_parameters(trainer) -> int | None:
-    """Number of parameters that the registered models learn; None where the trainer does not say."""
+    """Number of parameters that the registered models learn; None if the trainer does not say."""
+    shapes = learned_shapes(trainer)
+    return None if shapes is None else sum(math.prod(entry["shape"]) for entry in shapes)
+
+
+def learned_shapes(trainer) -> list[dict] | None:
+    """Name, shape and kind of every learned parameter; None if the trainer does not say.
+
+    ``class_specific``: whether each class has its own, as the model says; None if it does not say.
+    """
     models = getattr(trainer, "_models", None)
     if models is None:
         return None
-    parameters = (p for model in models.values() if model is not None for p in model.parameters())
-    return sum(p.numel() for p in parameters if p.requires_grad)
+    return [
+        {
+            "name": f"{name}.{parameter}",
+            "shape": list(value.shape),
+            "class_specific": getattr(model, "class_specific", None),
+        }
+        for name, model in models.items()
+        if model is not None
+        for parameter, value in model.named_parameters()
+        if value.requires_grad
+    ]
 
 
 def peak_memory(device: torch.device | None) -> dict[str, float | None]:
@@ -123,36 +208,12 @@ def _precision(trainer) -> str | None:
     return precision if isinstance(precision, str) else getattr(precision, "name", None)
 
 
-def _flat(cfg: CfgNode) -> dict:
-    """Dotted key -> value, as JSON has it."""
-    found = {}
-
-    def walk(node: dict, path: str) -> None:
-        for key, value in node.items():
-            if isinstance(value, dict):
-                walk(value, f"{path}{key}.")
-            else:
-                found[f"{path}{key}"] = value
-
-    walk(json.loads(json.dumps(cfg)), "")
-    return found
-
-
 def _config_sha256(cfg: CfgNode) -> str:
     """Of all settings but RESUME: a run that was resumed is the same run."""
     cfg = cfg.clone()
     cfg.defrost()
     cfg.RESUME = ""
     return hashlib.sha256(cfg.dump().encode()).hexdigest()
-
-
-def _list_sha256(items) -> str | None:
-    """Hash of a list of images: paths from the dataset's folder on, labels and class names, in order."""
-    if not items:
-        return None
-    folder = os.path.commonpath({os.path.dirname(item.impath) for item in items})
-    lines = (f"{os.path.relpath(i.impath, folder)}\t{i.label}\t{i.classname}\n" for i in items)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _versions() -> dict[str, str]:

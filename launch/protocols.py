@@ -1,14 +1,16 @@
 """Which protocol an evaluation belongs to, and what a loaded model was learned on."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from common.errors import UserError
 
+from .identity import determines_of, digest, facts_of
 from .results_file import FILE, read_records
 
 KNOWN = ("few_shot", "base2new", "cross_dataset", "domain_generalization", "zeroshot", "ablation")
-_SOURCE_KEYS = ("dataset", "classes", "shots", "seed", "recipe", "config")
+_SOURCE_KEYS = ("dataset", "label", "classes", "shots", "seed", "recipe", "config")
 
 
 def check_label(label: str | None) -> None:
@@ -19,11 +21,23 @@ def check_label(label: str | None) -> None:
         )
 
 
-def learned_on(model_dir: str) -> dict | None:
-    """The record of the run that learned a model: its last test, else its last evaluation; None without records."""
+def learned_on(model_dir: str, weights: Sequence[dict] = ()) -> dict | None:
+    """What a loaded model was learned on: the record of its run, or the facts in its checkpoint; None without both.
+
+    The record is that of the last test, else of the last evaluation. A record of another run than the checkpoint's
+    does not count.
+
+    Args:
+        weights: the loaded checkpoints, see ``loaded.loaded_models``.
+    """
+    stored = weights[0]["identity"] if weights else None
+    determines, facts = determines_of(stored), facts_of(stored)
     records = [r for r in read_records(Path(model_dir) / FILE) or [] if isinstance(r, dict)]
+    if determines is not None:
+        records = [r for r in records if r.get("identity") == digest(determines)]
     own = [r for r in records if not r.get("loaded")] or records
-    return next((r for r in reversed(own) if r.get("split") == "test"), own[-1] if own else None)
+    record = next((r for r in reversed(own) if r.get("split") == "test"), own[-1] if own else None)
+    return record or ({**facts, "hashes": {"test": facts.get("test")}} if facts.get("dataset") else None)
 
 
 def source_of(record: dict | None) -> dict:

@@ -2,12 +2,15 @@
 
 import datetime
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from yacs.config import CfgNode
 
 from .curve import Curve
 from .facts import peak_memory, run_facts
+from .identity import Identity, facts_of
+from .loaded import NOTHING, best_of, selection_of
 from .metrics import Tally, finite, nothing, summarize
 from .predictions import write_predictions
 from .protocols import derive, learned_on, source_of
@@ -19,24 +22,32 @@ _DETAILS = ("per_class", "confusion", "calibration")
 
 
 def record_evaluations(
-    trainer, cfg: CfgNode, checkpoint: dict | None = None, protocol: str | None = None, config_file: str | None = None
-) -> None:
+    trainer,
+    cfg: CfgNode,
+    identity: Identity,
+    checkpoint: dict | None = None,
+    weights: Sequence[dict] = (),
+    protocol: str | None = None,
+    config_file: str | None = None,
+) -> "Recorder":
     """Make every later ``trainer.test()`` keep a record in ``OUTPUT_DIR/results.json``.
 
     Works on any trainer and evaluator of Dassl: it listens to what goes into the evaluator and comes out of it.
 
     Args:
-        trainer: a built trainer. cfg: its frozen config.
+        trainer: a built trainer. cfg: its frozen config. identity: of its run.
+        weights: the checkpoints that ``--eval-only`` loads, see ``loaded.loaded_models``.
         checkpoint: what ``--eval-only`` loads, {"model_dir", "load_epoch"}; None for a run that trains.
         protocol: its name; by default derived, see ``protocols.derive``.
         config_file: path of the method's YAML file.
     """
-    _Recorder(trainer, cfg, checkpoint, protocol, config_file)
+    return Recorder(trainer, cfg, identity, checkpoint, list(weights), protocol, config_file)
 
 
-class _Recorder:
-    def __init__(self, trainer, cfg, checkpoint, protocol, config_file) -> None:
+class Recorder:
+    def __init__(self, trainer, cfg, identity, checkpoint, weights, protocol, config_file) -> None:
         self.trainer, self.cfg, self.protocol = trainer, cfg, protocol
+        self.identity, self.weights = identity, weights
         self.config_file = config_file
         self.loaded = checkpoint if checkpoint and checkpoint["model_dir"] else None
         self.learns = bool(trainer.get_model_names())
@@ -121,6 +132,7 @@ class _Recorder:
             "seconds": seconds,
             **found,
             "metrics": found["metrics"] | self.metrics,
+            **self._tested_model(split, epoch),
             "train_seconds": started - self.training_since - self.testing if clocked else None,
             "memory": peak_memory(getattr(trainer, "device", None)),
             "curve": list(self.curve.points()) if self.curve and split == "test" else [],
@@ -128,9 +140,26 @@ class _Recorder:
         }
         keep_record(Path(cfg.OUTPUT_DIR) / FILE, record)
 
+    def _tested_model(self, split: str, epoch: int | None) -> dict:
+        """How the tested model was selected, the epochs it was trained for, and the files it comes from."""
+        if not self.learns:
+            return {"selection": NOTHING, "epochs": None, "weights": []}
+        trained = facts_of(self.weights[0]["identity"]) if self.weights else self.identity.facts
+        files = [{key: value for key, value in w.items() if key != "identity"} for w in self.weights]
+        selection = selection_of(self.weights, self.learns, self.cfg.TEST.FINAL_MODEL)
+        if self.trains and epoch is None:  # the best epoch, which the trainer has loaded from its own folder
+            files = [{"model": m, **best_of(self.cfg.OUTPUT_DIR, m)} for m in self.trainer.get_model_names()]
+        run = epoch if files == [] else files[0]["epoch"]
+        return {"selection": selection, "epochs": {"run": run, "planned": trained.get("epochs")}, "weights": files}
+
+    def plan(self) -> dict:
+        """The record of the coming test, without its result."""
+        self.facts = self.facts or self._run_facts()
+        return {"split": self.cfg.TEST.SPLIT, **self._tested_model(self.cfg.TEST.SPLIT, None), **self.facts}
+
     def _run_facts(self) -> dict:
-        facts = run_facts(self.trainer, self.cfg)
-        source = learned_on(self.loaded["model_dir"]) if self.loaded and self.learns else None
+        facts = run_facts(self.trainer, self.cfg, self.identity, self.weights)
+        source = learned_on(self.loaded["model_dir"], self.weights) if self.loaded and self.learns else None
         own = {"dataset": facts["dataset"], "test": facts["hashes"]["test"], "names": self._names().values()}
         return {
             "protocol": self.protocol or derive(facts["classes"], self.learns, own, source),

@@ -74,7 +74,7 @@ def _evaluation(record: object) -> list | None:
         return None
     hashes = record.get("hashes")
     config = hashes.get("config") if isinstance(hashes, dict) else None
-    return [*(record.get(key) for key in ("split", "epoch", "loaded", "protocol")), config]
+    return [*(record.get(key) for key in ("split", "epoch", "loaded", "protocol")), record.get("identity", config)]
 
 
 def _text(records: list) -> str:

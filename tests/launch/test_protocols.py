@@ -68,7 +68,7 @@ def test_the_record_of_the_learning_run(tmp_path):
     )
     assert learned_on(str(tmp_path))["n"] == 1
     assert source_of(learned_on(str(tmp_path))) == dict.fromkeys(
-        ("dataset", "classes", "shots", "recipe", "config")
+        ("dataset", "label", "classes", "shots", "recipe", "config")
     ) | {"seed": 3}
     (tmp_path / "results.json").write_text("[{")
     assert learned_on(str(tmp_path)) is None

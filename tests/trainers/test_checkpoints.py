@@ -68,7 +68,7 @@ def test_a_prompt_of_base_classes_is_evaluated_on_others(trainer, subset, run):
     settings = {"OPTIM__MAX_EPOCH": 2, "TRAIN__CHECKPOINT_FREQ": 1}
     assert run(trainer, out="base", DATASET__SUBSAMPLE_CLASSES="base", **settings) == 0
     flags = ["--eval-only", "--model-dir", str(run.out), "--load-epoch", "1"]
-    assert run(trainer, *flags, out="eval", DATASET__SUBSAMPLE_CLASSES=subset) == 0
+    assert run(trainer, *flags, out="eval", DATASET__SUBSAMPLE_CLASSES=subset, **settings) == 0
     assert "(epoch = 1)" in run.stdout
     record = json.loads((run.out / "results.json").read_text())[-1]
     assert record["classes"] == subset

@@ -31,6 +31,8 @@ def run_state(trainer, states=None):
         states (dict or None): of the random generators; None: those of now.
     """
     state = {"random_states": random_states() if states is None else states}
+    if getattr(trainer, "identity", None) is not None:
+        state["identity"] = trainer.identity.content
     if "best_result" in trainer.__dict__:
         state["best_result"] = float(trainer.best_result)
     scaler_state = _scaler_state(trainer)

@@ -18,9 +18,13 @@ class SavedModels:
         STATE (tuple): names of attributes, beside the registered models, that determine how a run goes on: objects
             with ``state_dict`` and ``load_state_dict`` (an averaged network), or numbers (a count). They are saved
             and restored with the models. What the classes above say in theirs counts too.
+        identity: None, or an object of the launch script that says what determines the run's result: ``content``
+            (plain data, saved with every checkpoint) and ``check_resumed(content, place)``, which raises a UserError
+            for a checkpoint of another run; ``content`` is None for a checkpoint that has none.
     """
 
     STATE = ()
+    identity = None
 
     def save_model(self, epoch, directory, is_best=False, val_result=None, model_name=""):
         """Save every model to ``{directory}/{its name}/``, with all that is needed to go on.
@@ -72,6 +76,8 @@ class SavedModels:
         if point is None:
             print("No checkpoint found, train from scratch")
             return 0
+        if self.identity is not None:
+            self.identity.check_resumed(point.run.get("identity"), f"Checkpoint {point}")
         print(f"Found checkpoint at {directory} (will resume training)")
         for name in names:
             restore(point.models[name], point.paths[name], self._models[name], self._optims[name], self._scheds[name])

@@ -1,0 +1,424 @@
+"""The identity of a run: all that determines its result, as one flat mapping from names to plain values.
+
+Names are ``settings.KEY``, ``data.LIST``, ``weights.PART``, ``code.MODULE`` and ``version.PACKAGE``. Two runs with
+equal mappings give equal numbers. Every checkpoint stores the identity of the run that wrote it, and so does
+``identity.json`` in the run's output folder.
+"""
+
+import ast
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import sys
+import sysconfig
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from yacs.config import CfgNode
+
+from common.contents import content_hashes
+from common.errors import UserError
+from common.files import read_json, write_text_atomically
+from common.text import shown
+
+from .settings import IRRELEVANT_SETTINGS
+
+FILE = "identity.json"
+TRAINED_IMAGES = "trained_images.txt"  # per image its two hashes, see ImageHash
+_LISTS = {
+    "train_x": "training images",
+    "train_u": "unlabelled images",
+    "val": "validation images",
+    "test": "test images",
+}
+# Settings that only say where a file is: the content of the data lists and of the weights counts instead.
+_PLACES = ("DATASET.LIST_FILE", "DATASET.SHOTS_FILE", "MODEL.INIT_WEIGHTS")
+# Settings that act in training only. An evaluation takes them from the checkpoint unless the user states them.
+_TRAINING = ("SEED", "OPTIM.", "TRAIN.", "FEATURES.TRAIN_VIEWS", "INPUT.")
+# Settings of INPUT that the test transform reads too.
+_TEST_INPUT = ("INPUT.SIZE", "INPUT.INTERPOLATION", "INPUT.PIXEL_MEAN", "INPUT.PIXEL_STD", "INPUT.NO_TRANSFORM")
+# Settings in which an evaluation may differ from the training of the model that it loads.
+_FREE_IN_EVALUATION = ("DATASET.", "DATALOADER.", "TEST.", "FEATURES.")
+# Parts of the project whose effect other entries of the identity hold: the data lists, the version of the engine.
+_COVERED_PACKAGES = ("dassl", "common", "datasets", "launch", "tools")
+# Facts by kind: a checkpoint may come from anywhere.
+_FACTS = {
+    "config_sha256": str, "trainer": str, "dataset": str, "label": str, "classes": str, "shots": int, "seed": int,
+    "config": str, "recipe": str, "images": dict, "epochs": int, "schedule": str, "parameters": list,
+    "training": dict, "test": str,
+}  # fmt: skip
+
+
+class ImageHash(NamedTuple):
+    """An image by its content, and by its content and relative path; 16 hexadecimal digits each."""
+
+    content: str
+    file: str
+
+
+@dataclass
+class Identity:
+    """The identity of the run that is about to start.
+
+    Args:
+        determines: name -> plain value, see the module.
+        facts: what else is known of the run and useful to whoever loads its checkpoint; never compared.
+        stated: config key -> "command line" or "config file", the last place that states it, see
+            :meth:`check_loaded`.
+        lists: ``data.*`` of all lists, also of those that do not determine an evaluation.
+        trained_images, test_images: of the training and the test list.
+    """
+
+    determines: dict[str, object]
+    facts: dict[str, object]
+    stated: dict[str, str] = field(default_factory=dict)
+    lists: dict[str, str | None] = field(default_factory=dict)
+    trained_images: Sequence[ImageHash] = ()
+    test_images: Sequence[ImageHash] = ()
+
+    @property
+    def content(self) -> dict:
+        """Plain data, as checkpoints and ``identity.json`` store it."""
+        return {"format": 1, "determines": self.determines, "facts": self.facts}
+
+    @property
+    def sha256(self) -> str:
+        return digest(self.determines)
+
+    def check_resumed(self, stored: object, place: str) -> None:
+        """Raise UserError unless a checkpoint's stored identity is this run's. ``place`` names the checkpoint."""
+        theirs = determines_of(stored)
+        if theirs is None:
+            raise UserError(
+                f"{place} does not say how it was trained (an earlier version or another program wrote it), so it "
+                f"cannot be continued. {WAYS_ON}"
+            )
+        if difference := first_difference(theirs, self.determines):
+            raise UserError(f"{place} is of another run: {difference}. {WAYS_ON}")
+
+    def check_loaded(self, stored: object, place: str) -> None:
+        """Raise UserError if a model was learned under circumstances that an evaluation must share.
+
+        Another backbone, trainer, setting of the trainer or test transform is refused. So is another schedule, number
+        of epochs or seed, if the command line states it, or a config file that is not the one of the training;
+        otherwise the checkpoint's is recorded. Dataset, classes, paths, precision and loaders are free.
+        """
+        theirs = determines_of(stored)
+        if theirs is None:
+            print(f"Note: {place} does not say how it was trained; only names and shapes can be checked")
+            return
+        same_file = facts_of(stored).get("config_sha256") == self.facts["config_sha256"]
+        stated = {key for key, by in self.stated.items() if by == "command line" or not same_file}
+        compared = {name for name in theirs if _must_agree(name, stated)}
+        if difference := first_difference(theirs, self.determines, compared):
+            raise UserError(
+                f"{place} was learned under other circumstances: {difference}. Evaluate it as it was learned"
+            )
+        changed = [n.removeprefix("code.") for n in theirs if n.startswith("code.") and self._differs(n, theirs)]
+        if changed:
+            print(f"Note: the code of {', '.join(changed)} has changed since {place} was learned")
+
+    def _differs(self, name: str, theirs: dict) -> bool:
+        return name in self.determines and theirs[name] != self.determines[name]
+
+    def of_evaluation(self, weights: Sequence[dict]) -> "Identity":
+        """The identity of an evaluation: without all that acts in training only, with the checkpoints it loads.
+
+        Args:
+            weights: as ``loaded.loaded_models`` gives; [] if nothing is learned.
+        """
+        found = {name: value for name, value in self.determines.items() if not _is_of_training(name)}
+        found |= {f"weights.{loaded['model']}": loaded["sha256"] for loaded in weights}
+        return replace(self, determines=found)
+
+    def write(self, folder: str) -> None:
+        """Write ``identity.json`` and the hashes of the training images into a run's folder."""
+        lines = "".join(f"{image.content} {image.file}\n" for image in self.trained_images)
+        write_text_atomically(Path(folder) / TRAINED_IMAGES, lines)
+        write_text_atomically(Path(folder) / FILE, json.dumps(self.content, indent=1) + "\n", durable=True)
+
+
+WAYS_ON = "Choose another --output-dir, or give --again, which moves the old run aside"
+
+
+def identity_of(
+    trainer, cfg: CfgNode, plugins: Sequence[str], stated: dict[str, str], config_file: str | None
+) -> Identity:
+    """The identity of a built trainer's run.
+
+    Args:
+        trainer: with ``dm.dataset`` and, if it has a CLIP, ``backbone_sha256``. plugins: as ``--plugin`` names them.
+        stated: config key -> "command line" or "config file". config_file: path of the method's YAML file, or None.
+
+    Raises:
+        UserError: an image or a file of weights cannot be read.
+    """
+    dataset = getattr(getattr(trainer, "dm", None), "dataset", None)
+    data, trained, tested = _data_of(dataset)
+    found = {f"settings.{key}": value for key, value in settings_of(cfg).items()}
+    found |= data
+    backbone = getattr(trainer, "backbone_sha256", None)
+    if backbone:
+        found["weights.backbone"] = backbone
+    else:
+        found["settings.MODEL.BACKBONE.NAME"] = cfg.MODEL.BACKBONE.NAME
+    if cfg.MODEL.INIT_WEIGHTS:
+        found["weights.MODEL.INIT_WEIGHTS"] = _hashes([os.path.expanduser(cfg.MODEL.INIT_WEIGHTS)])[0]
+    found |= {f"code.{name}": sha for name, sha in code_of(trainer, dataset, plugins).items()}
+    found["version.engine"] = _engine_version()
+    config_sha256 = _hashes([config_file])[0] if config_file else None
+    return Identity(found, {"config_sha256": config_sha256}, stated, data, trained, tested)
+
+
+def settings_of(cfg: dict) -> dict[str, object]:
+    """Dotted key -> plain value of all settings that can change a result, without those that only name a place.
+
+    The backbone's name is not among them: its weights count.
+    """
+    left_out = {*IRRELEVANT_SETTINGS, *_PLACES, "MODEL.BACKBONE.NAME"}
+    return {key: value for key, value in flat(cfg).items() if key not in left_out}
+
+
+def flat(cfg: dict) -> dict[str, object]:
+    """Nested settings as dotted key -> plain value (tuples as lists)."""
+    found = {}
+
+    def walk(node: dict, path: str) -> None:
+        for key, value in node.items():
+            if isinstance(value, dict):
+                walk(value, f"{path}{key}.")
+            else:
+                found[f"{path}{key}"] = value
+
+    walk(json.loads(json.dumps(cfg)), "")
+    return found
+
+
+def digest(determines: dict[str, object]) -> str:
+    """SHA-256 of an identity in hexadecimal."""
+    return hashlib.sha256(json.dumps(determines, sort_keys=True).encode()).hexdigest()
+
+
+def determines_of(stored: object) -> dict[str, object] | None:
+    """The mapping of a stored identity; None if it is not one."""
+    found = stored.get("determines") if isinstance(stored, dict) else None
+    return found if isinstance(found, dict) and found and all(isinstance(name, str) for name in found) else None
+
+
+def facts_of(stored: object) -> dict[str, object]:
+    """The facts of a stored identity whose kinds are as they should be; {} if it has none."""
+    found = stored.get("facts") if isinstance(stored, dict) else None
+    found = found if isinstance(found, dict) else {}
+    return {name: value for name, value in found.items() if name in _FACTS and isinstance(value, _FACTS[name])}
+
+
+def read_identity(folder: str | os.PathLike) -> dict | None:
+    """The content of ``identity.json`` in a run's folder; None if there is none. Raises UserError for a broken one."""
+    path = Path(folder) / FILE
+    if not os.path.lexists(path):
+        return None
+    try:
+        content = read_json(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}). {WAYS_ON}") from error
+    if determines_of(content) is None:
+        raise UserError(f"{path} is not the identity of a run. {WAYS_ON}")
+    return content
+
+
+def first_difference(theirs: dict, ours: dict, names: Iterable[str] | None = None) -> str:
+    """The first entry in which two identities differ, with both values; "" if there is none.
+
+    A setting that only one of them knows is of a version or plug-in that the other lacks, and is not compared.
+
+    Args:
+        names: compare only these; by default all.
+    """
+    for name in dict.fromkeys([*ours, *theirs]):
+        if names is not None and name not in names:
+            continue
+        if name.startswith("settings.") and not (name in theirs and name in ours):
+            continue
+        before, now = theirs.get(name), ours.get(name)
+        if before != now:
+            return f"{_title(name)} was {_value(before)}, now it is {_value(now)}"
+    return ""
+
+
+def _title(name: str) -> str:
+    kind, _, rest = name.partition(".")
+    titles = {"code": "the code of ", "version": "the version of the "}
+    if kind == "weights":
+        return "the weights of the backbone" if rest == "backbone" else f"the content of {rest}"
+    if kind == "data":
+        return f"the list of {_LISTS.get(rest, rest)}"
+    return titles.get(kind, "") + rest
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, str) and len(value) == 64:
+        return value[:12]
+    return value if isinstance(value, str) and value else shown(value)
+
+
+def _must_agree(name: str, stated: set[str]) -> bool:
+    """Whether an evaluation must agree with the loaded model's training in this entry."""
+    kind, _, key = name.partition(".")
+    if kind == "weights":
+        return key == "backbone"
+    if kind != "settings" or key.endswith(".PREC"):
+        return False
+    if key.startswith(_FREE_IN_EVALUATION):
+        return False
+    if key.startswith(_TRAINING) and key not in _TEST_INPUT:
+        return key in stated
+    return True
+
+
+def is_of_training(key: str) -> bool:
+    """Whether a config key acts in training only, so that an evaluation records the loaded model's value."""
+    return key.startswith((*_TRAINING, "DATALOADER.TRAIN_X.", "DATALOADER.K_TRANSFORMS")) and key not in _TEST_INPUT
+
+
+def _is_of_training(name: str) -> bool:
+    kind, _, key = name.partition(".")
+    return name in ("data.train_x", "data.train_u") or (kind == "settings" and is_of_training(key))
+
+
+def of_record(record: dict) -> dict[str, object]:
+    """The entries of an evaluation's identity that its record holds; code and versions are only in its hash."""
+    settings, hashes = (record.get(key) if isinstance(record.get(key), dict) else {} for key in ("settings", "hashes"))
+    found = {f"settings.{key}": value for key, value in settings_of(settings).items()}
+    found |= {"weights.backbone": hashes.get("backbone")}
+    found |= {f"data.{part}": hashes.get(part) for part in ("val", "test")}
+    for loaded in record.get("weights") or []:
+        found[f"weights.{loaded.get('model')}"] = loaded.get("sha256")
+    return {name: value for name, value in found.items() if not _is_of_training(name)}
+
+
+# Data
+
+
+def _data_of(dataset: object) -> tuple[dict[str, str | None], list[ImageHash], list[ImageHash]]:
+    """``data.*`` of the lists of a dataset, and the hashes of its training and test images."""
+    found, images = {}, {}
+    top = getattr(dataset, "image_dir", "") or ""
+    for part in _LISTS:
+        items = getattr(dataset, part, None) or []
+        found[f"data.{part}"], images[part] = _list_facts(items, top) if items else (None, [])
+    return found, images["train_x"], images["test"]
+
+
+def _list_facts(items: Sequence, top: str) -> tuple[str, list[ImageHash]]:
+    """ "160 images, 3f2a...", a hash over relative paths, labels, class names, domains and contents of a list in order.
+
+    Also returns the hashes of the images. Paths are relative to ``top``, or else to the images' common folder.
+    """
+    paths = [os.path.abspath(item.impath) for item in items]
+    prefix = os.path.join(os.path.abspath(top), "") if top else ""
+    if not prefix or not all(path.startswith(prefix) for path in paths):
+        prefix = os.path.join(os.path.commonpath({os.path.dirname(path) for path in paths}), "")
+    total, images = hashlib.sha256(), []
+    for path, item, sha in zip(paths, items, _hashes(paths), strict=True):
+        place = path[len(prefix) :]
+        total.update(_bytes(f"{place}\t{item.label}\t{item.classname}\t{item.domain}\t{sha}\n"))
+        images.append(ImageHash(sha[:16], hashlib.sha256(_bytes(f"{place}\t{sha}")).hexdigest()[:16]))
+    return f"{len(items)} images, {total.hexdigest()}", images
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")  # names of files may hold any bytes
+
+
+def list_sha256(fact: str | None) -> str | None:
+    """The hash in an entry ``data.*``."""
+    return fact.rpartition(" ")[2] if fact else None
+
+
+def images_per_class(items: Sequence) -> dict[str, object]:
+    """Number of images in a list: in total, and the fewest and most of one class."""
+    counts = Counter(item.label for item in items)
+    return {"total": len(items), "fewest": min(counts.values(), default=0), "most": max(counts.values(), default=0)}
+
+
+def _hashes(paths: Sequence[str]) -> list[str]:
+    try:
+        return content_hashes(paths)
+    except OSError as error:
+        name = error.filename or paths[0]
+        raise UserError(f"File '{name}' cannot be read: {error.strerror or error}. Restore it and run again") from error
+
+
+# Code
+
+
+def code_of(trainer: object, dataset: object, plugins: Sequence[str]) -> dict[str, str]:
+    """Module -> SHA-256 of its source: the trainer's, the dataset's, the plug-ins', and all that these import.
+
+    Installed packages and the standard library do not count.
+    """
+    names = [cls.__module__ for cls in type(trainer).__mro__] + [plugin_module(name) for name in plugins]
+    found: dict[str, Path] = {}
+    while names:
+        name = names.pop()
+        file = _own_source(name)
+        if file is None or name in found:
+            continue
+        found[name] = file
+        names += _imports(name, file)
+    if dataset is not None and (file := _source(type(dataset).__module__)):
+        found.setdefault(type(dataset).__module__, file)
+    order = sorted(found)
+    return dict(zip(order, _hashes([str(found[name]) for name in order]), strict=True))
+
+
+def plugin_module(name: str) -> str:
+    """The name under which ``--plugin`` imports a module: that of a file is its stem."""
+    return Path(name).stem if name.endswith(".py") else name
+
+
+def _own_source(module: str) -> Path | None:
+    return None if module.split(".")[0] in _COVERED_PACKAGES else _source(module)
+
+
+def _source(module: str) -> Path | None:
+    """The Python file of an imported module, unless the module is installed or of the standard library."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if not file or not file.endswith(".py"):
+        return None
+    path = Path(file).resolve()
+    return None if any(path.is_relative_to(place) for place in _INSTALLED) else path
+
+
+_INSTALLED = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+
+
+def _imports(module: str, file: Path) -> list[str]:
+    """Names of the modules that a module's source imports, wherever in it."""
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    found = []
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                base = importlib.util.resolve_name("." * node.level + base, package)
+            found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return found
+
+
+def _engine_version() -> str | None:
+    for name in ("dassl-engine", "dassl"):
+        try:
+            return f"{name} {importlib.metadata.version(name)}"
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return None

@@ -1,0 +1,149 @@
+"""The checkpoints that an evaluation loads: which files, of which run, learned on what."""
+
+import os
+
+from dassl.utils import load_checkpoint
+
+from common.contents import content_hashes
+from common.errors import UserError
+from trainers.clip.base import find_checkpoint
+
+from .identity import TRAINED_IMAGES, Identity, determines_of, facts_of, read_identity
+
+BEST = "model-best.pth.tar"
+LAST_EPOCH, BEST_EPOCH, NOTHING = "last epoch", "best epoch on the validation set", "nothing learned"
+
+
+def loaded_models(trainer, model_dir: str, epoch: int | None, identity: Identity) -> list[dict]:
+    """Find and check the checkpoints that ``trainer.load_model(model_dir, epoch)`` will load.
+
+    Returns:
+        Per registered model ``{"model", "file", "sha256", "epoch", "identity"}``; ``file``: relative to the folder;
+        ``epoch``: finished epochs.
+
+    Raises:
+        UserError: no model folder is given, a checkpoint is missing, two runs are mixed in the folder, the model was
+            learned under circumstances that do not fit, or on images that this run tests.
+    """
+    names = trainer.get_model_names()
+    if not names:
+        return []
+    if not model_dir:
+        raise UserError(
+            f"--eval-only of {type(trainer).__name__} needs --model-dir, the output folder of the run that learned it: "
+            "nothing is learned without"
+        )
+    found = []
+    for name in names:
+        path = find_checkpoint(model_dir, name, epoch)
+        stored = _identity_in(path, model_dir)
+        if epoch is None and os.path.basename(path) == BEST:
+            _check_is_of_newest(path, stored, model_dir, name)
+        identity.check_loaded(stored, f"Checkpoint '{path}'")
+        found.append(
+            {
+                "model": name,
+                "file": os.path.relpath(path, model_dir),
+                "sha256": content_hashes([path])[0],
+                "epoch": _epoch_of(load_checkpoint(path)),
+                "identity": stored,
+            }
+        )
+    _check_images(model_dir, facts_of(found[0]["identity"]), identity)
+    return found
+
+
+def check_resume(trainer, folder: str) -> None:
+    """Raise UserError if ``--resume`` names a folder from which nothing can be continued."""
+    if not folder or os.path.isdir(os.path.join(folder, "mid_epoch")):
+        return
+    for name in trainer.get_model_names():
+        if not os.path.isfile(os.path.join(folder, name, "checkpoint")):
+            raise UserError(
+                f"--resume: '{folder}' holds no checkpoint of {name} to continue from. Name the output folder of the "
+                "run that was stopped, or leave --resume out to train from the start"
+            )
+
+
+def selection_of(weights: list[dict], learns: bool, final_model: str) -> str:
+    """How the tested model was selected, in words.
+
+    Args:
+        weights: as :func:`loaded_models` gives; [] for a run that trains. learns: whether the trainer learns anything.
+        final_model: ``TEST.FINAL_MODEL``, which decides for a run that trains.
+    """
+    if not learns:
+        return NOTHING
+    if not weights:
+        return BEST_EPOCH if final_model == "best_val" else LAST_EPOCH
+    first = weights[0]
+    if os.path.basename(first["file"]) == BEST:
+        return BEST_EPOCH
+    planned = facts_of(first["identity"]).get("epochs")
+    if planned is None or first["epoch"] == planned:
+        return LAST_EPOCH
+    return f"epoch {first['epoch']} of {planned}"
+
+
+def best_of(folder: str, name: str) -> dict:
+    """File, hash and epoch of the best checkpoint of a model in its run's own folder; nulls if there is none."""
+    path = os.path.join(folder, name, BEST)
+    if not os.path.isfile(path):
+        return {"file": None, "sha256": None, "epoch": None}
+    epoch = _epoch_of(load_checkpoint(path))
+    return {"file": os.path.join(name, BEST), "sha256": content_hashes([path])[0], "epoch": epoch}
+
+
+def _epoch_of(checkpoint: object) -> int | None:
+    """Finished epochs, as a checkpoint says."""
+    epoch = checkpoint.get("epoch") if isinstance(checkpoint, dict) else None
+    return epoch if type(epoch) is int else None
+
+
+def _identity_in(path: str, model_dir: str) -> object:
+    """The identity in a checkpoint, or beside it (upstream's engine stores none in the checkpoint)."""
+    content = load_checkpoint(path)
+    stored = content.get("identity") if isinstance(content, dict) else None
+    return read_identity(model_dir) if stored is None else stored
+
+
+def _check_is_of_newest(best: str, stored: object, model_dir: str, name: str) -> None:
+    """Raise UserError if the best and the newest checkpoint in a folder are of different runs."""
+    folder = os.path.join(model_dir, name)
+    stem = "model.pth.tar-"
+    epochs = sorted(int(f.removeprefix(stem)) for f in os.listdir(folder) if f.removeprefix(stem).isdigit())
+    if not epochs:
+        return
+    newest = _identity_in(os.path.join(folder, f"{stem}{epochs[-1]}"), model_dir)
+    if determines_of(newest) != determines_of(stored):
+        raise UserError(
+            f"'{best}' and '{stem}{epochs[-1]}' beside it are of different runs. Name the epoch to load: "
+            f"--load-epoch {epochs[-1]}, or remove {BEST}"
+        )
+
+
+def _check_images(model_dir: str, trained: dict, identity: Identity) -> None:
+    """Look for test images that the model was trained on.
+
+    The same file in the same dataset means that the split has changed since. The same content elsewhere is a warning:
+    public datasets hold some images twice.
+
+    Raises:
+        UserError: a test image of the training's own dataset was trained on.
+    """
+    try:
+        with open(os.path.join(model_dir, TRAINED_IMAGES), encoding="ascii") as file:
+            known = {hash for line in file for hash in line.split()}
+    except (OSError, UnicodeDecodeError):
+        return
+    tested = identity.test_images
+    files, contents = sum(i.file in known for i in tested), sum(i.content in known for i in tested)
+    if files and trained.get("label") == identity.facts.get("label"):
+        raise UserError(
+            f"{files} of {len(tested)} test images were trained on by the model in '{model_dir}': the split has "
+            "changed since. Restore the split that it was trained on, or train again"
+        )
+    if contents:
+        print(
+            f"Warning: {contents} of {len(tested)} test images have the content of images that the model learned from"
+        )
