@@ -22,6 +22,7 @@ def run(args) -> None:
     from launch.loaded import check_resume, loaded_models
     from launch.protocols import check_label
     from launch.records import record_evaluations
+    from launch.sources import write_sources
     from launch.used_folder import UsedFolder
 
     for name in args.plugin:
@@ -62,6 +63,7 @@ def run(args) -> None:
     recorder = record_evaluations(trainer, cfg, identity, loaded, weights, args.protocol, args.config_file)
     if not trains:
         used.check_evaluation(recorder.plan())
+    write_sources(cfg.OUTPUT_DIR, trainer, cfg, [args.config_file, args.dataset_config_file])
     if args.again_if_changed and used.is_done(identity, args.protocol):
         print(f"Done already: {cfg.OUTPUT_DIR} holds the result of this run")
         return

@@ -11,8 +11,6 @@ import importlib.metadata
 import importlib.util
 import json
 import os
-import sys
-import sysconfig
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,6 +25,7 @@ from common.files import read_json, write_text_atomically
 from common.text import shown
 
 from .settings import IRRELEVANT_SETTINGS
+from .sources import source_file
 
 FILE = "identity.json"
 TRAINED_IMAGES = "trained_images.txt"  # per image its two hashes, see ImageHash
@@ -373,7 +372,7 @@ def code_of(trainer: object, dataset: object, plugins: Sequence[str]) -> dict[st
             continue
         found[name] = file
         names += _imports(name, file)
-    if dataset is not None and (file := _source(type(dataset).__module__)):
+    if dataset is not None and (file := source_file(type(dataset).__module__)):
         found.setdefault(type(dataset).__module__, file)
     order = sorted(found)
     return dict(zip(order, _hashes([str(found[name]) for name in order]), strict=True))
@@ -385,19 +384,7 @@ def plugin_module(name: str) -> str:
 
 
 def _own_source(module: str) -> Path | None:
-    return None if module.split(".")[0] in _COVERED_PACKAGES else _source(module)
-
-
-def _source(module: str) -> Path | None:
-    """The Python file of an imported module, unless the module is installed or of the standard library."""
-    file = getattr(sys.modules.get(module), "__file__", None)
-    if not file or not file.endswith(".py"):
-        return None
-    path = Path(file).resolve()
-    return None if any(path.is_relative_to(place) for place in _INSTALLED) else path
-
-
-_INSTALLED = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    return None if module.split(".")[0] in _COVERED_PACKAGES else source_file(module)
 
 
 def _imports(module: str, file: Path) -> list[str]:

@@ -24,10 +24,11 @@ from .identity import (
 from .predictions import FILE as PREDICTIONS
 from .results_file import FILE as RESULTS
 from .results_file import read_records
+from .sources import FILE as SOURCES
 
 ASIDE = ".earlier-"  # begins the name of a folder that holds a run that was moved aside
 _RESULT_FILES = {RESULTS, PREDICTIONS, "cmat.pt"}
-_FILES = {*_RESULT_FILES, CURVE, IDENTITY, TRAINED_IMAGES, "tensorboard", "mid_epoch"}
+_FILES = {*_RESULT_FILES, SOURCES, CURVE, IDENTITY, TRAINED_IMAGES, "tensorboard", "mid_epoch"}
 _CHECKPOINT = re.compile(r"checkpoint|model.*\.pth\.tar.*")
 
 

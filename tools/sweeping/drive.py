@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from . import evidence
 from .job import Job
 from .launcher import Launcher
 from .state import CONSOLE, epoch, failed_since, is_done, is_locked, last_line, lock, mark_failed, state_of, was_stopped
@@ -52,7 +53,10 @@ class _Run:
         self.output, self.launcher, self.report = output, launcher, report
         self.since = time.time()
         self.planned = {job.folder for job in jobs}
-        self.done = {job.folder for job in jobs if is_done(job.path(output), job.key)}
+        self.done: set[str] = set()
+        for job in sorted(jobs, key=lambda job: bool(job.after)):  # an evaluation is done only if its training is
+            if (job.after not in self.planned or job.after in self.done) and evidence.holds(job, output):
+                self.done.add(job.folder)
         self.waiting = [job for job in jobs if job.folder not in self.done]
         self.took: dict[tuple, float] = {}  # kind -> seconds of the longest run so far
         for job in jobs:
@@ -146,7 +150,7 @@ class _Run:
         if is_locked(folder):
             self.elsewhere[job.folder] = time.monotonic() + LOOK_ELSEWHERE
             return False
-        if is_done(folder, job.key):
+        if evidence.holds(job, self.output):
             self.waiting.remove(job)
             self.done.add(job.folder)
             return False

@@ -1,6 +1,6 @@
 """How far a job is, read from the files in its folder.
 
-done.json      written last, after the run ended well; names the job (its key)
+done.json      written last, after the run ended well; names the job (its key), and what the run has read
 failed.json    after a run that did not; a run that a signal ended may have one, and counts as interrupted
 job.json       at the start: the job that the folder's checkpoints and logs belong to
 .lock          held (flock) by the process that runs the job; the kernel lets go of it when that process ends
@@ -105,8 +105,9 @@ def read_json(file: Path) -> dict:
     return content if isinstance(content, dict) else {}
 
 
-def mark_done(folder: Path, key: str, seconds: float | None) -> None:
-    _mark(folder / DONE, {"job": key, "seconds": seconds})
+def mark_done(folder: Path, key: str, seconds: float | None, evidence: dict | None = None) -> None:
+    """Write ``done.json``. ``evidence``: of what the run has read, see ``evidence.py``."""
+    _mark(folder / DONE, {"job": key, "seconds": seconds, **(evidence or {})})
 
 
 def mark_failed(folder: Path, key: str, status: int, line: str) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from common.files import SMALL, check_output_folder, open_to_write, read_text, write_text_atomically
 
+from . import evidence
 from .job import ROOT, Job
 from .plan import read
 from .state import (
@@ -25,24 +26,17 @@ from .state import (
     FAILED,
     JOB,
     LOCK,
+    RESULTS,
     has_test_record,
-    is_done,
     last_line,
     lock,
     mark_done,
     mark_failed,
     read_json,
-    records,
     was_stopped,
 )
 
 BUSY = 75  # exit status: another process runs this job
-# Settings that do not change a result.
-_FREE = (
-    "OUTPUT_DIR", "RESUME", "VERBOSE", "TRAIN.CHECKPOINT_FREQ", "TRAIN.CHECKPOINT_BATCHES", "TRAIN.CHECKPOINT_SECONDS",
-    "TRAIN.PRINT_FREQ", "DATASET.ROOT", "DATALOADER.NUM_WORKERS", "FEATURES.CACHE", "FEATURES.DIR",
-)  # fmt: skip
-
 
 def run_job(content: dict, output: str, environment: dict[str, str]) -> int:
     """Run a job unless it is done or runs elsewhere, and leave the marker of how it ended.
@@ -68,7 +62,7 @@ def run_job(content: dict, output: str, environment: dict[str, str]) -> int:
     with lock(folder) as held:
         if not held:
             return BUSY
-        if is_done(folder, job.key):
+        if evidence.holds(job, output):
             return 0
         (folder / FAILED).unlink(missing_ok=True)
         with open(open_to_write(folder / CONSOLE), "w", encoding="utf-8", buffering=1) as stream:
@@ -76,11 +70,8 @@ def run_job(content: dict, output: str, environment: dict[str, str]) -> int:
             os.dup2(stream.fileno(), 2)
             sys.stdout = sys.stderr = stream
             os.chdir(ROOT)
-            started = time.time()
+            started, earlier, before = time.time(), read_json(folder / DONE), _results_time(folder)
             try:
-                if not _same_job(folder, job.key) and _is_complete(job, output):
-                    mark_done(folder, job.key, None)
-                    return 0
                 _prepare(folder, job, output)
                 status = _train(job, output)
             except SystemExit as error:  # bad arguments
@@ -93,7 +84,10 @@ def run_job(content: dict, output: str, environment: dict[str, str]) -> int:
                 status = 1
             stream.flush()
         if status == 0:
-            mark_done(folder, job.key, time.time() - started)
+            # A run that was found to be done already keeps the time that it took.
+            ran = _results_time(folder) != before
+            seconds = time.time() - started if ran else earlier.get("seconds")
+            mark_done(folder, job.key, seconds, evidence.take(job, output))
         elif not was_stopped(status):
             mark_failed(folder, job.key, status, last_line(folder))
         return status
@@ -102,9 +96,9 @@ def run_job(content: dict, output: str, environment: dict[str, str]) -> int:
 def _train(job: Job, output: str) -> int:
     import train
 
-    argv = job.argv(output)
+    argv = ["--again-if-changed", *job.argv(output)]
     if job.after and "--load-epoch" not in argv and (last := _last_epoch(Path(output) / job.after)):
-        argv = [*job.flags, "--load-epoch", str(last), *argv[len(job.flags) :]]
+        argv = ["--load-epoch", str(last), *argv]
     return train.main(argv)
 
 
@@ -119,6 +113,13 @@ def _last_epoch(model_dir: Path) -> int | None:
     return int(found[1]) if found else None
 
 
+def _results_time(folder: Path) -> int | None:
+    """When the folder's records were written."""
+    with contextlib.suppress(OSError):
+        return (folder / RESULTS).stat().st_mtime_ns
+    return None
+
+
 def _same_job(folder: Path, key: str) -> bool:
     return read_json(folder / JOB).get("key") == key
 
@@ -126,7 +127,8 @@ def _same_job(folder: Path, key: str) -> bool:
 def _prepare(folder: Path, job: Job, output: str) -> None:
     """Leave in the folder only what this job may go on from."""
     if not _same_job(folder, job.key):
-        _set_aside(folder)
+        if os.path.exists(folder / JOB):  # without it, train.py was called by hand, and compares for itself
+            _set_aside(folder)
         content = {**job.to_json(), "output": str(output), "command": ["train.py", *job.argv(output)]}
         write_text_atomically(folder / JOB, json.dumps(content, indent=1) + "\n")
     (folder / DONE).unlink(missing_ok=True)
@@ -152,34 +154,6 @@ def _set_aside(folder: Path) -> None:
     for file in sorted(left, key=lambda f: f.name == JOB):
         os.replace(file, to / (file.name + ".earlier" if file.suffix == ".json" else file.name))
     print(f"What an earlier run with other settings left is in {to}")
-
-
-def _is_complete(job: Job, output: str) -> bool:
-    """Whether the folder, which no sweep has marked, holds the finished results of just this command."""
-    found = [r for r in records(job.path(output)) if r.get("split") == "test" and r.get("format")]
-    if not found or job.after or found[-1].get("protocol") != job.protocol:
-        return False
-    import launch.libraries  # noqa: F401  (registers the trainers, whose settings a config has)
-    from launch import arguments
-    from launch.config import build_config, import_plugin
-
-    args = arguments.parse(job.argv(output))
-    for plugin in args.plugin:
-        import_plugin(plugin)
-    cfg = build_config(args)
-    wanted, recorded = (_flat(json.loads(json.dumps(s))) for s in (cfg, found[-1].get("settings", {})))
-    epochs = None if args.eval_only else cfg.OPTIM.MAX_EPOCH
-    return wanted == recorded and found[-1].get("epoch") == epochs
-
-
-def _flat(node: dict, path: str = "") -> dict:
-    flat = {}
-    for key, value in node.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{path}{key}.")
-        elif f"{path}{key}" not in _FREE:
-            flat[f"{path}{key}"] = value
-    return flat
 
 
 def main(argv: list[str]) -> int:

@@ -14,7 +14,7 @@ from yacs.config import CfgNode
 
 from common.errors import UserError, unknown
 
-from .backbone import backbone_sha256, load_clip
+from .backbone import backbone_file, backbone_sha256, load_clip
 from .blocks import speed_up
 from .feature_trainer import FEATURES_CONFIG, FeatureTrainer
 from .lookahead import LookaheadLoader, images_at_once
@@ -84,7 +84,9 @@ class CLIPTrainer(FeatureTrainer):
             self.dm.dataset.template = template
 
     def load_clip(self, precision: str) -> tuple[CLIP, TextEncoder]:
-        """Build the frozen backbone in a precision; also sets ``self.precision`` and ``self.backbone_sha256``.
+        """Build the frozen backbone in a precision.
+
+        Also sets ``self.precision``, ``self.backbone_sha256`` and ``self.backbone_path``.
 
         Raises:
             UserError: unknown backbone, precision or compiler, or an INPUT.SIZE that the backbone does not take.
@@ -96,7 +98,7 @@ class CLIPTrainer(FeatureTrainer):
         clip_model = load_clip(name, *structure)
         if structure != list(BACKBONE_CONFIG.values()):
             self.backbone_reading = f" read with {structure}"
-        self.backbone_sha256 = backbone_sha256(name)
+        self.backbone_sha256, self.backbone_path = backbone_sha256(name), str(backbone_file(name))
         size, needed = tuple(self.cfg.INPUT.SIZE), clip_model.visual.input_resolution
         if size != (needed, needed):
             raise UserError(
