@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.util
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,21 +39,30 @@ def require_packages(program: str, file: str = "requirements.txt", only: tuple[s
 
 def hint(program: str, file: str = "requirements.txt") -> str:
     """The next step for somebody whose Python lacks packages."""
-    if (ROOT / ".venv" / "bin" / "python").exists():
-        return f"Activate the repository's environment: source {ROOT / '.venv/bin/activate'}, then run {program} again"
+    folder = ROOT / ".venv" / "bin"
+    if (folder / "python").exists() and folder != Path(sys.executable).parent:
+        return f"Activate the repository's environment: source {folder / 'activate'}, then run {program} again"
     return f"Install them: python -m pip install -r {file} in {ROOT}, or let scripts/demo.sh make an environment"
 
 
 def missing(file: str = "requirements.txt") -> list[str]:
     """Requirements of a file in the repository that this Python does not meet, such as "torch>=2.4"."""
     lacking = [] if sys.version_info >= PYTHON else ["Python {}.{}".format(*PYTHON)]
+    lacking += [requirement for requirement in dict.fromkeys(_requirements(file)) if not _is_met(requirement)]
+    return ["dassl (./engine)" if requirement == "./engine" else requirement for requirement in lacking]
+
+
+def _requirements(file: str) -> Iterator[str]:
+    """The requirements of a file, of the files that it includes, and of the engine if it is among them."""
     for line in (ROOT / file).read_text(encoding="utf-8").splitlines():
         requirement = line.partition("#")[0].replace(" ", "").removeprefix("-e")
         if requirement.startswith("-r"):
-            lacking += missing(requirement.removeprefix("-r"))
-        elif requirement and not _is_met(requirement):
-            lacking.append("dassl (./engine)" if requirement == "./engine" else requirement)
-    return list(dict.fromkeys(lacking))
+            yield from _requirements(requirement.removeprefix("-r"))
+        elif requirement:
+            yield requirement
+        if requirement == "./engine":
+            text = (ROOT / "engine" / "pyproject.toml").read_text(encoding="utf-8")
+            yield from re.findall(r'"(.+?)"', re.search(r"^dependencies = \[(.*?)^\]", text, re.M | re.S)[1])
 
 
 def _is_met(requirement: str) -> bool:

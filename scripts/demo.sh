@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # The main job on what comes with the repository: zero-shot CLIP, CoOp and CoCoOp from base to new classes,
-# three seeds, on real handwritten digits and on rendered shapes. Needs Python; downloads only its packages.
+# three seeds, on real handwritten digits and on rendered shapes. Uses the active environment if it has the packages,
+# else .venv, which it makes on first use. Downloads only packages. The same command continues after Ctrl-C.
 # Usage: bash scripts/demo.sh [options of tools/sweep.py]
-# From the environment: OUTPUT, JOBS (2, runs at a time), VIEWS (10, random views of a training image, whose features
-# are computed once for all epochs and methods; 0: fresh views in every epoch, as in the protocols' own scripts).
+# From the environment: OUTPUT (output/demo), JOBS (2, runs at a time), VIEWS (10, random views of a training image,
+# whose features are computed once for all epochs and methods; 0: fresh views in every epoch, as in the protocols' own
+# scripts).
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 install requirements.txt
 exec "$PYTHON" "$ROOT/tools/sweep.py" base2new CoOp,CoCoOp,ZeroshotCLIP digits,shapes --jobs "${JOBS:-2}" \
-    --set FEATURES.TRAIN_VIEWS "${VIEWS:-10}" --output "${OUTPUT:-$ROOT/output/demo/$(date +%Y%m%d-%H%M%S)}" "$@"
+    --set FEATURES.TRAIN_VIEWS "${VIEWS:-10}" --output "${OUTPUT:-$ROOT/output/demo}" "$@"

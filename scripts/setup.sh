@@ -1,27 +1,32 @@
-# Sourced by the other scripts: sets ROOT (the repository) and PYTHON, and stays in the caller's folder.
-# `install FILE` makes .venv and installs a requirements file, once; it does so again only when the file changes.
+# Sourced by the other scripts: sets ROOT (the repository), and stays in the caller's folder.
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
-install() {
-    local stamp="$ROOT/.venv/.installed-$1" base="${BASE_PYTHON:-python3}" state
-    state=$(cd "$ROOT" && cat requirements*.txt engine/pyproject.toml | cksum)
-    if [ "$(cat "$stamp" 2>/dev/null)" != "$state" ]; then
-        echo "Setting up .venv from $1 (once; PyTorch is large, this takes some minutes)"
-        "$base" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
-            { echo "Error: Python 3.10 or newer is needed, $base is older or missing; set BASE_PYTHON" >&2; exit 2; }
-        [ -x "$ROOT/.venv/bin/python" ] || "$base" -m venv "$ROOT/.venv"
-        (cd "$ROOT" && .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$1")
-        echo "$state" | tee "$stamp" > "$ROOT/.venv/.installed-requirements.txt"   # the other files include this one
-    fi
-    PYTHON="$ROOT/.venv/bin/python"
+# `find_python FILE` sets PYTHON to the first Python that has the packages of a requirements file: that of the active
+# environment, that of .venv, python3 or python. Fails if there is none.
+find_python() {
+    local candidate
+    for candidate in "${VIRTUAL_ENV:+$VIRTUAL_ENV/bin/python}" "${CONDA_PREFIX:+$CONDA_PREFIX/bin/python}" \
+        "$ROOT/.venv/bin/python" python3 python; do
+        if command -v "$candidate" > /dev/null && "$candidate" "$ROOT/common/environment.py" "$1" 2> /dev/null; then
+            PYTHON=$candidate
+            return 0
+        fi
+    done
+    return 1
 }
 
-# Without `install`: the environment that is active, or else .venv.
-if [ -n "${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" ] || [ ! -x "$ROOT/.venv/bin/python" ]; then
-    PYTHON=python
-else
+# `install FILE` finds such a Python, or makes .venv and installs the requirements file there.
+install() {
+    find_python "$1" && return
+    local base="${BASE_PYTHON:-$(command -v python3 || command -v python || echo python3)}"
+    echo "Setting up .venv from $1 (once; PyTorch is large, this takes some minutes)"
+    "$base" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+        { echo "Error: Python 3.10 or newer is needed, $base is older or missing; set BASE_PYTHON" >&2; exit 2; }
+    [ -x "$ROOT/.venv/bin/python" ] || "$base" -m venv "$ROOT/.venv"
+    (cd "$ROOT" && .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$1")
     PYTHON="$ROOT/.venv/bin/python"
-fi
+    echo "For python train.py in this shell: source $ROOT/.venv/bin/activate"
+}
 
 # `usage` prints the head of the script and ends with status 2.
 usage() {
@@ -32,6 +37,11 @@ usage() {
 # `sweep PROTOCOL ARGUMENTS` runs tools/sweep.py, and takes from the environment: DATA (folder of the datasets; the
 # embedded ones need none), OUTPUT (output), SEEDS ("1 2 3"), SHOTS, JOBS (runs at a time), LAUNCHER (local, ray, slurm).
 sweep() {
+    find_python requirements.txt || {
+        echo "Error: no Python here has the packages of requirements.txt. Run bash scripts/demo.sh, which sets up .venv," \
+            "or activate an environment and run: python -m pip install -r requirements.txt" >&2
+        exit 2
+    }
     exec "$PYTHON" "$ROOT/tools/sweep.py" "$@" ${DATA:+--root "$DATA"} ${OUTPUT:+--output "$OUTPUT"} \
         ${SEEDS:+--seeds ${SEEDS//,/ }} ${SHOTS:+--shots ${SHOTS//,/ }} ${JOBS:+--jobs "$JOBS"} \
         ${LAUNCHER:+--launcher "$LAUNCHER"}

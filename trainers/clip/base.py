@@ -189,9 +189,6 @@ class PromptTrainer(CLIPTrainer):
         self.sched = build_lr_scheduler(self.optim, cfg.OPTIM)
         self.scaler = self.precision.scaler
         self.register_model("prompt_learner", learner, self.optim, self.sched)
-        if self.device.type == "cuda" and torch.cuda.device_count() > 1:
-            print(f"Images of a batch are spread over {torch.cuda.device_count()} GPUs")
-            self.model = nn.DataParallel(self.model)
 
     def forward_backward(self, batch: dict) -> dict:
         with self.step_times.step():
