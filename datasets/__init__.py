@@ -15,6 +15,7 @@ def add_config(cfg) -> None:
     """Add the config keys that the datasets read, with their defaults. Call it before merging files.
 
     ``DATASET.SUBSAMPLE_CLASSES``: ``all`` classes, the ``base`` (first) or the ``new`` (second) half.
+    ``DATASET.LABEL``: the dataset's name in reports; "" is the reader's name, or of ImageFolder the folder's.
     ``DATASET.TEMPLATE``: the zero-shot prompt, as ``a photo of a {}.``; "" is the dataset's own.
     ``DATASET.SHOTS_FILE``: a few-shot selection to train on, see ``tools/data.py shots``; "" draws one by the seed.
     ``DATASET.LIST_FILE``: of ImageFolder, the file that lists the pictures; "" is the one that is there.
@@ -24,7 +25,7 @@ def add_config(cfg) -> None:
     """
     if "SUBSAMPLE_CLASSES" not in cfg.DATASET:
         cfg.DATASET.SUBSAMPLE_CLASSES = "all"
-    for key in ("TEMPLATE", "LIST_FILE", "SHOTS_FILE", "UNLABELED"):
+    for key in ("LABEL", "TEMPLATE", "LIST_FILE", "SHOTS_FILE", "UNLABELED"):
         if key not in cfg.DATASET:
             cfg.DATASET[key] = ""
     if "UNREADABLE" not in cfg.DATASET:

@@ -184,6 +184,8 @@ TABLE: tuple[Setting, ...] = (
             "or the rest that shots leave; empty: the dataset's own choice."),
     Setting("DATASET.SUBSAMPLE_CLASSES", choice("all", "base", "new"),
             "All classes, the first half (base) or the second half (new)."),
+    Setting("DATASET.LABEL", TEXT,
+            "The dataset's name in reports; empty: the reader's name, or of an ImageFolder the folder's."),
     Setting("DATASET.TEMPLATE", TEXT, "Hand-crafted prompt with `{}` for the class name; empty: the dataset's own."),
     Setting("DATASET.UNREADABLE", choice("error", "skip"),
             "Images that cannot be read: refuse them before training, or leave them out of all lists."),

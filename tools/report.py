@@ -2,8 +2,8 @@
 
 Above each table stand protocol, backbone, shots, selection rule, seeds, and what the ± means. "-" is what is missing;
 [k] marks a mean over k seeds where most are over another number; an average is over the datasets that all methods of
-the table have. Exit status: 0; 1 when --verify finds a number outside its tolerance, or nothing to compare; 2 for bad
-input.
+the table have. A cell whose runs cannot be averaged is left out, and a line on stderr says why. Exit status: 0; 1 when
+--verify finds a number outside its tolerance, or nothing to compare; 2 for bad input, or if nothing else is left.
 
 examples:
   python tools/report.py output
@@ -73,6 +73,8 @@ def report(args: argparse.Namespace) -> int:
     if args.protocol and args.protocol not in known:
         raise ReportError(f"There is no record of protocol '{args.protocol}'. There are: {', '.join(known)}")
     tables, status = build(runs, args.protocol), 0
+    for reason in {files: text for table in tables for files, text in table.conflicts.items()}.values():
+        print(f"Left out: {reason}", file=sys.stderr)
     if args.compare:
         from tools.reporting.compare import compare
 

@@ -20,13 +20,17 @@ LONG = 3  # a label with more differing settings than this is the config's name,
 
 @dataclass(eq=False)
 class Method:
-    """A row of tables: runs of one trainer whose settings agree, and ``cells``: cell -> seed -> run."""
+    """A row of tables: runs of one trainer whose settings agree, and ``cells``: cell -> seed -> run.
+
+    Runs that cannot be averaged leave their cell out; ``conflicts`` maps the files of two of them to the reason.
+    """
 
     trainer: str
     label: str
     runs: list[Run]
     cells: dict[tuple, dict[int, Run]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    conflicts: dict[tuple, str] = field(default_factory=dict)
 
     @property
     def idle(self) -> bool:
@@ -36,21 +40,25 @@ class Method:
 def methods(runs: Iterable[Run], cell_of: Callable[[Run], tuple]) -> list[Method]:
     """The methods of a table, zero-shot first.
 
+    A cell is left out if its runs were tested on different images, have other weights, or are there twice.
+
     Args:
         cell_of: what of a run makes a cell; the same for all runs that may be averaged.
-
-    Raises:
-        ReportError: runs of one cell were tested on different images, have other weights, or are there twice.
     """
     by_trainer = defaultdict(list)
     for run in runs:
         by_trainer[run.trainer].append(run)
     found = [method for group in by_trainer.values() for method in _variants(group, cell_of)]
     for method in found:
+        in_cells = defaultdict(list)
         for run in method.runs:
-            _put(method, cell_of(run), run)
-        for cell, by_seed in method.cells.items():
-            _check(method, cell, list(by_seed.values()))
+            in_cells[cell_of(run)].append(run)
+        for cell, group in in_cells.items():
+            try:
+                method.cells[cell] = _by_seed(method, cell, group)
+            except _Conflict as conflict:
+                method.conflicts[conflict.files] = str(conflict)
+                method.notes.append(f"{_name(method, cell)}: left out, because its runs conflict")
     rank = {name: i for i, name in enumerate(ORDER)}
     return sorted(found, key=lambda m: (not m.idle, rank.get(m.trainer, len(rank)), m.trainer, _natural(m.label)))
 
@@ -139,18 +147,32 @@ def _some(names: set[str]) -> str:
     return ", ".join(sorted(names)) if len(names) < 4 else f"{len(names)} datasets"
 
 
-def _put(method: Method, cell: tuple, run: Run) -> None:
-    """Add a run to its cell. The same result twice (a repeated evaluation, a copied folder) is one."""
-    by_seed = method.cells.setdefault(cell, {})
-    other = by_seed.setdefault(run.seed, run)
-    if other is run or (other.accuracy == run.accuracy and other.hash("test") == run.hash("test")):
-        return
-    _check(method, cell, [other, run])
-    raise ReportError(
-        f"{run.path} and {other.path}: {_name(method, cell)} has two results for seed {run.seed} "
-        f"({other.accuracy:.2f} and {run.accuracy:.2f}) and no setting tells them apart. "
-        "Delete one, or name only folders that hold one"
-    )
+class _Conflict(ReportError):
+    """Two runs that cannot stand in one cell."""
+
+    def __init__(self, one: Run, two: Run, text: str) -> None:
+        super().__init__(f"{one.path} and {two.path}: {text}")
+        self.files = (one.path, two.path)
+
+
+def _by_seed(method: Method, cell: tuple, runs: list[Run]) -> dict[int, Run]:
+    """The runs of a cell. The same result twice (a repeated evaluation, a copied folder) is one.
+
+    Raises:
+        _Conflict: the runs cannot be averaged.
+    """
+    found: dict[int, Run] = {}
+    for run in runs:
+        other = found.setdefault(run.seed, run)
+        if other is run or (other.accuracy == run.accuracy and other.hash("test") == run.hash("test")):
+            continue
+        _check(method, cell, [other, run])
+        raise _Conflict(
+            run, other, f"{_name(method, cell)} has two results for seed {run.seed} ({other.accuracy:.2f} and "
+            f"{run.accuracy:.2f}) and no setting tells them apart. Delete one, or name only folders that hold one"
+        )  # fmt: skip
+    _check(method, cell, list(found.values()))
+    return found
 
 
 def _check(method: Method, cell: tuple, runs: list[Run]) -> None:
@@ -169,10 +191,16 @@ def _check(method: Method, cell: tuple, runs: list[Run]) -> None:
                 known.setdefault(value, run)
         if len(known) > 1:
             (one, a), (two, b) = list(known.items())[:2]
-            raise ReportError(
-                f"{a.path} and {b.path}: {_name(method, cell)}, seeds {a.seed} and {b.seed}, {what}: {one[:12]} and "
-                f"{two[:12]}. They cannot be averaged: run one of them again, or name only folders that belong together"
-            )
+            label = " (two datasets of your own are told apart by DATASET.LABEL)" if _is_own(a) else ""
+            raise _Conflict(
+                a, b, f"{_name(method, cell)}, seeds {a.seed} and {b.seed}, {what}: {one[:12]} and {two[:12]}. They "
+                f"cannot be averaged: run one of them again, or name only folders that belong together{label}"
+            )  # fmt: skip
+
+
+def _is_own(run: Run) -> bool:
+    """True for the user's own pictures."""
+    return run.record["dataset"] == "ImageFolder"
 
 
 def _name(method: Method, cell: tuple) -> str:

@@ -51,7 +51,8 @@ class Block:
 class Table:
     """``facts`` stand above it, ``notes`` below; ``key`` names what it holds, for CSV; ``corner`` heads the labels.
 
-    ``n`` is the usual number of seeds: cells that have another say so.
+    ``n`` is the usual number of seeds: cells that have another say so. ``conflicts`` maps two files to the reason why
+    their cell is left out.
     """
 
     title: str
@@ -63,6 +64,7 @@ class Table:
     corner: str = "method"
     heading: str = "dataset"
     n: int | None = None
+    conflicts: dict[tuple, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.n is None:

@@ -9,28 +9,25 @@ from pathlib import Path
 from common.files import read_json
 from common.text import OneLineError, printable, shown
 from launch.results_file import FILE, is_intact
+from launch.settings import TABLE
 
 REQUIRED = ("split", "metrics", "trainer", "dataset", "classes", "shots", "seed", "backbone", "selection")
 # Settings that do not change what a number means, or that have a place of their own in a table.
-IGNORED = {
-    "VERSION", "SEED", "OUTPUT_DIR", "RESUME", "VERBOSE", "USE_CUDA", "MODEL.BACKBONE.NAME",
-    "DATASET.ROOT", "DATASET.NAME", "DATASET.SUBSAMPLE_CLASSES", "DATASET.NUM_SHOTS",
+IGNORED = {setting.key for setting in TABLE if setting.irrelevant} | {
+    "SEED", "MODEL.BACKBONE.NAME", "DATASET.NAME", "DATASET.LABEL", "DATASET.SUBSAMPLE_CLASSES", "DATASET.NUM_SHOTS",
     "DATASET.TARGET_DOMAINS", "DATASET.SHOTS_FILE", "DATASET.LIST_FILE", "DATALOADER.NUM_WORKERS",
-    "DATALOADER.PERSISTENT_WORKERS", "DATALOADER.DECODED_MB", "DATALOADER.TEST.BATCH_SIZE", "FEATURES.CACHE",
-    "FEATURES.DIR", "TRAIN.PRINT_FREQ", "TRAIN.CHECKPOINT_FREQ", "TRAIN.CHECKPOINT_BATCHES",
-    "TRAIN.CHECKPOINT_SECONDS", "TRAINER.NAME", "TRAINER.CLIP.MEMORY_GB", "TRAINER.CLIP.COMPILE",
-    "TEST.PER_CLASS_RESULT", "TEST.COMPUTE_CMAT", "TEST.SAVE_PREDICTIONS", "TEST.FINAL_MODEL",
+    "DATALOADER.PERSISTENT_WORKERS", "TRAINER.NAME", "TEST.FINAL_MODEL",
 }  # fmt: skip
 
 
 # Fields beside ``REQUIRED`` and what is in some of them, by kind; each may be null or missing.
 _KINDS = {
     "trainer": str, "dataset": str, "classes": str, "backbone": str, "selection": str, "shots": int, "seed": int,
-    "protocol": str, "config": str, "recipe": str, "precision": str, "learned": int, "epoch": int, "hashes": dict,
-    "settings": dict, "source": dict, "loaded": dict, "time": str, "versions": dict,
+    "label": str, "protocol": str, "config": str, "recipe": str, "precision": str, "learned": int, "epoch": int,
+    "hashes": dict, "settings": dict, "source": dict, "loaded": dict, "time": str, "versions": dict,
 }  # fmt: skip
 _INNER = {
-    "source": {"dataset": str, "classes": str, "recipe": str, "config": str, "shots": int, "seed": int},
+    "source": {"dataset": str, "label": str, "classes": str, "recipe": str, "config": str, "shots": int, "seed": int},
     "loaded": {"model_dir": str, "load_epoch": int},
 }
 _CALLED = {
@@ -48,8 +45,9 @@ class ReportError(OneLineError, ValueError):
 class Run:
     """One evaluation on a test split.
 
-    ``shots`` and ``source`` are those of the run that learned the prompts; ``settings`` maps dotted keys to values,
-    without ``IGNORED``; ``accuracy`` is in percent; ``record`` is the JSON object.
+    ``dataset`` is its label: DATASET.LABEL, or the folder's name of own pictures, or the reader's name; the same in
+    ``source``. ``shots`` and ``source`` are those of the run that learned the prompts; ``settings`` maps dotted keys to
+    values, without ``IGNORED``; ``accuracy`` is in percent; ``record`` is the JSON object.
     """
 
     path: Path
@@ -189,12 +187,13 @@ def _is_moderate(value: object) -> bool:
 
 def _run(record: dict, file: Path) -> Run:
     source = record.get("source") or {}
+    source = {**source, "dataset": _label(source)} if source else source
     return Run(
         path=file,
         record=record,
         protocol=record.get("protocol") or _protocol_of_old(record, file),
         trainer=record["trainer"],
-        dataset=record["dataset"],
+        dataset=_label(record),
         classes=record["classes"],
         shots=source["shots"] if source.get("shots") is not None else record["shots"],
         seed=record["seed"],
@@ -205,6 +204,11 @@ def _run(record: dict, file: Path) -> Run:
         accuracy=float(record["metrics"]["accuracy"]),
         settings={key: value for key, value in flat(record.get("settings") or {}).items() if key not in IGNORED},
     )
+
+
+def _label(node: dict) -> str | None:
+    """The name of the dataset in tables, of a record or of its source; earlier versions have only the reader's name."""
+    return node.get("label") or node.get("dataset")
 
 
 def _protocol_of_old(record: dict, file: Path) -> str:

@@ -10,7 +10,7 @@ from collections import defaultdict
 
 from tools.reporting.cells import Method, methods
 from tools.reporting.numbers import AVERAGE, Block, Number, Row, Table, average, harmonic, number
-from tools.reporting.reading import Run
+from tools.reporting.reading import ReportError, Run
 
 TITLES = {
     "base2new": "Base-to-new generalization",
@@ -31,8 +31,10 @@ DATASETS = (
 def build(runs: list[Run], protocol: str | None = None) -> list[Table]:
     """Every table that the runs give, or those of one protocol.
 
+    Cells whose runs cannot be averaged are left out, see ``cells``; ``Table.conflicts`` says why.
+
     Raises:
-        ReportError: a cell mixes what may not be averaged, see ``cells``.
+        ReportError: nothing else is left.
     """
     order = {name: i for i, name in enumerate(TITLES)}
     names = sorted({run.protocol for run in runs}, key=lambda p: (order.get(p, len(order)), p))
@@ -48,7 +50,10 @@ def build(runs: list[Run], protocol: str | None = None) -> list[Table]:
                 table = _grid(group, facts)
             table.mark_best()
             tables.append(table)
-    return tables
+    whole = [table for table in tables if table.numbers()]
+    if not whole:
+        raise ReportError(next((c for table in tables for c in table.conflicts.values()), "The records give no table"))
+    return whole
 
 
 def _groups(protocol: str, runs: list[Run]):
@@ -291,7 +296,8 @@ def _table(key, columns, blocks, runs, found, notes, corner="method") -> Table:
     seeds = sorted({run.seed for run in runs if not run.idle and run.seed is not None})
     seeds = f"seeds {' '.join(map(str, seeds))}" if seeds else None
     facts = [f"protocol {key['protocol']}", backbone, shots, selection, split, seeds]
-    return Table(title, [f for f in facts if f], columns, blocks, notes, key, corner)
+    conflicts = {files: text for method in found for files, text in method.conflicts.items()}
+    return Table(title, [f for f in facts if f], columns, blocks, notes, key, corner, conflicts=conflicts)
 
 
 def _ordered(names) -> list[str]:

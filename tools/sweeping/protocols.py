@@ -142,45 +142,50 @@ def _learn(r: Request, protocol: str, trainer: str, dataset: str, shots: int, se
     """Learn on all classes and test; ``protocol`` chooses the config."""
     config, recipe = defaults.config_of(protocol, trainer, Path(dataset).stem, shots, r.config)
     settings = [*recipe, *r.settings]
-    stem = Path(dataset).stem
-    folder = _join(stem, trainer, f"{config.stem}_{shots}shots", _variant(r, settings), f"seed{seed}")
+    name = r.name_of(dataset)
+    folder = _join(name, trainer, f"{config.stem}_{shots}shots", _variant(r, settings), f"seed{seed}")
     flags = [*r.common_flags(trainer, dataset, config, seed), "--protocol", "few_shot"]
     settings = [*_checkpoints(config, settings), "DATASET.NUM_SHOTS", str(shots), *settings]
-    return seal(Job("few_shot", trainer, config.stem, stem, "all", shots, seed, folder, flags, settings))
+    return seal(Job("few_shot", trainer, config.stem, name, "all", shots, seed, folder, flags, settings))
 
 
 def _zeroshot(r: Request, protocol: str, trainer: str, dataset: str) -> Job:
     config, _ = defaults.config_of(protocol, trainer, Path(dataset).stem, 16, r.config)
-    stem = Path(dataset).stem
-    folder = _join(trainer, config.stem, _variant(r, r.settings), stem)
+    name = r.name_of(dataset)
+    folder = _join(trainer, config.stem, _variant(r, r.settings), name)
     flags = [*r.common_flags(trainer, dataset, config, None), "--protocol", "zeroshot", "--eval-only"]
-    return seal(Job("zeroshot", trainer, config.stem, stem, "all", None, None, folder, flags, list(r.settings)))
+    return seal(Job("zeroshot", trainer, config.stem, name, "all", None, None, folder, flags, list(r.settings)))
 
 
 def _transferred(r: Request, protocol: str, learned: Job, target: str, shots: int) -> Job:
     """Test what was learned on another dataset: no shots, since nothing of the target is learned."""
-    stem = Path(target).stem
-    named, _ = defaults.config_of(r.protocol, learned.trainer, stem, shots, r.config)
+    dataset, source = r.name_of(target), _stem(learned)
+    named, _ = defaults.config_of(r.protocol, learned.trainer, Path(target).stem, shots, r.config)
     config = Path(learned.flags[learned.flags.index("--config-file") + 1])
     # A named config names the folder, although the source may have taken that of its epochs (rn50: rn50_ep50).
     name = named.stem if r.config else config.stem
-    recipe = defaults.config_of(r.protocol, learned.trainer, learned.dataset, shots, r.config)[1]
+    recipe = defaults.config_of(r.protocol, learned.trainer, source, shots, r.config)[1]
     settings = [*recipe, *r.settings]
-    first = () if learned.dataset == "imagenet" else (learned.dataset,)
+    first = () if source == "imagenet" else (learned.dataset,)
     folder = _join(
         "evaluation",
         *first,
         learned.trainer,
         f"{name}_{shots}shots",
         _variant(r, settings),
-        stem,
+        dataset,
         f"seed{learned.seed}",
     )
     flags = [*r.common_flags(learned.trainer, target, config, learned.seed), "--protocol", protocol, "--eval-only"]
     job = Job(
-        protocol, learned.trainer, name, stem, "all", shots, learned.seed, folder, flags, settings, learned.folder
+        protocol, learned.trainer, name, dataset, "all", shots, learned.seed, folder, flags, settings, learned.folder
     )
     return seal(job, learned)
+
+
+def _stem(job: Job) -> str:
+    """The stem of the dataset's YAML."""
+    return Path(job.flags[job.flags.index("--dataset-config-file") + 1]).stem
 
 
 def _halves(r, protocol, trainer, dataset, shots, seed, settings=()) -> tuple[Job, Job]:
@@ -190,18 +195,18 @@ def _halves(r, protocol, trainer, dataset, shots, seed, settings=()) -> tuple[Jo
 
 def _half(r, protocol, trainer, dataset, shots, seed, classes, settings=(), base: Job | None = None) -> Job:
     """Learn and test on the base classes, or test on ``classes`` what the run ``base`` learned."""
-    stem = Path(dataset).stem
-    config, recipe = defaults.config_of("base2new", trainer, stem, shots, r.config)
+    config, recipe = defaults.config_of("base2new", trainer, Path(dataset).stem, shots, r.config)
+    name = r.name_of(dataset)
     changed = [*settings, *recipe, *r.settings]
     folder = _join(
-        "base2new", PARTS[classes], stem, f"shots_{shots}", trainer, config.stem, _variant(r, changed), f"seed{seed}"
+        "base2new", PARTS[classes], name, f"shots_{shots}", trainer, config.stem, _variant(r, changed), f"seed{seed}"
     )
     evaluates = base is not None or defaults.learns_nothing(trainer)
     flags = [*r.common_flags(trainer, dataset, config, seed), "--protocol", protocol]
     pairs = [*([] if evaluates else _checkpoints(config, changed)), "DATASET.NUM_SHOTS", str(shots), *changed]
     return seal(
         Job(
-            protocol, trainer, config.stem, stem, classes, shots, seed, folder,
+            protocol, trainer, config.stem, name, classes, shots, seed, folder,
             flags + ["--eval-only"] * evaluates, [*pairs, "DATASET.SUBSAMPLE_CLASSES", classes],
             base.folder if base and not defaults.learns_nothing(trainer) else "",
         ),

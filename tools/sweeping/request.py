@@ -67,6 +67,19 @@ class Request:
             *(part for plugin in self.plugins for part in ("--plugin", plugin)),
         ]
 
+    def name_of(self, dataset: str) -> str:
+        """A dataset in the names of folders: "oxford_pets"; with its label, "image_folder-birds", if it has one.
+
+        Own pictures that ``root`` names have their folder's name as label, so that two roots are two sets of runs.
+        """
+        file, stem = defaults.dataset_file(dataset), Path(dataset).stem
+        given = dict(zip(self.settings[::2], self.settings[1::2], strict=True))
+        label = given.get("DATASET.LABEL") or defaults.setting(file, "DATASET.LABEL")
+        if not label and self.root and defaults.setting(file, "DATASET.NAME") == "ImageFolder":
+            label = os.path.basename(os.path.realpath(self.root))
+        label = re.sub(r"[^\w.+-]+", "_", str(label or "")).strip("_")
+        return stem if label in ("", stem) else f"{stem}-{label}"
+
 
 def variant_of(settings: list[str]) -> str:
     """Settings as the name of a folder: "N_CTX-8_CTX_INIT-none"; "" for none.
@@ -76,6 +89,8 @@ def variant_of(settings: list[str]) -> str:
     """
     parts = []
     for key, value in zip(settings[::2], settings[1::2], strict=True):
+        if key == "DATASET.LABEL":  # it is in the dataset's name
+            continue
         levels = key.split(".")
         name = levels[-1] if levels[-1] != "NAME" or len(levels) < 2 else "_".join(levels[-2:])
         if os.path.isabs(value):
