@@ -98,7 +98,7 @@ def digits(folder, **classes):
         (folder / name).mkdir(parents=True)
         for i, pixels in enumerate(data.images[data.target == digit][:20]):
             Image.fromarray((pixels * 15).astype("uint8")).resize((32, 32)).convert("RGB").save(
-                folder / name / f"{i}.png"
+                folder / name / f"{i:02d}.png"
             )
 
 
