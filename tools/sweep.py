@@ -98,6 +98,7 @@ def _common(sub: argparse.ArgumentParser) -> None:
     )
     add("--part", default="", choices=("train", "test"), help="only the runs that learn, or only those that evaluate")
     add("--variant", help="name of the folder between config and seed (default: the settings of --set)")
+    add("--again", action="store_true", help="move earlier results of these runs aside, and make all of them again")
     add("--dry-run", action="store_true", help="list the jobs with their states, and run nothing")
     add("--no-report", action="store_true", help="no table at the end")
     sub.set_defaults(call=run)
@@ -132,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
             jobs = plan.plan(asked)
             plan.save(jobs, output)
             with presence(output):
-                failed = drive(jobs, output, backend)
+                failed = drive(jobs, output, backend, again=args.again)
         except KeyboardInterrupt as stop:
             return _stopped(stop)
         finally:

@@ -119,6 +119,16 @@ def test_what_other_settings_left_is_set_aside(copy):
     assert new["settings"]["OPTIM"]["LR"] == record[0]["settings"]["OPTIM"]["LR"] / 3500
 
 
+def test_again_makes_runs_again_that_are_done(copy):
+    output, argv, jobs = copy
+    assert sweep.main([*argv, "--again"]) == 0
+    for job in jobs:
+        (kept,) = job.path(output).glob(".earlier-*/results.json.earlier")
+        (old,), (new,) = (json.loads(file.read_text()) for file in (kept, job.path(output) / "results.json"))
+        assert old["time"] < new["time"] and old["metrics"] == new["metrics"]
+        assert state_of(job.path(output), job.key).name == "done"
+
+
 def test_a_worker_that_is_called_by_its_folder(copy):
     output, _, (_, test) = copy
     (test.path(output) / "done.json").unlink()

@@ -11,19 +11,26 @@ from . import evidence
 from .job import Job
 from .launcher import Launcher
 from .state import CONSOLE, epoch, failed_since, is_done, is_locked, last_line, lock, mark_failed, state_of, was_stopped
-from .worker import BUSY
+from .worker import BUSY, set_aside
 
 LOOK = 0.1  # seconds between two looks at the launcher
 LOOK_ELSEWHERE = 1.0  # ... at jobs that another sweep runs
 
 
-def drive(jobs: list[Job], output: Path, launcher: Launcher, report: Callable[[str], None] | None = None) -> list[Job]:
+def drive(
+    jobs: list[Job],
+    output: Path,
+    launcher: Launcher,
+    report: Callable[[str], None] | None = None,
+    again: bool = False,
+) -> list[Job]:
     """Run all jobs that are not done; a failed one does not stop the rest.
 
     Jobs that another sweep runs are waited for, and not run again when they fail there.
 
     Args:
         report: takes the lines for people; by default above the progress bar.
+        again: first move aside what earlier runs of these jobs left, so that none of them is done.
 
     Returns:
         The jobs that failed, and those that waited for them.
@@ -31,6 +38,9 @@ def drive(jobs: list[Job], output: Path, launcher: Launcher, report: Callable[[s
     from tqdm import tqdm
 
     report = report or tqdm.write
+    if again:
+        moved = sum(_move_aside(job.path(output)) for job in jobs)
+        report(f"What {moved} runs left before is moved into hidden folders (.earlier-...) in their own")
     run = _Run(jobs, output, launcher, report)
     if run.ended:
         report(f"{run.ended} of {len(jobs)} runs are done already; their results are kept")
@@ -46,6 +56,14 @@ def drive(jobs: list[Job], output: Path, launcher: Launcher, report: Callable[[s
                 shown = time.monotonic()
             launcher.wait(LOOK)
     return run.failed
+
+
+def _move_aside(folder: Path) -> bool:
+    """Move what a run left aside, unless another sweep is at it; False if nothing was moved."""
+    if not folder.is_dir():
+        return False
+    with lock(folder) as held:
+        return held and set_aside(folder)
 
 
 class _Run:

@@ -38,6 +38,7 @@ from .state import (
 
 BUSY = 75  # exit status: another process runs this job
 
+
 def run_job(content: dict, output: str, environment: dict[str, str]) -> int:
     """Run a job unless it is done or runs elsewhere, and leave the marker of how it ended.
 
@@ -128,7 +129,7 @@ def _prepare(folder: Path, job: Job, output: str) -> None:
     """Leave in the folder only what this job may go on from."""
     if not _same_job(folder, job.key):
         if os.path.exists(folder / JOB):  # without it, train.py was called by hand, and compares for itself
-            _set_aside(folder)
+            set_aside(folder)
         content = {**job.to_json(), "output": str(output), "command": ["train.py", *job.argv(output)]}
         write_text_atomically(folder / JOB, json.dumps(content, indent=1) + "\n")
     (folder / DONE).unlink(missing_ok=True)
@@ -144,16 +145,19 @@ def _prepare(folder: Path, job: Job, output: str) -> None:
         part.unlink(missing_ok=True)
 
 
-def _set_aside(folder: Path) -> None:
-    """Move what another job left into a hidden folder, its results under another name: no table reads them again."""
+def set_aside(folder: Path) -> bool:
+    """Move what another job left into a hidden folder, its results under another name: no table reads them again.
+
+    Returns False if there is nothing to move.
+    """
     left = [f for f in folder.iterdir() if f.name not in (LOCK, CONSOLE) and not f.name.startswith(".earlier-")]
     if not left:
-        return
+        return False
     to = folder / f".earlier-{datetime.now(timezone.utc).strftime('%Y%m%d-%H%M%S-%f')}"
     to.mkdir()
     for file in sorted(left, key=lambda f: f.name == JOB):
         os.replace(file, to / (file.name + ".earlier" if file.suffix == ".json" else file.name))
-    print(f"What an earlier run with other settings left is in {to}")
+    return True
 
 
 def main(argv: list[str]) -> int:
