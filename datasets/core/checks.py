@@ -64,12 +64,9 @@ def warn_equal_content(train: Sequence, val: Sequence, test: Sequence) -> None:
     except OSError:  # the loader reports it
         return
     if pairs:
-        print(
-            one_line(
-                f"Warning: {len(pairs)} of {len(test)} test images have the same content as an image to train or "
-                f"validate on, such as {pairs[0][0].impath} and {pairs[0][1].impath}"
-            )
-        )
+        same = f"{pairs[0][0].impath} and {pairs[0][1].impath}"
+        line = f"{len(pairs)} of {len(test)} test images have the same content as an image to train or validate on"
+        print(one_line(f"Warning: {line}, such as {same}"))
 
 
 def _check_images(parts: dict[str, Sequence], source: str) -> None:

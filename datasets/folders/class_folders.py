@@ -46,8 +46,8 @@ class Skipped:
         if self.endings:
             print(one_line(f"Skipped {_files(self.endings)}"))
         if self.deeper:
-            count, first = len(self.deeper), self.deeper[0]
-            print(one_line(f"Skipped {count} pictures that are not in a class folder itself, such as {first}"))
+            number = f"{len(self.deeper)} picture{'s' * (len(self.deeper) != 1)}"
+            print(one_line(f"Skipped {number} that are not directly in a class folder, such as {self.deeper[0]}"))
 
 
 def list_classes(folder: str, ignored: Collection[str] = ()) -> Listing:
@@ -74,8 +74,11 @@ def run_folders(folder: str, output_dir: str = "") -> list[str]:
     """Names of the folders in ``folder`` that hold runs of this program instead of a class.
 
     ``output_dir``, and folders without pictures of their own in which it or a run's files lie.
+    Raises UserError: ``output_dir`` is ``folder`` itself.
     """
     out = os.path.join(os.path.realpath(output_dir), "") if output_dir else ""
+    if out == os.path.join(os.path.realpath(folder), ""):
+        raise UserError(f"The output folder {output_dir} is the folder of the pictures. Choose another --output-dir.")
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))

@@ -1,11 +1,13 @@
 """Checks on the lists of a dataset, before loaders are built from them."""
 
+import hashlib
 import numbers
 import os
 from concurrent.futures import ThreadPoolExecutor
 
 from dassl.utils import ConfigError, ImageReadError, load_image
 from dassl.utils.errors import printable
+from dassl.utils.regular_files import open_regular
 
 _SHOWN = 5  # paths in a message
 
@@ -56,18 +58,16 @@ def is_bundled(dataset):
 
 
 def _check_classes(name, parts, lab2cname):
-    found = {}
-    for part in ("val", "test"):
-        for item in parts[part]:
-            found.setdefault(item.label, (part, item.classname))
-    missing = sorted(set(found) - set(lab2cname))
+    found = {(item.label, item.classname): part for part in ("val", "test") for item in parts[part]}
+    missing = sorted({label for label, _ in found} - set(lab2cname))
     if missing:
-        shown = ", ".join(f"{label} ('{found[label][1]}', in {found[label][0]})" for label in missing[:8])
+        place = {label: f"{label} ('{classname}', in {part})" for (label, classname), part in found.items()}
+        shown = ", ".join(place[label] for label in missing[:8])
         raise ConfigError(
             f"{name} has training images for {len(lab2cname)} of {len(lab2cname) + len(missing)} labels; none for "
             f"label {shown}{', ...' * (len(missing) > 8)}. Give every class an image, or remove the class."
         )
-    for label, (part, classname) in found.items():
+    for (label, classname), part in found.items():
         if classname != lab2cname[label]:
             raise ConfigError(
                 f"{name} calls label {label} '{lab2cname[label]}' in train_x and '{classname}' in {part}. "
@@ -81,6 +81,8 @@ def _same_objects(a, b):
 
 def skip_unreadable(dataset, choice):
     """Decode the images of a dataset that has not done so itself, which its attribute ``unreadable`` (list) says.
+
+    Prints a warning if test images have the content of training images.
 
     Datasets of this package are public, and are left to the loaders.
 
@@ -98,8 +100,10 @@ def skip_unreadable(dataset, choice):
     lists = [items for items in (dataset.train_x, dataset.train_u, dataset.val, dataset.test) if items]
     images = {item.impath: item for items in lists for item in items}
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        reasons = zip(images, threads.map(_reason, images.values()), strict=True)
-        reasons = {path: reason for path, reason in reasons if reason}
+        looks = dict(zip(images, threads.map(_look, images.values()), strict=True))
+    reasons = {path: reason for path, (reason, _) in looks.items() if reason}
+    if not is_test_only(dataset):
+        _warn_equal_content(dataset, {path: content for path, (_, content) in looks.items()})
     dataset.unreadable = list(reasons)
     if not reasons:
         return
@@ -110,13 +114,23 @@ def skip_unreadable(dataset, choice):
             f"{line} (the first: {next(iter(reasons.values()))}). Replace them, or leave them out of all lists: "
             "DATASET.UNREADABLE skip"
         )
-    print(f"Skipped: {printable(line)}")
+    print(printable(f"Skipped: {line}"))
     dataset.leave_out(set(reasons))
 
 
-def _reason(item):
+def _look(item):
+    """Return why an image cannot be read (or ""), and the hash of its file's content."""
     try:
         load_image(item.impath, getattr(item, "as_viewed", False))
+        with open_regular(item.impath) as file:
+            return "", hashlib.sha256(file.read()).digest()
     except OSError as error:
-        return str(error)
-    return ""
+        return str(error), None
+
+
+def _warn_equal_content(dataset, content):
+    known = {content[item.impath]: item.impath for item in dataset.train_x if content[item.impath] is not None}
+    pairs = [(item.impath, known[content[item.impath]]) for item in dataset.test or [] if content[item.impath] in known]
+    if pairs:
+        line = f"{len(pairs)} of {len(dataset.test)} test images have the same content as a training image"
+        print(printable(f"Warning: {line}, such as {pairs[0][0]} and {pairs[0][1]}"))
