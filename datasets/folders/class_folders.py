@@ -46,8 +46,8 @@ class Skipped:
         if self.endings:
             print(one_line(f"Skipped {_files(self.endings)}"))
         if self.deeper:
-            number = f"{len(self.deeper)} picture{'s' * (len(self.deeper) != 1)}"
-            print(one_line(f"Skipped {number} that are not directly in a class folder, such as {self.deeper[0]}"))
+            number = "1 picture that is" if len(self.deeper) == 1 else f"{len(self.deeper)} pictures that are"
+            print(one_line(f"Skipped {number} not directly in a class folder, such as {self.deeper[0]}"))
 
 
 def list_classes(folder: str, ignored: Collection[str] = ()) -> Listing:
@@ -146,7 +146,8 @@ def _files(endings: Counter) -> str:
     number = sum(endings.values())
     heic = any(ending.lower() in (".heic", ".heif") for ending in endings)
     remedy = ". To read HEIC: pip install pillow-heif" if heic else ""
-    return f"{number} file{'s' * (number != 1)} that are not read as pictures: {each}{remedy}"
+    files = "1 file that is not read as a picture" if number == 1 else f"{number} files that are not read as pictures"
+    return f"{files}: {each}{remedy}"
 
 
 def _ending(name: str) -> str:
