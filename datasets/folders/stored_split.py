@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from common.errors import UserError
-from common.files import read_json, write_text_atomically
+from common.files import LIST, read_json, write_text_atomically
 
 FILE = "stored_split.json"
 VERSION = 1
@@ -119,7 +119,7 @@ def _empty() -> Content:
 def _read(path: str) -> Content:
     advice = "Restore it, or delete it to split the pictures again"
     try:
-        found = read_json(path)
+        found = read_json(path, LIST)
         if found["version"] != VERSION:
             raise ValueError("it is of another version")
         content = {kind: {part: found[kind][part] for part in shares} for kind, shares in KINDS.items()}

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import urllib.error
 import urllib.request
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
-from common.files import SMALL, read_json
+from common.files import SMALL, open_to_write, read_json, write_text_atomically
 
 CHUNK = 2**20
 TRIES = 5
@@ -77,11 +78,11 @@ def _go_on(part: Path, note: dict, note_file: Path) -> bool:
             have = 0  # the whole file: it has changed, or the server ignores ranges
             part.unlink(missing_ok=True)
             note.update(_facts(reply.headers))
-            note_file.write_text(json.dumps(note), encoding="utf-8")
+            write_text_atomically(note_file, json.dumps(note))
         length = reply.headers.get("Content-Length")
         total = have + int(length) if length else None
         bar = tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=part.stem, disable=None)
-        with open(part, "ab") as file, bar:
+        with open(open_to_write(part, os.O_APPEND), "ab") as file, bar:
             while chunk := _read(reply):
                 file.write(chunk)
                 have += len(chunk)

@@ -159,7 +159,7 @@ def is_locked(folder: Path) -> bool:
 @contextlib.contextmanager
 def presence(output: Path) -> Iterator[None]:
     """Let ``is_swept`` know, until the block ends, that a sweep is running into a folder. Several may do so."""
-    handle = os.open(output / PRESENCE, os.O_RDWR | os.O_CREAT, 0o666)
+    handle = open_to_write(output / PRESENCE, 0)
     try:
         _try(handle, fcntl.LOCK_SH)
         yield
@@ -170,7 +170,7 @@ def presence(output: Path) -> Iterator[None]:
 def is_swept(output: Path) -> bool:
     """True if a sweep is running into a folder, even if none of its runs has begun."""
     try:
-        handle = os.open(output / PRESENCE, os.O_RDWR)
+        handle = os.open(output / PRESENCE, os.O_RDWR | os.O_NOFOLLOW)
     except OSError:
         return False
     try:

@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import json
 import os
-import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,10 +20,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, SequentialSampler
 
 from common.contents import content_hashes
-from common.files import open_regular, replace_durably
+from common.files import MIB, open_regular, replace_durably
 from common.places import user_cache_dir
 from common.text import one_line
 
+MAX_WIDTH = 8192  # of a feature; CLIP's have 512 to 1,024
 FORMAT = 3  # of the files; another number makes all older ones void
 
 
@@ -98,7 +98,7 @@ class FeatureFile:
         from safetensors import SafetensorError, safe_open
 
         try:
-            open_regular(self.path, sys.maxsize).close()  # a FIFO would block
+            open_regular(self.path, MIB + 8 * MAX_WIDTH * self.rows).close()  # a FIFO would block
             with safe_open(self.path, "pt") as file:
                 metadata = file.metadata() or {}
                 if metadata.get("key") != self.key:

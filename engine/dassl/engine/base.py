@@ -6,6 +6,7 @@ from collections import OrderedDict
 import torch
 
 from dassl.utils import OutputError, tolist_if_not
+from dassl.utils.atomic import refuse_link
 
 from .saved_models import SavedModels
 
@@ -126,6 +127,7 @@ class TrainerBase(SavedModels):
             return
         from .curves import CurveWriter  # slow to import, and only training needs it
 
+        refuse_link(log_dir)
         print(f"Initialize tensorboard (log_dir={log_dir})")
         try:
             self._writer = CurveWriter(log_dir=log_dir)

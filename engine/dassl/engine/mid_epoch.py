@@ -10,7 +10,7 @@ import contextlib
 import os
 
 from dassl.utils import mkdir_if_missing
-from dassl.utils.atomic import atomic_path, remove_left_over
+from dassl.utils.atomic import atomic_path, refuse_link, remove_left_over
 from dassl.utils.checksum import save_with_checksum
 
 FOLDER = "mid_epoch"
@@ -25,6 +25,7 @@ def write(directory, content):
         OutputError: the folder or file cannot be written; the files that were there are kept.
     """
     folder = os.path.join(directory, FOLDER)
+    refuse_link(folder)
     mkdir_if_missing(folder)
     remove_left_over(folder)
     path = os.path.join(folder, NEWEST)

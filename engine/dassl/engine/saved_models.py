@@ -3,6 +3,7 @@
 import os
 
 from dassl.utils import CheckpointError, MissingFileError, load_checkpoint, save_checkpoint
+from dassl.utils.atomic import refuse_link
 from dassl.utils.checkpoint import restore
 
 from .resume_point import find_resume_point, saved_epochs
@@ -41,6 +42,7 @@ class SavedModels:
         """
         self.flush_writer()
         for name in self.get_model_names():
+            refuse_link(os.path.join(directory, name))
             state = {
                 **model_state(self, name),
                 "epoch": epoch + 1,

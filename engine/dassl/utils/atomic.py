@@ -61,6 +61,12 @@ def atomic_folder(path):
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def refuse_link(path):
+    """Raise OutputError if a path inside an output folder is a link: nothing is written through it."""
+    if os.path.islink(path):
+        raise OutputError(f'"{path}" is a link, and nothing is written through links. Remove it.')
+
+
 def remove_left_over(folder, name=None):
     """Remove what writers that were killed left in a folder: of everything, or only of the file or folder ``name``.
 

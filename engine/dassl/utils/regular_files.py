@@ -36,8 +36,9 @@ def read_text(path, limit=MAX_TEXT, errors="strict"):
         UnicodeDecodeError: (a ValueError) it has another encoding.
     """
     with open_regular(path) as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:
+        is_large = os.fstat(file.fileno()).st_size > limit
+        content = b"" if is_large else file.read(limit + 1)
+    if is_large or len(content) > limit:
         raise OSError(errno.EINVAL, f"it has more than {limit:,} bytes", os.fspath(path))
     return content.decode("utf-8", errors)
 
