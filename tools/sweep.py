@@ -22,6 +22,7 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from common.environment import require_packages  # noqa: E402
+from common.files import FileRefused  # noqa: E402
 
 require_packages("tools/sweep.py")
 
@@ -41,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     try:
         return args.call(args)
-    except SweepError as error:
+    except (SweepError, FileRefused) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
