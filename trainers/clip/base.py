@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from clip.model import CLIP
 from dassl.metrics import compute_accuracy
 from dassl.optim import build_lr_scheduler, build_optimizer
-from dassl.utils import load_checkpoint, load_pretrained_weights
+from dassl.utils import load_checkpoint
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
@@ -17,6 +17,7 @@ from common.errors import UserError, unknown
 from .backbone import backbone_file, backbone_sha256, load_clip
 from .blocks import speed_up
 from .feature_trainer import FEATURES_CONFIG, FeatureTrainer
+from .learned_weights import learned_weights, load_initial
 from .lookahead import LookaheadLoader, images_at_once
 from .memory import MemoryBudget
 from .model import PromptedCLIP
@@ -143,10 +144,11 @@ class CLIPTrainer(FeatureTrainer):
             return
         for name in self.get_model_names():
             path = find_checkpoint(directory, name, epoch)
-            checkpoint = load_checkpoint(path)
+            checkpoint, model = load_checkpoint(path), self._models[name]
             try:
-                self._models[name].load_state_dict(checkpoint["state_dict"])
-                print(f'Loading weights to {name} from "{path}" (epoch = {checkpoint["epoch"]})')
+                model.load_state_dict(learned_weights(checkpoint, model))
+                stored = checkpoint.get("epoch", "not stored") if isinstance(checkpoint, dict) else "not stored"
+                print(f'Loading weights to {name} from "{path}" (epoch = {stored})')
             except UserError as error:
                 raise UserError(f"Checkpoint '{path}' does not fit this run. {error}") from error
             except Exception as error:  # whatever a file may hold in the place of tensors by name
@@ -182,7 +184,7 @@ class PromptTrainer(CLIPTrainer):
         learned = sum(p.numel() for p in learner.parameters() if p.requires_grad)
         print(f"Learned: {learned:,} parameters; CLIP is frozen")
         if cfg.MODEL.INIT_WEIGHTS:
-            load_pretrained_weights(learner, cfg.MODEL.INIT_WEIGHTS)
+            load_initial(learner, load_checkpoint(cfg.MODEL.INIT_WEIGHTS), cfg.MODEL.INIT_WEIGHTS)
         self.model.to(self.device)
         self.step_times = StepTimes(self.device, self.image_encoder, text_encoder)
         self.optim = build_optimizer(learner, cfg.OPTIM)

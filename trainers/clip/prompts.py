@@ -206,6 +206,8 @@ class PromptLearner(nn.Module):
             raise UserError("The checkpoint holds no context vectors ('ctx'): it is not of a learned prompt")
         self._check_context(stored)
         if self.ctx.dim() == 3:
+            if suffix is None and prefix + "classes_sha256" not in state_dict:
+                print("Note: the checkpoint does not say which classes its context is for; it is used for this run's")
             digest = state_dict.setdefault(prefix + "classes_sha256", self.classes_sha256)
             # Upstream names no classes; its fixed tokens tell as much.
             same = suffix is None or self._same_tokens(suffix)

@@ -5,6 +5,7 @@ import os
 from dassl.utils import CheckpointError, MissingFileError, load_checkpoint, save_checkpoint
 from dassl.utils.atomic import refuse_link
 from dassl.utils.checkpoint import restore
+from dassl.utils.checkpoint_fields import check_values
 
 from .resume_point import find_resume_point, saved_epochs
 from .run_state import model_state, restore_run_state, run_state
@@ -108,6 +109,7 @@ class SavedModels:
             if not os.path.exists(path):
                 raise MissingFileError(_no_model_line(path))
             checkpoint = load_checkpoint(path)
+            check_values(checkpoint.get("state_dict"), self._models[name], path)
             try:
                 self._models[name].load_state_dict(checkpoint["state_dict"])
             except (RuntimeError, KeyError, TypeError) as error:

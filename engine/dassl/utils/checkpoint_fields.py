@@ -30,6 +30,14 @@ def check_fields(content, path):
         _check(content, path, _FIELDS)
 
 
+def check_values(state_dict, model, path):
+    """Raise CheckpointError if a tensor for a parameter of ``model`` holds NaN or infinite values."""
+    for name, _ in model.named_parameters():
+        value = state_dict.get(name) if isinstance(state_dict, Mapping) else None
+        if isinstance(value, torch.Tensor) and value.is_floating_point() and not torch.isfinite(value).all():
+            raise CheckpointError(f'"{path}" has values in {name} that are not finite (NaN or infinite). {_ADVICE}.')
+
+
 def check_run_fields(content, path):
     """Raise CheckpointError if a field that a run goes on from is not of its type or range. Missing ones are fine."""
     _check(content, path, _RUN_FIELDS)

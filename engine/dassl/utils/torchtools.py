@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from .checkpoint import load_checkpoint, resume_from_checkpoint, save_checkpoint
+from .checkpoint_fields import check_values
 from .errors import CheckpointError
 
 __all__ = [
@@ -118,6 +119,7 @@ def load_pretrained_weights(model, weight_path):
             matched[key] = value
         else:
             discarded.append(key)
+    check_values(matched, model, weight_path)
     own.update(matched)
     model.load_state_dict(own)
     if not matched:
