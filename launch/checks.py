@@ -41,6 +41,7 @@ def check_config(cfg: CfgNode) -> None:
         raise UserError(f"No folder '{cfg.RESUME}' to resume from. --resume takes the output folder of a training run")
     _check_head(cfg)
     _check_views(cfg)
+    _check_transforms(cfg)
     _check_optimizer(cfg.OPTIM)
     ddaig = cfg.TRAINER.get("DDAIG", {})
     if ddaig and ddaig.CLAMP_MIN > ddaig.CLAMP_MAX:
@@ -86,6 +87,19 @@ def _check_views(cfg: CfgNode) -> None:
         raise UserError(
             f"DATALOADER.K_TRANSFORMS is {views}, but {cfg.TRAINER.NAME} takes no more than {most} view of an image. "
             f"Set DATALOADER.K_TRANSFORMS {most}"
+        )
+
+
+def _check_transforms(cfg: CfgNode) -> None:
+    trainer, size, kernel = TRAINER_REGISTRY.get(cfg.TRAINER.NAME), tuple(cfg.INPUT.SIZE), cfg.INPUT.GB_K
+    if cfg.INPUT.NO_TRANSFORM and trainer.__module__.split(".")[0] in ("trainers", "dassl"):
+        raise UserError(
+            f"INPUT.NO_TRANSFORM is True, but {cfg.TRAINER.NAME} takes transformed images. Set INPUT.NO_TRANSFORM False"
+        )
+    if "gaussian_blur" in cfg.INPUT.TRANSFORMS and kernel // 2 >= min(size):
+        raise UserError(
+            f"INPUT.GB_K {kernel} is too large for INPUT.SIZE {size}: gaussian_blur needs a kernel of at most "
+            f"{2 * min(size) - 1} pixels"
         )
 
 

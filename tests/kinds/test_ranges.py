@@ -104,6 +104,8 @@ def test_a_run_says_so_before_it_reads_data(key, value, run):
         ({"MODEL__HEAD__NAME": "mlp", "MODEL__HEAD__HIDDEN_LAYERS": (8,)}, "CoOp has no head"),
         ({"TRAINER__DDAIG__CLAMP_MIN": 2.0}, "CLAMP_MAX 1.0"),
         ({"MODEL__BACKBONE__NAME": ""}, "give --config-file"),
+        ({"INPUT__NO_TRANSFORM": True}, "INPUT.NO_TRANSFORM is True, but CoOp"),
+        ({"INPUT__TRANSFORMS": ("gaussian_blur",), "INPUT__SIZE": (8, 8)}, "INPUT.GB_K 21 is too large"),
     ],
     ids=str,
 )
@@ -128,6 +130,23 @@ def test_yaml_values_are_checked_alike(run, tmp_path):
     path.write_text("OPTIM:\n  LR: fast\nMODEL:\n  BACKBONE:\n    NAME: tiny\n")
     run("CoOp", config=path)
     assert run.status == 2 and "OPTIM.LR 'fast' is not a number above 0" in run.err
+
+
+@pytest.mark.parametrize("workers", (0, 1))
+@pytest.mark.parametrize("views", (1, 2))
+def test_a_picture_that_is_too_small_for_a_crop(workers, views, run, monkeypatch):
+    monkeypatch.setattr(TRAINER_REGISTRY.get("CoOp"), "MAX_VIEWS", None)
+    crop = {"INPUT__TRANSFORMS": "('random_crop',)", "DATALOADER__NUM_WORKERS": workers}
+    run("CoOp", dataset="digits", DATALOADER__K_TRANSFORMS=views, **crop)  # 8 x 8 pixels
+    assert run.status == 2 and run.err.count("\n") == 1
+    assert ".png" in run.err and "INPUT.TRANSFORMS" in run.err and "INPUT.SIZE (32, 32)" in run.err
+    assert views == 2 or run("CoOp", out="fits", **crop) == 0
+
+
+def test_several_views_for_a_step_that_takes_one(run, monkeypatch):
+    monkeypatch.setattr(TRAINER_REGISTRY.get("CoOp"), "MAX_VIEWS", None)
+    run("CoOp", DATALOADER__K_TRANSFORMS=2)
+    assert run.status == 2 and "DATALOADER.K_TRANSFORMS is 2" in run.err and run.err.count("\n") == 1
 
 
 def test_docs_are_up_to_date():

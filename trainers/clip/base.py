@@ -122,7 +122,12 @@ class CLIPTrainer(FeatureTrainer):
         return clip_model, text_encoder
 
     def parse_batch_train(self, batch: dict) -> tuple[Tensor, Tensor]:
-        """A loader's batch to images (B, 3, H, W) and labels (B,) on the device."""
+        """A loader's batch to images (B, 3, H, W) and labels (B,) on the device. Raises UserError for several views."""
+        if isinstance(views := batch["img"], list):
+            raise UserError(
+                f"{type(self).__name__} takes one view of an image, but DATALOADER.K_TRANSFORMS is {len(views)}. "
+                "Set it to 1"
+            )
         return batch["img"].to(self.device), batch["label"].to(self.device)
 
     def model_inference(self, image: Tensor) -> Tensor:

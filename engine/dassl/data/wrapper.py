@@ -1,3 +1,5 @@
+import contextlib
+
 import torchvision.transforms as T
 from torch.utils.data import Dataset
 
@@ -28,6 +30,7 @@ class DatasetWrapper(Dataset):
     Raises:
         ConfigError: (a ValueError) several views are asked for without a transform.
         ImageReadError, MissingFileError: on reading an item; the line names the image.
+        ConfigError: on transforming an item, such as an image that is too small for random_crop.
     """
 
     def __init__(self, cfg, data_source, transform=None, is_train=False):
@@ -56,13 +59,14 @@ class DatasetWrapper(Dataset):
     def __getitem__(self, idx):
         output = self._facts(idx)
         img0 = self.decoded.read(*_key(self.data_source[idx]))
-        if self.transform is None:
-            output["img"] = img0
-        elif isinstance(self.transform, (list, tuple)):
-            for number, transform in enumerate(self.transform, start=1):
-                output["img" if number == 1 else f"img{number}"] = self._transform_image(transform, img0)
-        else:
-            output["img"] = self._transform_image(self.transform, img0)
+        with _naming([output["impath"]]):
+            if self.transform is None:
+                output["img"] = img0
+            elif isinstance(self.transform, (list, tuple)):
+                for number, transform in enumerate(self.transform, start=1):
+                    output["img" if number == 1 else f"img{number}"] = self._transform_image(transform, img0)
+            else:
+                output["img"] = self._transform_image(self.transform, img0)
         if self.return_img0:
             output["img0"] = self.to_tensor(img0)
         return output
@@ -73,7 +77,16 @@ class DatasetWrapper(Dataset):
         if not is_plain or any(getattr(type(self), n) is not getattr(DatasetWrapper, n) for n in _MAKES_ITEMS):
             return [self[idx] for idx in indices]
         items = [self._facts(idx) for idx in indices]
-        views = transform_all(self.transform, (self.decoded.read(*_key(self.data_source[idx])) for idx in indices))
+        read = []
+
+        def images():
+            for item, idx in zip(items, indices, strict=True):
+                image = self.decoded.read(*_key(self.data_source[idx]))
+                read.append(item["impath"])
+                yield image
+
+        with _naming(read):
+            views = transform_all(self.transform, images())
         return [{**item, "img": view} for item, view in zip(items, views, strict=True)]
 
     def _facts(self, idx):
@@ -84,6 +97,15 @@ class DatasetWrapper(Dataset):
         """Return one view of the image, or a list of ``k_tfm`` of them."""
         views = [tfm(img0) for _ in range(self.k_tfm)]
         return views[0] if self.k_tfm == 1 else views
+
+
+@contextlib.contextmanager
+def _naming(paths):
+    """Name the image, the last of ``paths``, in a ConfigError of its transform."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f'"{paths[-1]}" cannot be transformed: {error}') from error
 
 
 def _key(item):

@@ -7,8 +7,11 @@ generator that shuffles the training images is not touched.
 import random
 
 import torch
+import torchvision.transforms as T
 import torchvision.transforms.functional as F
 from torchvision.transforms import InterpolationMode
+
+from dassl.utils import ConfigError
 
 
 class Random2DTranslation:
@@ -36,6 +39,24 @@ class Random2DTranslation:
         left = round(random.uniform(0, width - self.width))
         top = round(random.uniform(0, height - self.height))
         return F.crop(img, top, left, self.height, self.width)
+
+
+class RandomCrop(T.RandomCrop):
+    """torchvision's, with one line for an image that is too small.
+
+    Raises:
+        ConfigError: the padded image is smaller than the crop; names the settings.
+    """
+
+    def forward(self, img):
+        width, height = img.size
+        if height + 2 * self.padding < self.size[0] or width + 2 * self.padding < self.size[1]:
+            raise ConfigError(
+                f"its {width} x {height} pixels with INPUT.CROP_PADDING {self.padding} are fewer than INPUT.SIZE "
+                f"{tuple(self.size)}, and random_crop of INPUT.TRANSFORMS does not enlarge. Use random_resized_crop, "
+                "another size or more padding"
+            )
+        return super().forward(img)
 
 
 class InstanceNormalization:

@@ -6,7 +6,7 @@ from torchvision.transforms import InterpolationMode
 from dassl.utils import UnknownNameError, get_most_similar_str_to_a_from_b
 
 from .autoaugment import CIFAR10Policy, ImageNetPolicy, SVHNPolicy
-from .operations import Cutout, GaussianNoise, InstanceNormalization, Random2DTranslation
+from .operations import Cutout, GaussianNoise, InstanceNormalization, Random2DTranslation, RandomCrop
 from .randaugment import RandAugment, RandAugment2, RandAugmentFixMatch
 
 __all__ = [
@@ -104,7 +104,7 @@ def _train_steps(settings, choices, mode):
         yield "random translation", Random2DTranslation(height, width)
     if "random_crop" in choices:
         padding = settings.CROP_PADDING
-        yield f"random crop (padding = {padding})", T.RandomCrop(size, padding=padding)
+        yield f"random crop (padding = {padding})", RandomCrop(size, padding=padding)
     if "random_resized_crop" in choices:
         scale = settings.RRCROP_SCALE
         yield (
