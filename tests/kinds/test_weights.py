@@ -209,9 +209,10 @@ def test_the_structure_of_known_models_is_known():
 def test_a_run_takes_the_settings(heads80, run, tmp_path):
     run("ZeroshotCLIP", "--backbone", str(heads80[0]), TRAINER__ZEROSHOTCLIP__PREC="fp32")
     assert run.status == 2 and "MODEL.BACKBONE.HEADS" in run.err
-    accuracy, cache = [], {"FEATURES__DIR": tmp_path / "features"}
-    for heads in (4, 5, 4):
-        assert run("ZeroshotCLIP", "--backbone", str(heads80[0]), MODEL__BACKBONE__HEADS=heads, **cache) == 0
+    was_cached, settings = [], {"FEATURES__DIR": tmp_path / "features"}
+    for number, heads in enumerate((4, 5, 4)):
+        settings["MODEL__BACKBONE__HEADS"] = heads
+        assert run("ZeroshotCLIP", "--backbone", str(heads80[0]), out=f"run{number}", **settings) == 0
         assert f"with {heads} heads" in run.stdout
-        accuracy.append("Image features read" in run.stdout)
-    assert accuracy == [False, False, True]  # features of another structure are others
+        was_cached.append("Image features read" in run.stdout)
+    assert was_cached == [False, False, True]  # features of another structure are others
