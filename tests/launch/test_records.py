@@ -186,10 +186,12 @@ def test_an_evaluator_that_resets_itself(run, monkeypatch):
     assert all(found[key] == expected[key] for key in ("metrics", "counts", "per_class", "confusion", "calibration"))
 
 
-def test_torchmetrics_is_imported_by_an_evaluation_and_not_before(run, monkeypatch):
+def test_torchmetrics_is_imported_by_an_evaluation_and_not_before(run, monkeypatch, tmp_path):
     for name in [n for n in sys.modules if n.split(".")[0] == "torchmetrics"]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "torchmetrics", None)  # an import fails
+    (tmp_path / "torchmetrics").mkdir()
+    (tmp_path / "torchmetrics/__init__.py").write_text("raise ImportError")
+    monkeypatch.syspath_prepend(tmp_path)
     assert run("CoOp", TEST__NO_TEST=True) == 0
     with pytest.raises(ImportError):
         run("CoOp", out="tested")

@@ -188,6 +188,11 @@ class PromptLearner(nn.Module):
             digest = hashlib.sha256("\n".join(names).encode()).digest()
             self.register_buffer("classes_sha256", torch.tensor(list(digest), dtype=torch.uint8))
 
+    @property
+    def class_specific(self) -> bool:
+        """Whether every class has context vectors of its own."""
+        return self.ctx.dim() == 3
+
     def contexts(self) -> Tensor:
         """The learned vectors as ``TextEncoder`` takes them: (1, M, d), or (1, C * M, d) when class-specific."""
         return self.ctx.reshape(1, -1, self.ctx.shape[-1])
