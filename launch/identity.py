@@ -25,7 +25,7 @@ from common.files import read_json, write_text_atomically
 from common.text import shown
 
 from .settings import IRRELEVANT_SETTINGS
-from .sources import source_file
+from .sources import has_changed, source_file
 
 FILE = "identity.json"
 TRAINED_IMAGES = "trained_images.txt"  # per image its two hashes, see ImageHash
@@ -362,6 +362,9 @@ def code_of(trainer: object, dataset: object, plugins: Sequence[str]) -> dict[st
     """Module -> SHA-256 of its source: the trainer's, the dataset's, the plug-ins', and all that these import.
 
     Installed packages and the standard library do not count.
+
+    Raises:
+        UserError: a file was changed after this process had loaded it.
     """
     names = [cls.__module__ for cls in type(trainer).__mro__] + [plugin_module(name) for name in plugins]
     found: dict[str, Path] = {}
@@ -370,6 +373,8 @@ def code_of(trainer: object, dataset: object, plugins: Sequence[str]) -> dict[st
         file = _own_source(name)
         if file is None or name in found:
             continue
+        if has_changed(file):
+            raise UserError(f"{file} was changed while this program ran, which still has the old code. Start it again")
         found[name] = file
         names += _imports(name, file)
     if dataset is not None and (file := source_file(type(dataset).__module__)):

@@ -25,6 +25,21 @@ def source_file(module: str) -> Path | None:
     return None if any(path.is_relative_to(place) for place in _INSTALLED) else path
 
 
+_loaded: dict[Path, int] = {}  # file -> time of its last change when the process had loaded it
+
+
+def remember_sources() -> None:
+    """Remember the state of all loaded code. Call it right after imports that a process makes for many runs."""
+    for name in list(sys.modules):
+        if path := source_file(name):
+            _loaded.setdefault(path, path.stat().st_mtime_ns)
+
+
+def has_changed(path: Path) -> bool:
+    """Whether a file of code was changed after this process had loaded it."""
+    return path in _loaded and path.stat().st_mtime_ns != _loaded[path]
+
+
 def write_sources(folder: str, trainer: object, cfg, files: Iterable[str | None]) -> None:
     """Write the file into a run's folder, or remove it if images lie outside the dataset's folder.
 

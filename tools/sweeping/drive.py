@@ -44,6 +44,8 @@ def drive(
     run = _Run(jobs, output, launcher, report)
     if run.ended:
         report(f"{run.ended} of {len(jobs)} runs are done already; their results are kept")
+    if doubted := [job for job in run.waiting if is_done(job.path(output), job.key)]:
+        report(f"{len(doubted)} finished runs are checked again, because something that they have read has changed")
     # Seconds between two looks of the bar: a log file wants few.
     pause = 0.2 if sys.stderr.isatty() else 15.0
     with tqdm(total=len(jobs), initial=run.ended, unit="run", dynamic_ncols=True, mininterval=pause) as bar:

@@ -1,0 +1,120 @@
+"""A sweep believes that a run is done only while all that determined its result is as it was."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+from tests.tools import sweeps
+from tools import sweep
+
+TRAINER = """
+from dassl.engine import TRAINER_REGISTRY
+from trainers.coop import CoOp
+
+
+@TRAINER_REGISTRY.register()
+class Halved(CoOp):
+    def loss(self, image, label):
+        loss, numbers = super().loss(image, label)
+        return loss * 0.5, numbers
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished base and new run of a plug-in trainer on own pictures, and the command."""
+    folder = tmp_path_factory.mktemp("finished")
+    sweeps.prepare(folder)
+    (folder / "halved.py").write_text(TRAINER)
+    argv = _argv(folder)
+    assert sweep.main(argv) == 0
+    return folder
+
+
+def _argv(folder):
+    return [
+        "base2new", "Halved", str(folder / "mine.yaml"), str(folder / "short.yaml"), "--shots", "2", "--seeds", "1",
+        "--plugin", str(folder / "halved.py"), "--output", str(folder / "out"), "--root", str(folder / "pictures"),
+        "--jobs", "2", "--no-report",
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def copy(finished, tmp_path, capfd):
+    """A copy of it, checked once: times and inodes of the files are new."""
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder)
+    assert sweep.main(_argv(folder)) == 0
+    assert not list(folder.rglob(".earlier-*"))
+    capfd.readouterr()
+    return folder
+
+
+def _records(folder):
+    return {r[-1]["classes"]: r[-1] for r in map(json.loads, (p.read_text() for p in folder.rglob("results.json")))}
+
+
+def test_nothing_changed(copy, capfd):
+    before = {p: p.stat().st_mtime_ns for p in copy.rglob("*.json")}
+    assert sweep.main(_argv(copy)) == 0
+    assert "2 of 2 runs are done already" in "".join(capfd.readouterr())
+    assert {p: p.stat().st_mtime_ns for p in before if p.name != "sweep.json"} == {
+        p: t for p, t in before.items() if p.name != "sweep.json"
+    }
+
+
+def test_a_renamed_root_is_the_same_data(copy, capfd):
+    before = _records(copy)
+    (copy / "pictures").rename(copy / "renamed")
+    argv = [part.replace("/pictures", "/renamed") for part in _argv(copy)]
+    assert sweep.main(argv) == 0
+    assert _records(copy) == before
+
+
+def _add_a_picture(folder):
+    source = next((folder / "pictures").rglob("*.png"), None) or next((folder / "pictures").rglob("*.jpg"))
+    target = source.with_name(f"added{source.suffix}")
+    target.write_bytes(source.read_bytes() + b"\0")
+
+
+def _edit_the_trainer(folder):
+    (folder / "halved.py").write_text(TRAINER.replace("0.5", "0.25"))
+
+
+def _exchange_two_pictures(folder):
+    classes = sorted(p for p in (folder / "pictures").iterdir() if p.is_dir())
+    files = [sorted(c.iterdir())[0] for c in classes[:2]]
+    contents = [f.read_bytes() for f in files]
+    for file, content in zip(files, reversed(contents), strict=True):
+        stat = file.stat()
+        file.write_bytes(content)
+        os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def _change_the_config(folder):
+    config = folder / "short.yaml"
+    config.write_text(config.read_text().replace("LR: 0.002", "LR: 0.02"))
+
+
+@pytest.mark.parametrize("change", [_edit_the_trainer, _add_a_picture, _exchange_two_pictures, _change_the_config])
+def test_a_change_makes_the_run_again(copy, capfd, change):
+    before = _records(copy)
+    change(copy)
+    assert sweep.main(_argv(copy)) == 0
+    after = _records(copy)
+    assert {c: r["identity"] for c, r in after.items()} != {c: r["identity"] for c, r in before.items()}
+    assert after["base"]["identity"] != before["base"]["identity"]
+    aside = [json.loads(p.read_text())[-1] for p in copy.rglob(".earlier-*/results.json.earlier")]
+    assert before["base"] in aside
+    assert sweep.main(_argv(copy)) == 0 and _records(copy) == after  # and now it is done
+
+
+def test_another_root_is_another_run(copy, tmp_path):
+    before = _records(copy)
+    sweeps.draw(tmp_path / "others", 6, seed=5)
+    argv = [part.replace(str(copy / "pictures"), str(tmp_path / "others")) for part in _argv(copy)]
+    assert sweep.main(argv) == 0
+    found = [json.loads(p.read_text())[-1] for p in copy.rglob("results.json")]
+    assert {r["hashes"]["test"] for r in found} - {r["hashes"]["test"] for r in before.values()}
