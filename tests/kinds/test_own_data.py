@@ -129,7 +129,7 @@ def test_nothing_is_selected_on_test_pictures(settings, line, tiny, tmp_path):
 
 def test_test_pictures_are_not_trained_on(tiny, tmp_path):
     draw_two(tmp_path / "pictures/test", 0, 4)
-    assert tiny(tmp_path / "pictures") is None
+    assert tiny(tmp_path / "pictures", DATASET__NUM_SHOTS=-1) is None
     assert "only test images" in tiny.error and "--eval-only" in tiny.error
 
 
