@@ -30,7 +30,7 @@ class Noisy(Images):
 def build(small, folder, encode=mean, workers=0):
     images = Noisy(small, CROPS)
     loader = DataLoader(images, batch_size=4, sampler=RandomSampler(images), drop_last=True, num_workers=workers)
-    file = FeatureFile(folder, key(images, small, views=VIEWS), VIEWS * len(images))
+    file = FeatureFile(folder, key(images, views=VIEWS), VIEWS * len(images))
     return loader, view_loader(loader, encode, file, VIEWS, batch_size=16)
 
 

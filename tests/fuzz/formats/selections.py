@@ -16,7 +16,10 @@ from datasets.core.image_listing import list_images
 from datasets.core.items import hash_lists
 from datasets.core.shots_file import read_shots, write_shots
 from datasets.core.split_file import read_split, save_split
+from datasets.core.split_rules import split_per_class
+from datasets.folders.divide import Labelled
 from datasets.folders.split_json import image_folder
+from datasets.folders.stored_split import StoredSplit
 from tests.fuzz.mutate import spoil_json, spoil_pickle
 
 from .base import Format
@@ -153,11 +156,30 @@ def read_listing(path: Path) -> None:
     json.dumps(found).encode()
 
 
+def stored_seeds(folder: Path) -> list[bytes]:
+    stored_rows(StoredSplit(str(folder), [str(folder)]))
+    return [(folder / "stored_split.json").read_bytes()]
+
+
+def read_stored(path: Path) -> None:
+    stored_rows(StoredSplit(str(path.parent), [str(path.parent)], writes=False))
+
+
+def stored_rows(stored: StoredSplit) -> None:
+    """Divide the pictures of ``lists_of``; each is in one part."""
+    items = [item for items in lists_of(Path(stored.folder)) for item in items]
+    rows = [Labelled(item.impath.removeprefix(f"{stored.folder}/"), item.label, item.classname, 0) for item in items]
+    parts = stored.divide("split", rows, lambda row: row.label, lambda new, rng: split_per_class(new, rng=rng))
+    assert sorted(row.path for part in parts for row in part) == sorted(row.path for row in rows)
+    stored.save()
+
+
 USER = (UserError,)
 FORMATS = [
     Format("split file", "split.json", USER, split_seeds, spoil_json, read_split_file),
     Format("shots file", "shots.json", USER, shots_seeds, spoil_json, read_shots_file),
     Format("kept shots", "kept.json", (), kept_seeds, spoil_json, read_kept),
     Format("legacy pickle", "shot_2-seed_1.pkl", (), legacy_seeds, spoil_pickle, read_legacy),
+    Format("stored split", "stored_split.json", USER, stored_seeds, spoil_json, read_stored),
     Format("listing", "listing.json", (), listing_seeds, spoil_json, read_listing),
 ]
