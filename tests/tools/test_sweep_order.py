@@ -5,6 +5,7 @@ import multiprocessing
 import time
 from pathlib import Path
 
+from tools.sweeping import evidence
 from tools.sweeping.drive import drive
 from tools.sweeping.job import Job
 from tools.sweeping.launcher import Launcher
@@ -27,7 +28,8 @@ class Instant(Launcher):
             folder = job.path(self.output)
             folder.mkdir(parents=True)
             (folder / "results.json").write_text(json.dumps([{"split": "test"}]))
-            mark_done(folder, job.key, SECONDS[job.dataset])
+            (folder / "sources.json").write_text('{"folders": [], "files": []}')
+            mark_done(folder, job.key, SECONDS[job.dataset], evidence.take(job, self.output))
             self.order.append(job.folder)
         self._ended += jobs
 
