@@ -2,8 +2,8 @@
 
 DIRECTORY holds one folder per seed, each with a log.txt; with --multi-exp it holds several such folders. Reads logs of
 ours and of upstream, old and new ("Finished training", "Finish training"). Of several logs in a folder (log.txt,
-log.txt-<time>) the newest that holds a result counts; upstream always took the oldest. Logs have rounded numbers:
-tools/report.py has the exact ones.
+log.txt-<time>) the newest that holds a result counts; upstream always took the oldest. If some seeds have no result,
+the summary says over how many the mean is: (n=1 of 2). Logs have rounded numbers: tools/report.py has the exact ones.
 """
 
 import argparse
@@ -57,12 +57,12 @@ def folders_in(directory: Path) -> list[Path]:
 
 
 def summarize(directory: Path, keyword: str, markers: tuple[str, ...], ci95: bool) -> float:
-    """Print one experiment and return its mean. Raises ReportError for a missing log and where nothing is found."""
+    """Print one experiment and return its mean. Raises ReportError if there is no log, or none with a result."""
     print(f"Parsing files in {directory}")
-    found = []
-    for folder in folders_in(directory):
-        if not logs_of(folder):
-            raise ReportError(f"There is no log.txt in {folder}. Run it, or with --multi-exp name the folder above")
+    found, folders = [], folders_in(directory)
+    if not any(logs_of(folder) for folder in folders):
+        raise ReportError(f"There is no log.txt in {folders[0]}. Run it, or with --multi-exp name the folder above")
+    for folder in folders:
         outcome = result(folder, keyword, markers)
         if outcome is None:
             print(f"Note: no result in {folder}: the run did not end, left out", file=sys.stderr)
@@ -77,7 +77,8 @@ def summarize(directory: Path, keyword: str, markers: tuple[str, ...], ci95: boo
     spread = 1.96 * std / len(found) ** 0.5 if ci95 else std
     print("===")
     print(f"Summary of directory: {directory}")
-    print(f"* {keyword}: {mean:.2f}% +- {spread:.2f}%")
+    over = f" (n={len(found)} of {len(folders)})" if len(found) < len(folders) else ""
+    print(f"* {keyword}: {mean:.2f}% +- {spread:.2f}%{over}")
     print("===")
     return mean
 

@@ -1,0 +1,127 @@
+"""Upstream's program of this name: the words that are nearest to each learned context vector.
+
+Distances are Euclidean, on the token embedding of the backbone. They say little about what a vector does: the nearest
+words of a good prompt are often unrelated. Reads upstream's checkpoints and ours, as data.
+
+examples:
+  python interpret_prompt.py output/first/prompt_learner/model.pth.tar-50 3
+  python interpret_prompt.py prompt_learner/model.pth.tar-200 5 --backbone ViT-B/16
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from common.environment import require_packages
+
+DEFAULT = "RN50"  # upstream's
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse(argv)
+    require_packages("interpret_prompt.py")
+    from launch.errors import mendable
+
+    try:
+        interpret(args.fpath, args.topk, args.backbone)
+    except Exception as error:
+        if (line := mendable(error)) is None:
+            raise
+        print(f"Error: {line}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("fpath", help="checkpoint of a learned prompt, .../prompt_learner/model.pth.tar-N")
+    parser.add_argument("topk", type=int, help="number of words per vector")
+    parser.add_argument(
+        "--backbone", metavar="NAME",
+        help="name or file, as of train.py (default: the backbone that results.json of the run names, "
+        f"or without that file {DEFAULT})",
+    )  # fmt: skip
+    args = parser.parse_args(argv)
+    if args.topk < 1:
+        parser.error(f"topk {args.topk} is not 1 or more")
+    return args
+
+
+def interpret(file: str, topk: int, backbone: str | None) -> None:
+    """Print the nearest words of each vector. Raises UserError."""
+    import torch
+
+    from common.errors import UserError
+    from trainers.clip.backbone import load_clip, openai
+
+    context, learned_with = read_context(file)
+    backbone = backbone or backbone_of(file) or DEFAULT
+    print(f"Return the top-{topk} matched words")
+    embedding = load_clip(backbone).token_embedding.weight.float()  # (tokens, width)
+    print(f"Size of token embedding: {embedding.shape}")
+    if context.shape[-1] != embedding.shape[1]:
+        raise UserError(
+            f"'{file}' holds vectors of {context.shape[-1]} numbers, the tokens of backbone '{backbone}' have "
+            f"{embedding.shape[1]}. Name the backbone that the prompt was learned with: --backbone NAME"
+        )
+    check_backbone(file, backbone, learned_with)
+    print(f"Size of context: {context.shape}")
+    decoder, topk = openai._tokenizer.decoder, min(topk, len(embedding))
+    for number, vectors in enumerate([context] if context.dim() == 2 else context, 1):
+        distance = torch.cdist(vectors, embedding)  # (M, tokens)
+        if context.dim() == 3:
+            print(f"Class {number}")
+        elif context.dim() == 2:
+            print(f"Size of distance matrix: {distance.shape}")
+        nearest = distance.topk(topk, dim=1, largest=False, sorted=True)
+        for m, (distances, tokens) in enumerate(zip(nearest.values.tolist(), nearest.indices.tolist(), strict=True), 1):
+            print(f"{m}: {[decoder[token] for token in tokens]} {[f'{d:.4f}' for d in distances]}")
+
+
+def read_context(file: str):
+    """The context vectors (M, width), or (C, M, width) if each class has its own, and the run's identity or None.
+
+    Raises UserError if the file is not a checkpoint of a prompt.
+    """
+    import torch
+    from dassl.utils import load_checkpoint
+
+    from common.errors import UserError
+
+    if not Path(file).is_file():
+        raise UserError(f"There is no file '{file}'. Give the checkpoint of a prompt, prompt_learner/model.pth.tar-N")
+    content = load_checkpoint(file)
+    content = content if isinstance(content, dict) else {}
+    state = content.get("state_dict", content)
+    found = [v for k, v in state.items() if str(k).split(".")[-1] == "ctx"] if isinstance(state, dict) else []
+    found = [v for v in found if isinstance(v, torch.Tensor) and v.dim() in (2, 3) and v.is_floating_point()]
+    if len(found) != 1 or not found[0].numel() or not bool(found[0].isfinite().all()):
+        raise UserError(f"'{file}' does not hold one context of finite numbers (ctx). Give the checkpoint of a prompt")
+    return found[0].detach().cpu().float(), content.get("identity")
+
+
+def backbone_of(file: str) -> str | None:
+    """The backbone that results.json of the checkpoint's run names; None if it names none."""
+    from launch.results_file import FILE, read_records
+
+    records = read_records(Path(file).resolve().parents[1] / FILE) or []
+    names = [record.get("backbone") for record in records if isinstance(record, dict)]
+    return names[-1] if names and isinstance(names[-1], str) else None
+
+
+def check_backbone(file: str, backbone: str, identity: object) -> None:
+    """Raise UserError if the checkpoint says that its prompt was learned with other weights."""
+    from common.errors import UserError
+    from launch.identity import determines_of
+    from trainers.clip.backbone import backbone_sha256
+
+    learned_with = (determines_of(identity) or {}).get("weights.backbone")
+    if learned_with and learned_with != backbone_sha256(backbone):
+        raise UserError(
+            f"'{file}' was learned with other weights (SHA-256 {str(learned_with)[:12]}) than those of backbone "
+            f"'{backbone}': its vectors mean nothing there. Name the one it was learned with: --backbone NAME"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
