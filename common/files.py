@@ -120,7 +120,7 @@ def check_output_folder(folder: str | os.PathLike) -> None:
     The folder itself may be a link; its entries may not. Call it before anything is written.
 
     Raises:
-        FileRefused: an entry is a link, a FIFO, a socket or a device, or a folder in the place of a file.
+        FileRefused: an entry is a link, a FIFO, a socket or a device, a folder in the place of a file, or too large.
     """
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
@@ -133,6 +133,8 @@ def _check_output(path: str, name: str) -> None:
     if stat.S_ISLNK(mode.st_mode):
         raise FileRefused(f"it is a link, and nothing is written through links in an output folder. {hint}", path)
     is_folder = stat.S_ISDIR(mode.st_mode)
+    if name.endswith(".json") and stat.S_ISREG(mode.st_mode) and mode.st_size > JSON:
+        raise FileRefused(f"it has {mode.st_size:,} bytes, and the limit is {JSON:,}. {hint}", path)
     wrong_kind = is_folder if _FILES.fullmatch(name) else not is_folder and name in _FOLDERS
     if wrong_kind or not (is_folder or stat.S_ISREG(mode.st_mode)):
         kind = _kind(mode) if not stat.S_ISREG(mode.st_mode) else "a file"
@@ -176,6 +178,8 @@ def write_bytes_atomically(path: str | os.PathLike, content: bytes, durable: boo
     try:
         part.write_bytes(content)
         replace_durably(part, path) if durable else os.replace(part, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error  # a full disk has no name of a file
     finally:
         part.unlink(missing_ok=True)
 

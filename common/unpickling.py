@@ -34,6 +34,9 @@ def unpickle(
         raise pickle.UnpicklingError(one_line(f"it is not a whole pickle ({reason})", 300)) from error
 
 
+MAX_INSTRUCTIONS = 2_000_000  # 16 shots of ImageNet's 1,000 classes have 200,000
+
+
 class _Unpickler(pickle.Unpickler):
     def __init__(self, content: bytes, allowed: Callable, persistent: Callable | None) -> None:
         super().__init__(io.BytesIO(content))
@@ -60,3 +63,5 @@ def _check_opcodes(content: bytes) -> None:
     for count, (opcode, argument, _) in enumerate(pickletools.genops(content), start=1):
         if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > count:
             raise ValueError(f"it remembers an object by the number {argument}")
+        if count > MAX_INSTRUCTIONS:
+            raise ValueError(f"it has more than {MAX_INSTRUCTIONS:,} instructions")

@@ -52,6 +52,8 @@ def list_table(path: str, folder: str) -> Listing:
 
 def _image(path: str, where: str) -> str:
     clean = path.replace("\\", "/")
+    if "\0" in path:
+        raise UserError(f"{where}: the path {path} holds a NUL byte. No file has such a name: correct the list.")
     if not clean:
         raise UserError(f"{where}: the path is empty.")
     if leads_outside(clean) or clean[1:2] == ":":

@@ -1,12 +1,14 @@
 """A FIFO, a device, a folder or an endless link in the place of a file: one line, at once and in little memory."""
 
 import contextlib
+import errno
 import os
 import pickle
 
 import pytest
 from dassl.data.datasets.shared.pictures import read_list
 from dassl.utils import UserError as EngineError
+from dassl.utils import read_image
 from dassl.utils import read_json as engine_json
 
 from common import files
@@ -21,6 +23,7 @@ from datasets.core.split_file import read_split
 from datasets.folders.names import name_by_file
 from datasets.folders.table import list_table
 from launch.config import import_plugin
+from launch.errors import mendable as user_message
 from launch.results_file import read_records
 from tests.kinds.limits import SPECIAL, is_one_line, limited
 from tools import report, sweep
@@ -181,3 +184,54 @@ def test_train_finds_a_special_record_before_it_trains(kind, run, tmp_path):
         assert run("CoOp") == 2
     assert is_one_line(run.err.strip()) and "results.json" in run.err
     assert os.listdir(run.out) == ["results.json"]
+
+
+def test_a_nul_byte_in_a_list_is_named(tmp_path):
+    (tmp_path / "annotations.csv").write_bytes(b"path,classname\na\0.jpg,cat\n")
+    with pytest.raises(UserError, match=r"line 2: the path a\\x00.jpg holds a NUL byte"):
+        list_table(str(tmp_path / "annotations.csv"), str(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["FIFO", "device", "folder"])
+def test_an_image_is_a_regular_file(kind, tmp_path):
+    SPECIAL[kind](tmp_path / "a.png")
+    with limited(), pytest.raises(EngineError, match="not a regular file"):
+        read_image(str(tmp_path / "a.png"))
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + bytes(30)])
+def test_a_message_on_a_broken_image_names_the_path_once(content, tmp_path):
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(EngineError) as caught:
+        read_image(str(tmp_path / "a.png"))
+    assert str(caught.value).count("a.png") == 1
+
+
+def test_a_full_disk_names_the_file(tmp_path, monkeypatch):
+    def full(self, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(OSError) as caught:
+        files.write_text_atomically(tmp_path / "results.json", "[]")
+    assert user_message(caught.value).startswith(f'Cannot use "{tmp_path / "results.json"}" (No space left')
+
+
+@pytest.mark.parametrize(
+    "opts",
+    [
+        ["INPUT.SIZE", "(" * 50_000],
+        ["OPTIM.LR", "x" * 50_000],
+        ["TRAINER.COOP.N_CTX", "9" * 50_000],
+        ["X" * 50_000, "1"],
+        ["OPTIM.NAME", "x" * 50_000],
+        ["DATASET.SUBSAMPLE_CLASSES", "x" * 50_000],
+        ["TRAINER.NAME", "\x1b[2J" * 10_000],
+    ],
+    ids=lambda opts: opts[0][:30],
+)
+def test_long_settings_are_cut_in_messages(opts, run):
+    with limited(20, 3 * 2**30):
+        assert run("CoOp", opts=opts) == 2
+    line = run.err.strip()
+    assert is_one_line(line) and len(line) < 2000

@@ -156,6 +156,7 @@ class Odd(DatasetBase):
 @pytest.fixture
 def odd(folder):
     """Build a plugin's dataset from lists of (file, label, name)."""
+
     def item(name, label, classname):
         touch(folder / name)
         return Datum(str(folder / name), label, 0, classname)

@@ -1,5 +1,6 @@
 """TensorBoard's curves. Slow to import, and only training needs it."""
 
+import contextlib
 import itertools
 import time
 
@@ -32,15 +33,28 @@ class CurveWriter(SummaryWriter):
         now = time.time()
         self._kept.append((global_step, now if walltime is None else walltime, tag, value))
         if now - self._written > _SECONDS:
-            self._write()
+            with self._named_errors():
+                self._write()
 
     def flush(self):
-        self._write()
-        super().flush()
+        with self._named_errors():
+            self._write()
+            super().flush()
 
     def close(self):
-        self._write()
-        super().close()
+        with self._named_errors():
+            self._write()
+            super().close()
+
+    @contextlib.contextmanager
+    def _named_errors(self):
+        """Inside this context, a full disk is an error that names the folder."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno is None or error.filename:
+                raise
+            raise OSError(error.errno, error.strerror, self.log_dir) from error
 
     def _write(self):
         kept, self._kept, self._written = self._kept, [], time.time()

@@ -4,9 +4,10 @@ import functools
 import re
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from .errors import ImageReadError, MissingFileError
+from .regular_files import open_regular
 
 # Pixels only: of other formats that Pillow knows, some are programs (EPS would be handed to Ghostscript).
 _FORMATS = ("JPEG", "MPO", "PNG", "BMP", "DIB", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "HEIF", "JPEG2000", "TGA", "ICO")
@@ -58,7 +59,7 @@ def load_image(path, as_viewed=False):
             more than Pillow's limit of pixels (twice ``PIL.Image.MAX_IMAGE_PIXELS``); the line names it.
     """
     try:
-        with Image.open(path, formats=_formats()) as image:
+        with open_regular(path) as file, Image.open(file, formats=_formats()) as image:
             if not as_viewed:
                 return _to_rgb(image)
             image.load()
@@ -76,7 +77,9 @@ def load_image(path, as_viewed=False):
         ) from error
     except Exception as error:
         # Depending on the format, Pillow signals a broken file by an OSError, SyntaxError, struct.error and others.
-        reason = " ".join(str(error).split())
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, UnidentifiedImageError):  # Pillow's text is the path again
+            reason = "its format is unknown, or its head is broken"
         raise ImageReadError(f'Cannot read the image "{path}" ({reason}). Replace or remove the file.') from error
 
 
