@@ -23,7 +23,11 @@ def subsample_classes(*args, subsample: str = "all"):
     if not selected:
         raise UserError(f"DATASET.SUBSAMPLE_CLASSES {subsample} leaves no class: the dataset has {len(labels)}.")
     relabel = {label: new for new, label in enumerate(selected)}
-    return [[_relabelled(item, relabel[item.label]) for item in items if item.label in relabel] for items in args]
+    kept: dict[int, list] = {}  # by id: a list that is given twice stays one list (ImageNet's val is its test list)
+    for items in args:
+        if id(items) not in kept:
+            kept[id(items)] = [_relabelled(item, relabel[item.label]) for item in items if item.label in relabel]
+    return [kept[id(items)] for items in args]
 
 
 def _relabelled(item, label: int):

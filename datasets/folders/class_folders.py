@@ -27,8 +27,8 @@ LAYOUTS = (
     "or, with --source-domains and --target-domains, one folder of class folders per domain."
 )
 _EMPTY = (
-    "Add pictures or remove the folder; if it is a domain that holds class folders, give --source-domains and "
-    "--target-domains."
+    "Add pictures or remove the folder. If it is a part that holds class folders, call it train, val or test; if it is "
+    "a domain, give --source-domains and --target-domains."
 )
 _RUN_FILES = ("log.txt", "results.json", "sweep.json")
 _DEEPEST = 8  # levels of folders of a sweep

@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
+from dassl.data import DataManager
+from dassl.data.checks import is_test_only, validates_on_test
 
 import datasets.core.image_listing as image_listing
 from tests.datasets.replicas import touch
@@ -68,6 +70,15 @@ def test_shots_are_drawn_from_train_only(imagenet, build, names):
     assert names(few.train_x) == names([i for group in groups for i in random.sample(group, 2)])
     (kept,) = (imagenet / "split_fewshot").iterdir()
     assert json.loads(kept.read_text())["val"] == []
+
+
+@pytest.mark.parametrize("classes", ["all", "base", "new"])
+def test_val_is_the_test_list_by_design_and_selects_no_epoch(classes, imagenet, make_cfg):
+    cfg = make_cfg(name="ImageNet", classes=classes)
+    cfg.USE_CUDA, cfg.DATALOADER.NUM_WORKERS = False, 0
+    data = DataManager(cfg).dataset
+    assert data.val is data.test and validates_on_test(data) and not is_test_only(data)
+
 
 
 def test_a_second_load_lists_no_folder(imagenet, build, listed, names):

@@ -190,6 +190,19 @@ def test_lists_that_are_the_same_by_design_are_fine(odd):
     odd(lambda train, test: {"train_x": train + train[:1], "test": test})
 
 
+def test_the_best_epoch_is_not_selected_on_the_test_list(odd, folder, tmp_path):
+    from dassl.engine import build_trainer
+
+    import trainers  # noqa: F401
+
+    odd(lambda train, test: {"train_x": train, "val": test, "test": test})
+    cfg = config("Odd", folder)
+    cfg.TRAINER.NAME, cfg.MODEL.BACKBONE.NAME, cfg.OUTPUT_DIR = "Vanilla", "resnet18", str(tmp_path / "out")
+    cfg.MODEL.BACKBONE.PRETRAINED, cfg.TEST.FINAL_MODEL, cfg.OPTIM.MAX_EPOCH = False, "best_val", 1
+    trainer = build_trainer(cfg)
+    assert "are its test images" in error_of(trainer.train)
+
+
 # Layouts
 
 

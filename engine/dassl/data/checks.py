@@ -26,7 +26,8 @@ def check_dataset(dataset):
     parts = {"train_x": dataset.train_x, "val": dataset.val or [], "test": dataset.test or []}
     for part, items in parts.items():
         for item in items:
-            if not isinstance(item.label, numbers.Integral) or item.label < 0:
+            is_number = type(item.label) is int or isinstance(item.label, numbers.Integral)
+            if not is_number or item.label < 0:
                 raise ConfigError(
                     f"{name}: an image of {part} has the label {item.label!r} ({item.impath}). "
                     "Labels are whole numbers from 0."
@@ -34,12 +35,14 @@ def check_dataset(dataset):
     _check_classes(name, parts, dataset.lab2cname)
     if is_test_only(dataset):
         parts["test"] = []
-    elif _same_objects(parts["val"], parts["test"]):
+    elif validates_on_test(dataset):
         parts["val"] = []
     seen = {}
     for part, items in parts.items():
         for item in items:
-            path = os.path.normpath(item.impath)
+            path = item.impath
+            if "//" in path or "/./" in path:
+                path = os.path.normpath(path)
             other, known = seen.setdefault(path, (part, item))
             if other != part:
                 raise ConfigError(f"{name} has the image {path} in {other} and in {part}. Take it out of one.")
@@ -50,6 +53,11 @@ def check_dataset(dataset):
 def is_test_only(dataset):
     """Return whether the test images of a dataset stand in for training, so that class names exist."""
     return getattr(dataset, "test_only", False) or _same_objects(dataset.train_x, dataset.test or [])
+
+
+def validates_on_test(dataset):
+    """Return whether the validation list is the test list, as that of ImageNet is."""
+    return _same_objects(dataset.val or [], dataset.test or [])
 
 
 def is_bundled(dataset):

@@ -10,7 +10,7 @@ from torch import nn
 from tqdm import tqdm
 
 from dassl.data import DataManager
-from dassl.data.checks import is_test_only
+from dassl.data.checks import is_test_only, validates_on_test
 from dassl.evaluation import build_evaluator
 from dassl.optim import build_lr_scheduler, build_optimizer
 from dassl.utils import (
@@ -111,7 +111,8 @@ class SimpleTrainer(TrainerBase):
         """Run all epochs. The first Ctrl-C or SIGTERM saves after the running batch, and ends the program.
 
         Raises:
-            ConfigError: there are only test images to train on, or the best epoch is wanted without validation images.
+            ConfigError: there are only test images to train on, or the best epoch is wanted without validation images
+                that are not tested.
             UserError: (NonFiniteLossError, ImageReadError, LoaderWorkerError, OutputError, ...) the line says what is
                 saved.
         """
@@ -149,7 +150,14 @@ class SimpleTrainer(TrainerBase):
                 "Add some, or set it to last_step."
             )
         dataset = getattr(getattr(self, "dm", None), "dataset", None)
-        if dataset is not None and is_test_only(dataset):
+        if dataset is None:
+            return
+        if self.cfg.TEST.FINAL_MODEL == "best_val" and validates_on_test(dataset):
+            raise ConfigError(
+                f"TEST.FINAL_MODEL is best_val, but the validation images of {self.cfg.DATASET.NAME} are its test "
+                "images. Set it to last_step."
+            )
+        if is_test_only(dataset):
             raise ConfigError(
                 f"{self.cfg.DATASET.NAME} has only test images here, so there is nothing to train on. "
                 "Evaluate a learned model on it: --eval-only --model-dir FOLDER"
