@@ -1,5 +1,7 @@
 """A small dataset, a small CLIP, and a short way to call the training program."""
 
+import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -36,8 +38,28 @@ def small(tmp_path_factory) -> Path:
     return root
 
 
+def remembered(factory) -> Path:
+    """File with a line of JSON per record that the whole test run has written, by all its processes."""
+    return factory.getbasetemp().parent / f"records-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}.jsonl"
+
+
+def remember_records(factory, folder: Path) -> None:
+    """Keep the test records of a finished run for ``test_replay.py``."""
+    file = folder / "results.json"
+    found = json.loads(file.read_text()) if file.is_file() else []
+    with open(remembered(factory), "a", encoding="utf-8") as lines:
+        for record in found:
+            if record["split"] == "test":
+                lines.write(json.dumps(record) + "\n")
+
+
+def pytest_collection_modifyitems(items):
+    """The replay comes last, when there are records of all kinds."""
+    items.sort(key=lambda item: item.path.name == "test_replay.py")
+
+
 @pytest.fixture
-def run(small, tmp_path, capsys):
+def run(small, tmp_path, tmp_path_factory, capsys):
     """Call ``train.py`` on the small dataset and the small CLIP: 2 shots, 1 epoch, unless told otherwise.
 
     ``run(trainer, *flags, out=..., opts=[...], **settings)`` gives the exit status; keys of settings have ``__`` for
@@ -62,6 +84,8 @@ def run(small, tmp_path, capsys):
         ])  # fmt: skip
         captured = capsys.readouterr()
         call.stdout, call.err = captured.out, captured.err
+        if call.status == 0 and "--plugin" not in flags and "--root" not in flags:  # the data stay as they are
+            remember_records(tmp_path_factory, call.out)
         return call.status
 
     console = sys.stdout
