@@ -4,6 +4,7 @@ import io
 import pickle
 import pickletools
 from collections.abc import Callable
+from typing import BinaryIO
 
 from .text import one_line
 
@@ -25,7 +26,7 @@ def unpickle(
         pickle.UnpicklingError: in one line, for all that is wrong with the pickle; names what is refused.
     """
     try:
-        _check_opcodes(content)
+        check_instructions(io.BytesIO(content))
         return _Unpickler(content, allowed, persistent).load()
     except pickle.UnpicklingError as error:
         raise pickle.UnpicklingError(one_line(str(error), 300)) from error
@@ -34,6 +35,7 @@ def unpickle(
         raise pickle.UnpicklingError(one_line(f"it is not a whole pickle ({reason})", 300)) from error
 
 
+_PER_TENSOR = 100  # instructions that reading the numbers of a tensor counts as
 MAX_INSTRUCTIONS = 2_000_000  # 16 shots of ImageNet's 1,000 classes have 200,000
 
 
@@ -54,14 +56,17 @@ class _Unpickler(pickle.Unpickler):
         return self._persistent(pid)
 
 
-def _check_opcodes(content: bytes) -> None:
-    """Walk through the instructions without following them. Raises ValueError for a broken one.
+def check_instructions(file: BinaryIO) -> None:
+    """Walk through the instructions of a pickle without following them.
 
+    Raises ValueError for a broken one, and for too many: PyTorch follows a million, or 10,000 tensors, a second.
     Before it looks at what follows, C's unpickler makes room for as many bytes as an instruction announces and for as
     many objects as the largest number that one is remembered by: 64 GB for nine bytes.
     """
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(content), start=1):
+    tensors = 0
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(file), start=1):
+        tensors += opcode.name == "BINPERSID"
         if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > count:
             raise ValueError(f"it remembers an object by the number {argument}")
-        if count > MAX_INSTRUCTIONS:
+        if count + _PER_TENSOR * tensors > MAX_INSTRUCTIONS:
             raise ValueError(f"it has more than {MAX_INSTRUCTIONS:,} instructions")

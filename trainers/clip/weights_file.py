@@ -4,6 +4,7 @@ A TorchScript archive is a program, and ``torch.jit.load`` runs parts of it. Her
 beside it are read: the modules become records without code, of which the tensors are taken.
 """
 
+import io
 import os
 import pickle
 import re
@@ -18,11 +19,12 @@ from torch import Tensor
 
 from common.errors import UserError
 from common.text import one_line
-from common.unpickling import unpickle
+from common.unpickling import check_instructions, unpickle
 
 from .state_dicts import ACCEPTED
 
 _MAX_PICKLE = 2**24  # bytes of a pickle that are looked at to tell a module
+_MAX_HEADER = 4 * 2**20  # bytes of the header of a safetensors file; ViT-L/14 has 60,000
 _MAX_VALUES = 100_000  # attributes of all modules; ViT-L/14 has some 2,000
 _DTYPES = {
     ("torch", f"{name}Storage"): dtype
@@ -47,7 +49,7 @@ def read_weights(path: Path) -> object:
     try:
         return _reader(path)(path)
     except Exception as error:  # bytes that are no checkpoint make the libraries fail in many ways
-        if _is_pickled_module(path):
+        if not isinstance(error, ValueError) and _is_pickled_module(path):
             raise UserError(
                 f"Backbone file '{path}' is a pickled module, and reading it would run code. Where the model was made, "
                 "save only its weights: torch.save(model.state_dict(), 'weights.pt')"
@@ -84,6 +86,9 @@ def _reader(path: Path):
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
+        with open(path, "rb") as file:
+            if int.from_bytes(file.read(8), "little") > _MAX_HEADER:
+                raise ValueError("its header is too long")
         return load_file
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
@@ -91,11 +96,29 @@ def _reader(path: Path):
             for info in archive.infolist():
                 if info.compress_type != zipfile.ZIP_STORED and "/code/" not in info.filename:
                     raise ValueError(f"'{info.filename}' is compressed")
+            if sum(info.compress_size for info in archive.infolist()) > path.stat().st_size:
+                raise ValueError("its members share their bytes")
             if any(name.endswith("/constants.pkl") for name in archive.namelist()):
                 return _read_torchscript
-    elif tarfile.is_tarfile(path):  # before 2.6, torch.load reads these without restriction
+            for name in archive.namelist():
+                if name.endswith("data.pkl"):
+                    check_instructions(io.BytesIO(archive.read(name)))
+    elif _is_tar(path):  # before 2.6, torch.load reads these without restriction
         raise ValueError("it is a tar archive")
+    else:
+        with open(path, "rb") as file:  # a file before PyTorch 1.6: mark, version, machine, weights, names of storages
+            for _ in range(5):
+                check_instructions(file)
     return lambda file: torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _is_tar(path: Path) -> bool:
+    """True for a tar archive that is not compressed, the only kind that torch.load reads."""
+    try:
+        tarfile.open(path, "r:").close()
+    except tarfile.TarError:
+        return False
+    return True
 
 
 def _read_torchscript(path: Path) -> dict[str, Tensor]:
