@@ -245,7 +245,8 @@ def first_difference(theirs: dict, ours: dict, names: Iterable[str] | None = Non
             continue
         before, now = theirs.get(name), ours.get(name)
         if before != now:
-            return f"{_title(name)} was {_value(before)}, now it is {_value(now)}"
+            was, is_now = ("were", "they are") if name == "weights.backbone" else ("was", "it is")
+            return f"{_title(name)} {was} {_value(before)}, now {is_now} {_value(now)}"
     return ""
 
 

@@ -98,7 +98,7 @@ def test_another_backbone_is_refused_and_the_same_one_elsewhere_is_not(run, smal
     assert run("CoOp", *flags, "--backbone", str(copy), out="same") == 0
     assert records(run.out)[-1]["metrics"] == expected
     assert run("CoOp", *flags, "--backbone", noisy_backbone(tmp_path / "noisy.pt", small), out="other") == 2
-    assert "the weights of the backbone was" in run.err
+    assert "the weights of the backbone were" in run.err
     assert not (run.out / "results.json").exists()
 
 

@@ -100,7 +100,7 @@ def test_it_learns_what_zero_shot_clip_does_not_see(digits, run):
     assert run("LinearProbe", *flags, dataset="digits", config=TINY, out="all") == 2
     assert "of its 5 classes, none is called 'five'" in run.err
     assert run("LinearProbe", *load, config=TINY, out="wide") == 2  # another backbone
-    assert "the weights of the backbone was" in run.err
+    assert "the weights of the backbone were" in run.err
 
 
 def test_new_classes_are_refused(run):
