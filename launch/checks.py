@@ -37,6 +37,9 @@ def check_config(cfg: CfgNode) -> None:
         raise UserError(
             "No backbone given: give --config-file configs/trainers/..., which names one, or --backbone, such as tiny"
         )
+    weights = cfg.MODEL.INIT_WEIGHTS
+    if weights and not os.path.isfile(weights):
+        raise UserError(f"No file '{one_line(weights, 200)}' (MODEL.INIT_WEIGHTS). Give a checkpoint, or an empty text")
     if cfg.RESUME and not os.path.isdir(cfg.RESUME):
         raise UserError(f"No folder '{cfg.RESUME}' to resume from. --resume takes the output folder of a training run")
     _check_head(cfg)
@@ -77,7 +80,7 @@ def _check_domains(cfg: CfgNode) -> None:
             f"DATASET.{key} {one_line(repr(domains), 80)} has no effect: the dataset {cfg.DATASET.NAME} has no domains"
         )
         if hasattr(reader, "has_domains"):
-            raise UserError(f"{line}. Leave it out")
+            raise UserError(f"{line}. Remove the setting")
         print(f"Note: {line} (its class lists none in ``domains``)")
 
 
@@ -107,13 +110,17 @@ def _check_head(cfg: CfgNode) -> None:
     head = cfg.MODEL.HEAD
     if head.NAME:
         _check_name("head (MODEL.HEAD.NAME)", head.NAME, HEAD_REGISTRY.registered_names())
+    has_head = getattr(TRAINER_REGISTRY.get(cfg.TRAINER.NAME), "HAS_HEAD", True)
+    if (head.NAME or head.HIDDEN_LAYERS) and not has_head:
+        raise UserError(
+            f"MODEL.HEAD.NAME (--head) is '{head.NAME}', HIDDEN_LAYERS is {tuple(head.HIDDEN_LAYERS)}, but "
+            f"{cfg.TRAINER.NAME} has no head. Remove the settings"
+        )
     if bool(head.NAME) != bool(head.HIDDEN_LAYERS):
         raise UserError(
             f"MODEL.HEAD.NAME is '{head.NAME}' and MODEL.HEAD.HIDDEN_LAYERS is {tuple(head.HIDDEN_LAYERS)}, but a head "
             'needs both. Set both, such as mlp and "(512,)", or neither'
         )
-    if head.NAME and not getattr(TRAINER_REGISTRY.get(cfg.TRAINER.NAME), "HAS_HEAD", True):
-        raise UserError(f"MODEL.HEAD.NAME (--head) is '{head.NAME}', but {cfg.TRAINER.NAME} has no head. Remove it")
 
 
 def _check_optimizer(optim: CfgNode) -> None:

@@ -13,6 +13,16 @@ _HEAD = """# Settings
 Every setting of `train.py`, with its default, its range and its meaning. `python -m tools.config_docs` writes this page
 from `launch/settings.py`. A value out of range is one line on stderr and exit status 2, before any data are read.
 Settings marked with ° change nothing about a run's result. A trainer of your own declares its settings in `CONFIG`.
+
+**A backbone from a file** (`--backbone FILE`) is a state dict, a safetensors file or a TorchScript archive in OpenAI's
+naming. It may be wrapped (`model`, `state_dict`, `model_state_dict`) and have prefixes (`module.`, `model.`,
+`clip_model.`, `_orig_mod.`). Weights do not tell the number of attention heads and the activation. For widths that
+OpenAI did not release, `MODEL.BACKBONE.HEADS` and `TEXT_HEADS` must say the number; `MODEL.BACKBONE.ACT gelu` is for
+models that were trained with GELU. A run prints how it read the file.
+
+**The context of a prompt** has `N_CTX` random vectors, or a vector per CLIP token of the words in `CTX_INIT`. With
+words, the run sets `N_CTX` to the number of their tokens; an `N_CTX` of the command line that contradicts the words,
+and `CSC` together with words, are errors.
 """
 
 

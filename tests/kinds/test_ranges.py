@@ -85,7 +85,8 @@ def test_every_trainer_is_checked(trainer):
         ("TEST.SPLIT", "train"), ("TEST.FINAL_MODEL", "best"), ("DATALOADER.TRAIN_X.SAMPLER", "Random"),
         ("DATASET.VAL_PERCENT", "1.5"), ("FEATURES.TRAIN_VIEWS", "1000000000"), ("TRAINER.COOP.N_CTX", "1000000000"),
         ("TRAINER.CLIP.MEMORY_GB", "-1"), ("OPTIM.MOMENTUM", "-0.5"), ("OPTIM.STEPSIZE", "()"), ("OPTIM.GAMMA", "0"),
-        ("MODEL.HEAD.NAME", "mlp"), ("MODEL.HEAD.NAME", "mpl"), ("DATASET.SOURCE_DOMAINS", "('a',)"),
+        ("TRAINER.CLIP.COMPILE", "inducter"), ("MODEL.INIT_WEIGHTS", "/no/file"), ("MODEL.HEAD.NAME", "mlp"),
+        ("MODEL.HEAD.NAME", "mpl"), ("DATASET.SOURCE_DOMAINS", "('a',)"),
     ],
 )  # fmt: skip
 def test_a_run_says_so_before_it_reads_data(key, value, run):
@@ -99,9 +100,9 @@ def test_a_run_says_so_before_it_reads_data(key, value, run):
     [
         ({"OPTIM__NAME": "sgd", "OPTIM__SGD_NESTEROV": True, "OPTIM__MOMENTUM": 0.0}, "OPTIM.SGD_NESTEROV"),
         ({"OPTIM__LR_SCHEDULER": "multi_step"}, "OPTIM.STEPSIZE is (-1,), but multi_step needs"),
-        ({"MODEL__HEAD__NAME": "mlp"}, "MODEL.HEAD.HIDDEN_LAYERS"),
-        ({"MODEL__HEAD__HIDDEN_LAYERS": (8,)}, "MODEL.HEAD.NAME"),
-        ({"MODEL__HEAD__NAME": "mlp", "MODEL__HEAD__HIDDEN_LAYERS": (8,)}, "CoOp has no head"),
+        ({"MODEL__HEAD__NAME": "mlp"}, "CoOp has no head"),
+        ({"MODEL__HEAD__HIDDEN_LAYERS": (8,)}, "CoOp has no head"),
+        ({"MODEL__HEAD__NAME": "mlp", "TRAINER__NAME": "SourceOnly"}, "a head needs both"),
         ({"TRAINER__DDAIG__CLAMP_MIN": 2.0}, "CLAMP_MAX 1.0"),
         ({"MODEL__BACKBONE__NAME": ""}, "give --config-file"),
         ({"INPUT__NO_TRANSFORM": True}, "INPUT.NO_TRANSFORM is True, but CoOp"),

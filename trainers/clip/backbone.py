@@ -74,9 +74,15 @@ def backbone_file(name: str) -> Path:
             raise UserError(
                 f"Backbone '{name}' could not be downloaded ({error}). Get {url} and put it in {folder}/"
             ) from error
+    check_backbone(name)
+    return Path(name).expanduser()
+
+
+def check_backbone(name: str) -> None:
+    """Raise UserError unless a backbone is known by name, or is the path of a file. Downloads nothing."""
     path = Path(name).expanduser()
-    if path.is_file():
-        return path
+    if name == TINY or name in openai._MODELS or path.is_file():
+        return
     if path.suffix or len(path.parts) > 2:
         raise UserError(f"Backbone file '{name}' does not exist. Give the path of a checkpoint, or one of: {_names()}")
     raise unknown("backbone", name, [TINY, *openai._MODELS, "<path of a checkpoint>"])

@@ -14,7 +14,7 @@ from yacs.config import CfgNode
 
 from common.errors import UserError, unknown
 
-from .backbone import backbone_file, backbone_sha256, load_clip
+from .backbone import backbone_file, backbone_sha256, check_backbone, load_clip
 from .blocks import speed_up
 from .feature_trainer import FEATURES_CONFIG, FeatureTrainer
 from .learned_weights import learned_weights, load_initial
@@ -73,7 +73,12 @@ class CLIPTrainer(FeatureTrainer):
         return self.cfg.TRAINER[type(self).__name__.upper()]
 
     def build_data_loader(self) -> None:
-        """Dassl's, the check of class names, and the prompt of ``DATASET.TEMPLATE``. Raises UserError."""
+        """Dassl's, the check of class names, and the prompt of ``DATASET.TEMPLATE``. Raises UserError.
+
+        Settings whose values only this class knows are checked first, before data are read.
+        """
+        check_backbone(self.cfg.MODEL.BACKBONE.NAME)
+        self._check_compiler()
         template = self.cfg.DATASET.get("TEMPLATE", "")  # a config made for upstream has no such key
         if template:
             check_template(template)
@@ -84,13 +89,19 @@ class CLIPTrainer(FeatureTrainer):
         if template:
             self.dm.dataset.template = template
 
+    def _check_compiler(self) -> None:
+        if backend := self.cfg.TRAINER.get("CLIP", SHARED_CONFIG)["COMPILE"]:
+            known = torch.compiler.list_backends(exclude_tags=())
+            if backend not in known:
+                raise unknown("backend of torch.compile (TRAINER.CLIP.COMPILE)", backend, known)
+
     def load_clip(self, precision: str) -> tuple[CLIP, TextEncoder]:
         """Build the frozen backbone in a precision.
 
         Also sets ``self.precision``, ``self.backbone_sha256`` and ``self.backbone_path``.
 
         Raises:
-            UserError: unknown backbone, precision or compiler, or an INPUT.SIZE that the backbone does not take.
+            UserError: unknown backbone or precision, or an INPUT.SIZE that the backbone does not take.
         """
         name = self.cfg.MODEL.BACKBONE.NAME
         print(f"Loading CLIP (backbone: {name})")
@@ -114,9 +125,6 @@ class CLIPTrainer(FeatureTrainer):
         self.memory = MemoryBudget(shared["MEMORY_GB"])
         text_encoder = TextEncoder(clip_model, self.memory)
         if backend := shared["COMPILE"]:
-            known = torch.compiler.list_backends(exclude_tags=())
-            if backend not in known:
-                raise unknown("backend of torch.compile (TRAINER.CLIP.COMPILE)", backend, known)
             clip_model.visual.compile(backend=backend)
             text_encoder.compile_encoding(backend)
         return clip_model, text_encoder
