@@ -51,6 +51,7 @@ def find_clip(content: object, path: Path, size: int) -> Reading:
     if not readings:
         raise UserError(f"Backbone file '{path}' is not a CLIP checkpoint: {_why_not(content, size)}. {ACCEPTED}")
     (reading,) = readings
+    _check_layers(reading.weights, path)
     _check(reading.weights, path, size)
     return reading._replace(weights={key: _plain(key, value) for key, value in reading.weights.items()})
 
@@ -112,7 +113,6 @@ def _check(weights: Mapping[str, object], path: Path, size: int) -> None:
                 f"Backbone file '{path}': '{name}' holds values that are not finite (NaN or infinite). The file is "
                 "damaged, or its training failed; use another one"
             )
-    _check_layers(weights, path)
 
 
 def _fits(value: Tensor, size: int) -> bool:
