@@ -18,6 +18,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports prints no traceback
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -40,13 +42,14 @@ FIELDS = ("trainers", "datasets", "config", "seeds", "shots", "root", "source", 
 def main(argv: list[str] | None = None) -> int:
     """Exit status: 0 if all is done, 1 if a job failed or is missing, 2 for bad input, 130 or 143 after a signal."""
     args = parse(argv)
-    try:
-        return args.call(args)
-    except (SweepError, FileRefused) as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt as stop:
-        return _stopped(stop)
+    with _signals():
+        try:
+            return args.call(args)
+        except (SweepError, FileRefused) as error:
+            print(f"Error: {error}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt as stop:
+            return _stopped(stop)
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -128,17 +131,16 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         print(status.listing(plan.plan(asked), output))
         return 0
-    with _signals():
-        backend = launcher(args.launcher, output, args.jobs)  # first: it starts to import while we plan
-        try:
-            jobs = plan.plan(asked)
-            plan.save(jobs, output)
-            with presence(output):
-                failed = drive(jobs, output, backend, again=args.again)
-        except KeyboardInterrupt as stop:
-            return _stopped(stop)
-        finally:
-            backend.stop()
+    backend = launcher(args.launcher, output, args.jobs)  # first: it starts to import while we plan
+    try:
+        jobs = plan.plan(asked)
+        plan.save(jobs, output)
+        with presence(output):
+            failed = drive(jobs, output, backend, again=args.again)
+    except KeyboardInterrupt as stop:
+        return _stopped(stop)  # at once: the runs take a moment to save themselves
+    finally:
+        backend.stop()
     if not args.no_report:
         report(jobs, output)
     print(f"Logs, checkpoints and results.json of every run: {output}", flush=True)

@@ -1,5 +1,6 @@
 """The last line of a sweep says what happened and what to do, whether its runs fail, are stopped, or are done."""
 
+import json
 import os
 import random
 import re
@@ -84,6 +85,15 @@ def test_status_lists_the_sweeps_below_a_folder(tmp_path, capsys):
     assert f"{tmp_path / 'demo'}: 1 job: 1 waiting; nothing is running" in capsys.readouterr().out
     assert sweep.main(["status", str(tmp_path / "demo")]) == 1
     assert sweep.main(["status", str(tmp_path / "elsewhere")]) == 2
+
+
+@pytest.mark.parametrize("field", ["trainer", "dataset", "protocol", "config"])
+def test_a_plan_with_a_name_that_drives_the_terminal_is_refused(field, tmp_path, capsys):
+    text = json.dumps({"format": 1, "jobs": [{**job("a").to_json(), field: "\x1b[2Jpwn"}]})
+    (tmp_path / "sweep.json").write_text(text)
+    assert sweep.main(["status", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert not out and "\x1b" not in err and err.startswith("Error: ") and err.count("\n") == 1
 
 
 @pytest.mark.parametrize("signum, code, name", [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")])
