@@ -64,7 +64,7 @@ def find_unreadable(items: Iterable) -> dict[str, str]:
         for item, judge in zip(items, judges, strict=True)
         if item.impath in hashes and hashes[item.impath] not in known[judge]
     ]
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as threads:
         verdicts: Iterable = threads.map(_decode, [item for item, _ in unknown_items])
         if len(unknown_items) >= _MANY:
             from tqdm import tqdm

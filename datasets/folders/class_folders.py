@@ -120,12 +120,12 @@ def _picture_names(folder: str, key: str, skipped: Skipped) -> list[str]:
                 if entry.is_dir():
                     deeper += [f"{key}/{entry.name}/{name}" for name in _safe_listdir(entry.path)
                                if _is_picture(entry.path, name)]  # fmt: skip
-                elif _ending(entry.name).lower() not in image_suffixes():
-                    endings[_ending(entry.name)] += 1
-                elif entry.is_file():
+                elif _ending(entry.name).lower() in image_suffixes() and entry.is_file():
                     names.append(entry.name)
                 elif not os.path.exists(entry.path):
                     raise UserError(f"{entry.path} is a link to an image that is not there. {_EMPTY}")
+                else:  # of another kind, or a special file
+                    endings[_ending(entry.name)] += 1
     except OSError as error:
         raise UserError(f"Class folder {path} cannot be read: {error.strerror or error}. {_EMPTY}") from error
     if not names:

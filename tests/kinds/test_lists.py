@@ -1,6 +1,7 @@
 """One set of checks for every reader; folders are named as people name them, and nothing is skipped without a line."""
 
 import json
+import os
 import random
 
 import pytest
@@ -270,11 +271,12 @@ def test_skipped_files_are_counted_in_one_line(folder, capsys):
     for i in range(3):
         touch(folder / "dog" / f"{i}.MOV")
     touch(folder / "dog/notes"), touch(folder / "dog/.hidden")
+    os.mkfifo(folder / "dog/pipe.jpg")
     touch(folder / "dog/more/1.jpg")
     load(folder)
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Skipped")]
     assert lines == [
-        "Skipped 4 files that are not read as pictures: no ending 1, .MOV 3",
+        "Skipped 5 files that are not read as pictures: no ending 1, .MOV 3, .jpg 1",
         "Skipped 1 picture that is not directly in a class folder, such as dog/more/1.jpg",
     ]
 

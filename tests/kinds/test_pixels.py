@@ -1,12 +1,16 @@
 """Pictures are read without loss or refused: depth, range, transparency and orientation."""
 
 import io
+import json
 
 import numpy as np
 import pytest
+from dassl.data import DataManager
 from dassl.data.decoded import DecodedImages
 from dassl.utils import ImageReadError, image_suffixes, load_image, read_image
 from PIL import Image
+
+from tests.kinds.test_lists import config
 
 GREY = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
@@ -97,6 +101,30 @@ def test_own_pictures_are_turned_as_their_exif_data_say(orientation, kind, tmp_p
     for seen in (load_image(path, as_viewed=True), memory.read(path, True)):
         assert seen.size == (16, 24)
         assert np.asarray(seen)[3, 3].min() > 200 and np.asarray(seen)[-4, -4].max() < 60
+
+
+@pytest.mark.parametrize("layout", ["classes", "split file"])
+def test_all_ways_of_reading_own_pictures_turn_them(layout, tmp_path, monkeypatch):
+    """Training with and without decoded images in memory, tests, shots and halves of the classes."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = tmp_path / "pictures"
+    for key in "ab":
+        (root / key).mkdir(parents=True)
+        for i in range(10):
+            turned(root / key / f"{i}.jpg", 6)
+    if layout == "split file":
+        rows = {part: [[f"{key}/{i}.jpg", label, key] for label, key in enumerate("ab") for i in numbers]
+                for part, numbers in (("train", range(4)), ("val", range(4, 6)), ("test", range(6, 10)))}  # fmt: skip
+        (root / "split_x.json").write_text(json.dumps(rows))
+    for classes in ("all", "new"):
+        cfg = config("ImageFolder", root, shots=2, SUBSAMPLE_CLASSES=classes)
+        cfg.INPUT.SIZE, cfg.INPUT.TRANSFORMS, cfg.DATALOADER.TRAIN_X.BATCH_SIZE = (24, 16), (), 2
+        for workers in (0, 1):
+            cfg.DATALOADER.NUM_WORKERS = workers
+            data = DataManager(cfg)
+            for loader in (data.train_loader_x, data.val_loader, data.test_loader):
+                for batch in loader:
+                    assert batch["img"][:, :, 3, 3].min() > 0.8 and batch["img"][:, :, -4, -4].max() < 0.2
 
 
 def test_by_default_a_picture_is_read_as_the_reference_reads_it(tmp_path):

@@ -107,7 +107,7 @@ def skip_unreadable(dataset, choice):
         return
     lists = [items for items in (dataset.train_x, dataset.train_u, dataset.val, dataset.test) if items]
     images = {item.impath: item for items in lists for item in items}
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as threads:
         looks = dict(zip(images, threads.map(_look, images.values()), strict=True))
     reasons = {path: reason for path, (reason, _) in looks.items() if reason}
     if not is_test_only(dataset):
