@@ -17,7 +17,7 @@ def run(args) -> None:
 
     from launch.checks import check_config
     from launch.config import build_config, import_plugin, stated_settings
-    from launch.facts import check_shots, training_facts
+    from launch.facts import check_effects, training_facts
     from launch.identity import identity_of
     from launch.loaded import check_resume, loaded_models
     from launch.protocols import check_label
@@ -53,9 +53,9 @@ def run(args) -> None:
     if args.eval_only:
         loaded = {"model_dir": args.model_dir, "load_epoch": args.load_epoch}
         weights = loaded_models(trainer, args.model_dir, args.load_epoch, identity)
+    check_effects(trainer, cfg, trains)
     if trains:
-        check_shots(trainer, cfg)
-        check_resume(trainer, cfg.RESUME)
+        check_resume(trainer, cfg.RESUME, identity)
         used.check_training(identity)
         trainer.identity = identity  # our engine saves it with every checkpoint and compares it when it resumes
     else:

@@ -1,20 +1,26 @@
 """Facts of a run for its record: what happened, what determined the result, and what it cost."""
 
+import contextlib
 import hashlib
+import io
 import json
 import math
 import os
 import platform
+import random
 import resource
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numpy as np
 import torch
+from dassl.data.datasets import build_dataset
 from yacs.config import CfgNode
 
 from common.errors import UserError
+from datasets.core import BenchmarkDataset
 
 from .config import default_config
 from .identity import Identity, facts_of, flat, images_per_class, is_of_training, list_sha256
@@ -57,7 +63,7 @@ def training_facts(trainer, cfg: CfgNode, determines: dict, config_file: str | N
         "recipe": recipe(cfg),
         "images": images_per_class(items),
         "epochs": getattr(trainer, "max_epoch", cfg.OPTIM.MAX_EPOCH),
-        "schedule": schedule_of(cfg),
+        "schedule": schedule_of(cfg) if any(getattr(trainer, "_optims", {}).values()) else "",
         "parameters": learned_shapes(trainer),
         "training": {key: value for key, value in flat(cfg).items() if is_of_training(key)},
         "test": list_sha256(determines.get("data.test")),
@@ -80,15 +86,41 @@ def label_of(cfg: CfgNode) -> str:
     return cfg.DATASET.NAME
 
 
-def check_shots(trainer, cfg: CfgNode) -> None:
-    """Raise UserError if a dataset ignores ``DATASET.NUM_SHOTS``: the number would label what never happened."""
-    items = getattr(getattr(getattr(trainer, "dm", None), "dataset", None), "train_x", None) or []
-    shots, most = cfg.DATASET.NUM_SHOTS, images_per_class(items)["most"]
-    if cfg.DATASET.NUM_LABELED < 1 and 1 <= shots < most:
+def check_effects(trainer, cfg: CfgNode, trains: bool) -> None:
+    """Refuse settings that a dataset ignores: they would label what never happened.
+
+    Raises:
+        UserError: ``DATASET.NUM_SHOTS`` of a training, or ``DATASET.SUBSAMPLE_CLASSES``, has no effect.
+    """
+    dataset, own = getattr(getattr(trainer, "dm", None), "dataset", None), cfg.DATASET
+    most = images_per_class(getattr(dataset, "train_x", None) or [])["most"]
+    if trains and own.NUM_LABELED < 1 and 1 <= own.NUM_SHOTS < most:
         raise UserError(
-            f"DATASET.NUM_SHOTS {shots} has no effect: {cfg.DATASET.NAME} trains on up to {most} images of a class. "
+            f"DATASET.NUM_SHOTS {own.NUM_SHOTS} has no effect: {own.NAME} trains on up to {most} images of a class. "
             "Leave it out (-1), or call generate_fewshot_dataset(train, num_shots=cfg.DATASET.NUM_SHOTS) in the dataset"
         )
+    if own.SUBSAMPLE_CLASSES == "all" or dataset is None or isinstance(dataset, BenchmarkDataset):
+        return
+    if _classes_of_all(cfg) == dataset.num_classes:
+        raise UserError(
+            f"DATASET.SUBSAMPLE_CLASSES {own.SUBSAMPLE_CLASSES} has no effect: {own.NAME} has {dataset.num_classes} "
+            "classes with and without it. Leave it out (all), or call OxfordPets.subsample_classes in the dataset"
+        )
+
+
+def _classes_of_all(cfg: CfgNode) -> int:
+    """Number of classes of the dataset without a selection; draws nothing from the random streams of the run."""
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.DATASET.SUBSAMPLE_CLASSES = "all"
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            return build_dataset(cfg).num_classes
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
 
 
 def run_facts(trainer, cfg: CfgNode, identity: Identity, weights: list[dict]) -> dict:

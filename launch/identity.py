@@ -11,6 +11,7 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,7 @@ from yacs.config import CfgNode
 from common.contents import content_hashes
 from common.errors import UserError
 from common.files import read_json, write_text_atomically
-from common.text import shown
+from common.text import one_line, shown
 
 from .settings import IRRELEVANT_SETTINGS
 from .sources import has_changed, source_file
@@ -263,9 +264,9 @@ def _title(name: str) -> str:
 def _value(value: object) -> str:
     if value is None:
         return "none"
-    if isinstance(value, str) and len(value) == 64:
-        return value[:12]
-    return value if isinstance(value, str) and value else shown(value)
+    if isinstance(value, str) and value:
+        return one_line(re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", value), 80)
+    return shown(value)
 
 
 def _must_agree(name: str, stated: set[str]) -> bool:
@@ -403,7 +404,10 @@ def _imports(module: str, file: Path) -> list[str]:
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
-                base = importlib.util.resolve_name("." * node.level + base, package)
+                try:
+                    base = importlib.util.resolve_name("." * node.level + base, package)
+                except ImportError:  # the module was not loaded as a part of a package, so the line never ran
+                    continue
             found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
     return found
 

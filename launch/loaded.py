@@ -53,9 +53,13 @@ def loaded_models(trainer, model_dir: str, epoch: int | None, identity: Identity
     return found
 
 
-def check_resume(trainer, folder: str) -> None:
-    """Raise UserError if ``--resume`` names a folder from which nothing can be continued."""
-    if not folder or os.path.isdir(os.path.join(folder, "mid_epoch")):
+def check_resume(trainer, folder: str, identity: Identity) -> None:
+    """Raise UserError if ``--resume`` names a folder from which this run cannot be continued."""
+    if not folder:
+        return
+    if (stored := read_identity(folder)) is not None:
+        identity.check_resumed(stored, f"The run in '{folder}'")
+    if os.path.isdir(os.path.join(folder, "mid_epoch")):
         return
     for name in trainer.get_model_names():
         if not os.path.isfile(os.path.join(folder, name, "checkpoint")):

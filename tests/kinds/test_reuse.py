@@ -215,9 +215,9 @@ from trainers.coop import CoOp
 @DATASET_REGISTRY.register()
 class IgnoresShots(DatasetBase):
     def __init__(self, cfg):
-        shots, cfg = cfg.DATASET.NUM_SHOTS, cfg.clone()
+        cfg = cfg.clone()
         cfg.defrost()
-        cfg.DATASET.NUM_SHOTS = -1
+        cfg.DATASET.NUM_SHOTS, cfg.DATASET.SUBSAMPLE_CLASSES = -1, "all"
         own = OxfordPets(cfg)
         super().__init__(train_x=own.train_x, val=own.val, test=own.test)
 
@@ -271,6 +271,14 @@ def test_shots_that_a_dataset_ignores_are_refused(run, plugin):
     assert run("CoOp", *flags, "DATASET.NAME", "IgnoresShots", DATASET__NUM_SHOTS=-1, out="all") == 0
     record = records(run.out)[-1]
     assert record["shots"] == -1 and record["images_trained_on"] == {"total": 240, "fewest": 24, "most": 24}
+
+
+@pytest.mark.parametrize("flags", [[], ["--eval-only"]], ids=["train", "evaluate"])
+def test_classes_that_a_dataset_does_not_select_are_refused(run, plugin, flags):
+    opts = [*plugin(PLUGIN), *flags, "DATASET.NAME", "IgnoresShots"]
+    settings = {"DATASET__NUM_SHOTS": -1, "DATASET__SUBSAMPLE_CLASSES": "base"}
+    assert run("ZeroshotCLIP", *opts, **settings) == 2 and not (run.out / "results.json").exists()
+    assert "DATASET.SUBSAMPLE_CLASSES base has no effect: IgnoresShots has 10 classes" in run.err
 
 
 def test_an_image_that_was_trained_on_is_not_tested(run, small, tmp_path):
