@@ -12,7 +12,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from common.environment import require_packages
+from common.environment import require_packages, require_python
+
+require_python()
 
 DEFAULT = "RN50"  # upstream's
 

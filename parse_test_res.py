@@ -2,7 +2,11 @@
 
 import sys
 
-from tools.parse_test_res import main
+from common.environment import require_python
+
+require_python()
+
+from tools.parse_test_res import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main())

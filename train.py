@@ -3,9 +3,12 @@
 import contextlib
 import sys
 
-from common.environment import require_packages
-from common.files import check_output_folder
-from launch import arguments
+from common.environment import require_packages, require_python
+
+require_python()
+
+from common.files import check_output_folder  # noqa: E402
+from launch import arguments  # noqa: E402
 
 
 def run(args) -> None:

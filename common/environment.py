@@ -1,7 +1,10 @@
 """Tells whether a Python has the packages of a requirements file: ``python environment.py requirements.txt``.
 
-Exit status 0 if it has all of them, 2 with a line that names the missing ones. Imports nothing heavy.
+Exit status 0 if it has all of them, 2 with a line that names the missing ones. Imports nothing heavy, and runs on
+Pythons that are too old for the rest of the repository.
 """
+
+from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
@@ -23,32 +26,41 @@ _IMPORT_NAMES = {
 }
 
 
+def require_python() -> None:
+    """End the program with one line and exit status 2 if this Python is too old."""
+    if sys.version_info < PYTHON:
+        found = "{}.{}".format(*sys.version_info[:2])
+        print(f"Error: {sys.executable} is Python {found}. {_hint('this program')}", file=sys.stderr)
+        sys.exit(2)
+
+
 def require_packages(program: str, file: str = "requirements.txt", only: tuple[str, ...] = ()) -> None:
     """End the program with one line and exit status 2 if this Python lacks a package of a requirements file.
 
     Args:
         only: names of the packages that the program needs; () for all in the file.
     """
+    require_python()
     lacking = [name for name in missing(file) if not only or name.startswith(only)]
     if lacking:
         more = f" and {len(lacking) - 3} more packages" if len(lacking) > 3 else ""
         names = f"{', '.join(lacking[:3])}{more}"
-        print(f"Error: {sys.executable} lacks {names}. {hint(program, file)}", file=sys.stderr)
+        print(f"Error: {sys.executable} lacks {names}. {_hint(program, file)}", file=sys.stderr)
         sys.exit(2)
 
 
-def hint(program: str, file: str = "requirements.txt") -> str:
-    """The next step for somebody whose Python lacks packages."""
+def _hint(program: str, file: str = "requirements.txt") -> str:
+    """The next step for somebody whose Python is too old or lacks packages."""
     folder = ROOT / ".venv" / "bin"
     if (folder / "python").exists() and folder != Path(sys.executable).parent:
         return f"Activate the repository's environment: source {folder / 'activate'}, then run {program} again"
-    return f"Install them: python -m pip install -r {file} in {ROOT}, or let scripts/demo.sh make an environment"
+    needed = "Python {}.{} or newer".format(*PYTHON)
+    return f"With {needed}, run in {ROOT}: python -m pip install -r {file}; or bash scripts/demo.sh, which makes .venv"
 
 
 def missing(file: str = "requirements.txt") -> list[str]:
     """Requirements of a file in the repository that this Python does not meet, such as "torch>=2.4"."""
-    lacking = [] if sys.version_info >= PYTHON else ["Python {}.{}".format(*PYTHON)]
-    lacking += [requirement for requirement in dict.fromkeys(_requirements(file)) if not _is_met(requirement)]
+    lacking = [requirement for requirement in dict.fromkeys(_requirements(file)) if not _is_met(requirement)]
     return ["dassl (./engine)" if requirement == "./engine" else requirement for requirement in lacking]
 
 

@@ -17,9 +17,10 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from common.environment import require_packages  # noqa: E402
-from common.text import one_line  # noqa: E402
 
 require_packages("tools/data.py")
+
+from common.text import one_line  # noqa: E402
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -24,10 +24,10 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from common.environment import require_packages  # noqa: E402
-from common.files import FileRefused  # noqa: E402
 
 require_packages("tools/sweep.py")
 
+from common.files import FileRefused  # noqa: E402
 from tools.sweeping import failures, plan, protocols, status  # noqa: E402
 from tools.sweeping.drive import drive  # noqa: E402
 from tools.sweeping.errors import SweepError  # noqa: E402

@@ -143,6 +143,15 @@ def test_the_linear_probe_may_be_called_without_its_name(given, checkout):
     assert done.stdout.split() == ["path", "few_shot", "LinearProbe", *given.split()]
 
 
+def test_an_old_python_gets_one_line(monkeypatch, capsys):
+    monkeypatch.setattr(environment.sys, "version_info", (3, 8, 10))
+    with pytest.raises(SystemExit) as stop:
+        environment.require_packages("train.py")
+    assert stop.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"Error: {sys.executable} is Python 3.8. ") and ("activate" in line or "3.10" in line)
+
+
 def test_versions_are_compared_by_number(monkeypatch):
     monkeypatch.setattr(environment.importlib.util, "find_spec", lambda name: True)
     versions = {"torch": "2.10.0+cpu", "setuptools": "81.0.1", "yacs": "0.1.8", "tqdm": "4.9"}
