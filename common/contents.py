@@ -81,7 +81,8 @@ def _hash_file(path: str) -> tuple[State | None, str]:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
         after = _state(os.fstat(file.fileno()))
-    settled = max(before.st_mtime_ns, before.st_ctime_ns) < looked - _GRAIN
+    # Without an inode number (on some systems it is 0) files cannot be told apart.
+    settled = before.st_ino != 0 and max(before.st_mtime_ns, before.st_ctime_ns) < looked - _GRAIN
     return after if settled and _state(before) == after else None, digest.hexdigest()
 
 

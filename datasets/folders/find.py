@@ -56,6 +56,7 @@ def make_listing(folder: str, list_file: str, domains: Collection[str], output_d
     Raises UserError for everything in the layout that does not fit together.
     """
     if list_file:
+        print(one_line(f"Reading the list of pictures {list_file}"))
         return list_table(list_file, folder)
     if domains:
         return list_domains(folder, domains)

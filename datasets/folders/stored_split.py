@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from common.errors import UserError
 from common.files import LIST, read_json, write_text_atomically
 
+from ..core.benchmark import SPLIT_SEED
+
 FILE = "stored_split.json"
 VERSION = 1
-SEED = 1  # of the first split
 KINDS = {"split": {"train": 0.5, "val": 0.2, "test": 0.3}, "val": {"train": 0.8, "val": 0.2}}
 
 Content = dict[str, dict[str, list[str]]]  # kind -> part -> paths
@@ -57,7 +58,7 @@ class StoredSplit:
         old = {label(row) for row in rows if row.path in known}
         lists = {part: [by_path[path] for path in stored[part] if path in by_path] for part in shares}
         if unseen := [row for row in rows if label(row) not in old]:
-            for part, new in zip(shares, rule(unseen, random.Random(SEED)), strict=True):
+            for part, new in zip(shares, rule(unseen, random.Random(SPLIT_SEED)), strict=True):
                 lists[part] += new
         counts = Counter((part, label(row)) for part in shares for row in lists[part])
         late = [row for row in rows if label(row) in old and row.path not in known]

@@ -310,3 +310,14 @@ def test_a_class_folder_without_pictures_says_what_lies_there(case, folder, monk
         touch(folder / "zebra" / name)
     line = error_of(lambda: load(folder))
     assert "zebra holds no images" in line and all(word in line for word in words)
+
+
+def test_a_public_set_is_checked_where_that_is_asked_for(tmp_path, capsys):
+    """Its start stays fast: without ``skip``, the loader names the first broken picture."""
+    for domain in ("amazon", "webcam"):
+        write_classes(tmp_path / "office31" / domain, 4, ("cat", "dog"))
+    (tmp_path / "office31/amazon/cat/0.jpg").write_bytes(b"")
+    domains = {"SOURCE_DOMAINS": ("amazon",), "TARGET_DOMAINS": ("webcam",)}
+    assert len(DataManager(config("Office31", tmp_path, **domains)).dataset.train_x) == 8
+    assert len(DataManager(config("Office31", tmp_path, UNREADABLE="skip", **domains)).dataset.train_x) == 7
+    assert "Skipped: 1 of 16" in capsys.readouterr().out

@@ -135,6 +135,7 @@ def test_by_default_a_picture_is_read_as_the_reference_reads_it(tmp_path):
         assert np.array_equal(np.asarray(seen), np.asarray(Image.open(path).convert("RGB")))
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 def test_broken_exif_data_do_not_break_the_picture(tmp_path):
     buffer = io.BytesIO()
     Image.fromarray(GREY).save(buffer, "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\xff" * 30)

@@ -92,7 +92,7 @@ def skip_unreadable(dataset, choice):
 
     Prints a warning if test images have the content of training images.
 
-    Datasets of this package are public, and are left to the loaders.
+    Datasets of this package are public: with ``error`` they are left to the loaders.
 
     Args:
         dataset (DatasetBase): with ``skip``, unreadable images are taken out of its lists.
@@ -103,7 +103,7 @@ def skip_unreadable(dataset, choice):
     """
     if choice not in ("error", "skip"):
         raise ConfigError(f"DATASET.UNREADABLE must be error or skip, but got '{choice}'.")
-    if hasattr(dataset, "unreadable") or is_bundled(dataset):
+    if hasattr(dataset, "unreadable") or (is_bundled(dataset) and choice == "error"):
         return
     lists = [items for items in (dataset.train_x, dataset.train_u, dataset.val, dataset.test) if items]
     images = {item.impath: item for items in lists for item in items}
