@@ -7,6 +7,7 @@ from sklearn.datasets import load_digits
 from tests.tools.records import record, sha, write
 from tools import report, sweep
 from tools.sweeping import plan
+from tools.sweeping.errors import SweepError
 from tools.sweeping.request import Request
 
 
@@ -89,6 +90,12 @@ def test_a_label_names_folders_of_any_dataset(tmp_path):
     settings = ["DATASET.LABEL", "my birds/2", "OPTIM.LR", "0.1"]
     (job,) = plan.plan([Request("few_shot", ["CoOp"], ["digits"], "tiny", [1], [1], settings=settings)])
     assert job.folder == "digits-my_birds_2/CoOp/tiny_1shots/LR-0.1/seed1" and job.dataset == "digits-my_birds_2"
+
+
+@pytest.mark.parametrize("protocol, datasets", [("few_shot", ["digits", "shapes"]), ("cross_dataset", ["digits"])])
+def test_one_label_for_several_datasets_is_refused(protocol, datasets):
+    with pytest.raises(SweepError, match="DATASET.LABEL would give several datasets one name"):
+        Request(protocol, ["CoOp"], datasets, "tiny", settings=["DATASET.LABEL", "birds"])
 
 
 def digits(folder, **classes):

@@ -53,6 +53,12 @@ class Request:
             embedded = not self.root and (not self.source or defaults.is_embedded(self.source))
             everything = defaults.all_datasets(self.protocol, embedded)
             self.datasets = [name for name in everything if name != self.source]
+        transfers = self.protocol in ("cross_dataset", "domain_generalization")
+        if "DATASET.LABEL" in self.settings[::2] and (transfers or len(self.datasets) > 1):
+            raise SweepError(
+                "DATASET.LABEL would give several datasets one name. Set it in the dataset's YAML file, or run each "
+                "dataset in a sweep of its own"
+            )
         for trainer in self.trainers:
             defaults.check_trainer(self.protocol, trainer)
 
