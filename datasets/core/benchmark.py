@@ -13,7 +13,7 @@ from yacs.config import CfgNode
 from common.errors import UserError
 from common.places import user_cache_dir
 
-from .checks import check_splits, warn_equal_content
+from .checks import check_contents, check_splits
 from .fewshot import FewShotStore
 from .items import Row, hash_lists, to_items
 from .readable import skip_unreadable
@@ -99,7 +99,7 @@ class BenchmarkDataset(DatasetBase):
         if self.keeps_files and (self.has_own_pictures() or self._choice != "error"):
             train, val, test = self.readable([train, val, test])
         if self.keeps_files and self.has_own_pictures() and not self.test_only:
-            warn_equal_content(train, val, test)
+            check_contents(train, val, test)
         full = (train, val, test)
         self.split_sha256 = hash_lists(full, self.image_dir)
         shots = labelled_per_class(settings, train)

@@ -52,8 +52,11 @@ def check_splits(
     _check_images(parts, source)
 
 
-def warn_equal_content(train: Sequence, val: Sequence, test: Sequence) -> None:
-    """Print a line if test images have the content of images to train or validate on."""
+def check_contents(train: Sequence, val: Sequence, test: Sequence) -> None:
+    """Print a warning if test images have the content of images to train or validate on.
+
+    Raises UserError if two of them are the same file, under two names by a link.
+    """
     try:
         known = dict(zip(content_hashes([item.impath for item in (*train, *val)]), (*train, *val), strict=True))
         pairs = [
@@ -63,6 +66,11 @@ def warn_equal_content(train: Sequence, val: Sequence, test: Sequence) -> None:
         ]
     except OSError:  # the loader reports it
         return
+    for item, other in pairs:
+        if os.path.realpath(item.impath) == os.path.realpath(other.impath):
+            raise UserError(
+                f"The test image {item.impath} and {other.impath} are the same file by a link. Take it out of one part."
+            )
     if pairs:
         same = f"{pairs[0][0].impath} and {pairs[0][1].impath}"
         line = f"{len(pairs)} of {len(test)} test images have the same content as an image to train or validate on"

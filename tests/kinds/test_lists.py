@@ -204,6 +204,16 @@ def test_the_best_epoch_is_not_selected_on_the_test_list(odd, folder, tmp_path):
     assert "are its test images" in error_of(trainer.train)
 
 
+def test_one_file_under_two_names_is_an_error(folder):
+    write_parts(folder, ("train", "test"))
+    for path in (folder / "test/dog").iterdir():
+        path.unlink()
+    (folder / "test/dog").rmdir()
+    (folder / "test/dog").symlink_to("../train/dog")
+    line = error_of(lambda: load(folder))
+    assert "test/dog" in line and "train/dog" in line and "the same file" in line
+
+
 # Layouts
 
 
