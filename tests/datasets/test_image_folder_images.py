@@ -83,7 +83,7 @@ def test_the_odd_pictures_are_odd(tmp_path):
     for number, (case, write) in enumerate(ODD.items()):
         with Image.open(write(tmp_path / str(number))) as image:
             modes[case] = image.mode, image.size, image.getexif().get(0x0112), "transparency" in image.info
-    assert modes["CMYK"][0] == "CMYK" and modes["palette"][0] == "P" 
+    assert modes["CMYK"][0] == "CMYK" and modes["palette"][0] == "P"
     assert modes["EXIF-rotated"][1:3] == ((30, 40), 6) and modes["1x1"][1] == (1, 1)
     assert [case for case, mode in modes.items() if mode[3]] == [
         "palette, a transparent colour",

@@ -80,7 +80,6 @@ def test_val_is_the_test_list_by_design_and_selects_no_epoch(classes, imagenet, 
     assert data.val is data.test and validates_on_test(data) and not is_test_only(data)
 
 
-
 def test_a_second_load_lists_no_folder(imagenet, build, listed, names):
     first = build(name="ImageNet")
     assert len(listed) == 2 * len(CLASSES)

@@ -11,7 +11,8 @@ import zipfile
 VALUES = (
     None, True, False, 0, -1, 1, 7, 2**31, 2**63, -(2**63) - 1, 10**30, 1.5, float("nan"), float("inf"), "", " ", "x",
     "..", ".", "../../../../etc/passwd", "/etc/passwd", "a/../../b.jpg", "C:\\x.jpg", "..\\x.jpg", "a\nb",
-    "a\x1b[2Jb", "a\0b", "\ud800", "\udc80", "\u2028", "é", "x" * 5000, "/" * 3000, "--5", "{{}}", "(" * 300,
+    "a\x1b[2Jb", "a\0b", "a\x9b2Jb", "a\u202eb", "=1+1", "<script>x</script>", "[a](javascript:x)", "a\n\\input{b}",
+    "\ud800", "\udc80", "\u2028", "é", "x" * 5000, "/" * 3000, "--5", "{{}}", "(" * 300,
     "9" * 5000, "-" * 20000 + "1", "__class__", "{0.__class__}", "${HOME}", "~/x", [], [[]], {}, {"a": 1}, [None],
     ["a", 0, "b"], [1, 2, 3],
 )  # fmt: skip
@@ -290,7 +291,9 @@ def spoil_zip(data: bytes, r: random.Random, other: bytes = b"", name: str = "da
         members[at][1] = members[r.randrange(len(members))][1]
     else:
         members[at][1] = spoil_bytes(members[at][1], r, other)
-    packing = zipfile.ZIP_DEFLATED if r.random() < 0.05 else zipfile.ZIP_STORED
+    packing = zipfile.ZIP_DEFLATED if r.random() < 0.1 else zipfile.ZIP_STORED
+    if packing == zipfile.ZIP_DEFLATED and r.random() < 0.5:
+        members[at][1] = bytes(2**25)  # a few bytes in the file
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", packing) as archive:
         for member, content in members:

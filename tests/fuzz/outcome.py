@@ -7,6 +7,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.files import FileRefused
+from tests.kinds.test_hostile_names import ACTS
+
 from .guard import Guard
 
 LONGEST = 4100  # characters of a refusal
@@ -28,7 +31,7 @@ def outcome(form, path: Path, guard: Guard) -> Outcome:
         with warnings.catch_warnings(record=True), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             warnings.simplefilter("always")
             refusal = form.read(path)
-    except form.refusals as error:
+    except (*form.refusals, FileRefused) as error:
         refusal = str(error)
     except BaseException as error:
         guard.disarm()
@@ -57,6 +60,6 @@ def _problem(line: str) -> str:
         return "the refusal says nothing"
     if len(line) > LONGEST:
         return f"the refusal has {len(line)} characters"
-    if any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 or ord(c) in (0x7F, 0x85, 0x2028, 0x2029) for c in line):
+    if ACTS.search(line) or "\n" in line or "\t" in line:
         return "the refusal is more than one printable line"
     return ""

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import random
 import resource
+import shutil
 import signal
 import time
 import warnings
@@ -17,6 +18,8 @@ from pathlib import Path
 
 from dassl.utils import set_random_seed
 
+from tests.kinds.limits import SPECIAL as KINDS
+
 from .formats import FORMATS, Format
 from .guard import Guard
 from .mutate import CANARY
@@ -27,6 +30,10 @@ PATIENCE = 60.0  # for one file, of the clock
 MEMORY = (
     6 * 2**30
 )  # bytes of addresses beside those that the process has: a bomb then fails instead of filling the machine
+
+
+SPECIAL = ("FIFO", "device", "folder", "loop of links")  # in the place of a file
+SPECIAL_EVERY = 15  # files
 
 
 @dataclass
@@ -131,9 +138,13 @@ def _serve(name: str, numbers: range, seed: int, work: Path, connection: Connect
     _limit_memory()
     for number in numbers:
         content = mutated(form, seeds, seed, number)
-        if path.is_symlink() or path.exists():
-            path.unlink()
-        path.write_bytes(content)
+        _remove(path)
+        if number % SPECIAL_EVERY:
+            path.write_bytes(content)
+        else:
+            kind = SPECIAL[number // SPECIAL_EVERY % len(SPECIAL)]
+            KINDS[kind](path)
+            content = kind.encode()
         connection.send(("file", content))
         found = outcome(form, path, guard)
         if traces := [str(p) for p in (work / CANARY, path.parent / CANARY) if p.exists()]:
@@ -141,6 +152,13 @@ def _serve(name: str, numbers: range, seed: int, work: Path, connection: Connect
             for trace in traces:
                 os.unlink(trace)
         connection.send(("done", found))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _limit_memory() -> None:

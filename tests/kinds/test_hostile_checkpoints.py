@@ -162,6 +162,7 @@ BROKEN = [
     (SGD, group_of("momentum", nested(40))),
     (ADAM, group_of("betas", (0.9,))),
     (ADAM, group_of("betas", "ab")),
+    (SGD, lambda state: state["optimizer"]["param_groups"][0].pop("momentum")),
     (SGD, group_of("params", [0])),
     (SGD, group_of("params", "ab")),
     (SGD, lambda state: state.update(optimizer=nested(40))),
@@ -291,9 +292,10 @@ def test_a_trainers_own_state_keeps_its_type(value):
     assert is_one_line(str(caught.value))
 
 
-def test_random_states_without_their_fields():
-    with pytest.raises(CheckpointError):
-        restore_run_state(Owner(), {"random_states": {"python": {}}})
+@pytest.mark.parametrize("states", [{"python": {}}, {"python": {"version": nested(40)}}, nested(40), {"torch": "x"}])
+def test_random_states_of_another_kind(states):
+    with limited(), pytest.raises(CheckpointError):
+        restore_run_state(Owner(), {"random_states": states})
 
 
 @pytest.fixture(scope="module")

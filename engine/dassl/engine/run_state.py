@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from dassl.utils import CheckpointError
-from dassl.utils.checkpoint_fields import check_like, is_number, shown
+from dassl.utils.checkpoint_fields import check_like, check_run_fields, is_number, shown
 
 
 def model_state(trainer, name):
@@ -50,6 +50,7 @@ def restore_run_state(trainer, checkpoint):
     Raises:
         CheckpointError: a part does not fit the trainer.
     """
+    check_run_fields(checkpoint, "the checkpoint")
     try:
         if "best_result" in checkpoint:
             trainer.best_result = float(checkpoint["best_result"])

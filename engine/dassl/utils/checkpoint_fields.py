@@ -177,8 +177,11 @@ def check_optimizer(saved, optimizer):
     if not isinstance(groups, list) or not all(isinstance(group, Mapping) for group in groups):
         raise ValueError("the optimizer has no list of parameter groups")
     for group, own in zip(groups, optimizer.param_groups, strict=False):
-        for name in own.keys() & group.keys() - {"params"}:
-            _check_like(group[name], own[name], f"the optimizer's {name}")
+        for name in own.keys() - {"params"}:
+            if name in group:
+                _check_like(group[name], own[name], f"the optimizer's {name}")
+            elif type(own[name]) in (int, float, tuple) and name != "initial_lr":  # flags differ by torch's version
+                raise ValueError(f"the optimizer's {name} is missing")
         _check_indices(group.get("params"), own["params"])
     indices = [index for group in groups for index in group["params"]]
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]

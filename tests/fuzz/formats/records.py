@@ -1,12 +1,14 @@
 """Records of evaluations, logs of upstream, and the plan of a sweep."""
 
 import json
+import re
 from pathlib import Path
 
 from common.errors import UserError
 from launch.protocols import derive, learned_on, source_of
 from launch.results_file import keep_record
 from tests.fuzz.mutate import spoil_json, spoil_text
+from tests.kinds.test_hostile_names import ACTS
 from tests.tools.records import record
 from tools.reporting.formats import render
 from tools.reporting.html import render_page
@@ -64,9 +66,12 @@ def read_results(path: Path) -> None:
     runs = collect([path.parent])
     tables = build(runs, None)
     for form in ("terminal", "markdown", "latex", "csv"):
-        render(tables, form, "std")
+        text = render(tables, form, "std")
+        assert not ACTS.search(text) and "\n\\input" not in text and not re.search(r"^=|,=", text, re.MULTILINE)
+        assert form != "markdown" or ("<script" not in text and not re.search(r"(?<!\\)\]\(", text))
     verify(tables, None)
-    render_page(runs, tables)
+    page = render_page(runs, tables)
+    assert not ACTS.search(page) and "<script>x" not in page
     keep_record(path, record(50.0, **DETAILS))
 
 

@@ -101,8 +101,8 @@ def _found(kept: FewShotStore) -> str | None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         selection = kept.find()
-    if selection is None:
-        return " ".join(str(warning.message) for warning in caught)
+    if selection is None:  # what is no regular file is not looked at
+        return " ".join(str(warning.message) for warning in caught) or None
     known = {id(item) for items, _ in kept.parts.values() for item in items}
     assert {id(item) for items in selection for item in items} <= known
     return None

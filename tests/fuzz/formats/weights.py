@@ -102,6 +102,9 @@ def read_checkpoint(path: Path) -> None:
     trained = Trained()
     resume_from_checkpoint(str(path.parent), trained.model, trained.optim, trained.sched)
     restore_run_state(trained, checkpoint)
+    trained.model(torch.ones(2, 3)).sum().backward()
+    trained.optim.step()
+    trained.sched.step()
 
 
 def backbone_seeds(folder: Path) -> list[bytes]:
@@ -210,9 +213,24 @@ def read_archive(path: Path) -> None:
 
 def spoil_checkpoint(data: bytes, r: random.Random, other: bytes = b"") -> bytes:
     """The file of ``torch.save`` changed, or what was saved."""
-    if r.random() < 0.4:
-        return _saved(spoil_value(_state(), r))
+    if r.random() < 0.6:
+        return _saved(_spoil_field(_state(), r) if r.random() < 0.4 else spoil_value(_state(), r))
     return spoil_saved(data, r, other)
+
+
+def _spoil_field(state: dict, r: random.Random) -> dict:
+    """A field of another type: lists that hold each other without end, a tensor of another shape."""
+    node: object = state
+    while isinstance(node, dict) and node:
+        parent, key = node, r.choice(list(node))
+        node = node[key]
+        if r.random() < 0.3:
+            break
+    shared: list = ["lol"] * 2
+    for _ in range(40):
+        shared = [shared, shared]
+    parent[key] = _other_tensor(node, r) if isinstance(node, torch.Tensor) and r.random() < 0.7 else shared
+    return state
 
 
 def spoil_backbone(data: bytes, r: random.Random, other: bytes = b"") -> bytes:
