@@ -7,7 +7,6 @@
 import itertools
 import json
 import re
-import reprlib
 
 LIMIT = 4000  # characters of a message
 # Control characters move a terminal's cursor or end the line, marks of direction reorder what is read, invisible
@@ -66,18 +65,15 @@ def shown(value: object) -> str:
     """
     try:
         # In pieces: lists that hold each other many times have no end.
-        pieces = json.JSONEncoder(ensure_ascii=False).iterencode(value)
+        pieces = json.JSONEncoder(ensure_ascii=False, skipkeys=True, default=_kind).iterencode(value)
         text = "".join(itertools.islice(pieces, 100))
-    except (TypeError, ValueError, RecursionError):  # of another kind, or nested too deeply
-        text = _short_repr(value)
+    except (ValueError, RecursionError):  # a number of more than 4,300 digits, or a list that holds itself
+        text = _kind(value)
     return one_line(text, 80)
 
 
-def _short_repr(value: object) -> str:
-    try:
-        return reprlib.repr(value)
-    except (ValueError, RecursionError):  # a number of more than 4,300 digits
-        return f"a value of the type {type(value).__name__}"
+def _kind(value: object) -> str:
+    return type(value).__name__
 
 
 def markdown(text: str) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import reprlib
 from collections import Counter
 from collections.abc import Mapping
 from itertools import islice
@@ -52,21 +51,14 @@ def _check(content, path, fields):
 def shown(value):
     """Return an untrusted value in no more than 80 characters. Lists that hold each other many times have no end."""
     try:
-        text = "".join(islice(json.JSONEncoder(ensure_ascii=True).iterencode(value), 100))
-    except (TypeError, ValueError, RecursionError):
-        text = f"a tensor {tuple(value.shape)}" if isinstance(value, torch.Tensor) else _short_repr(value)
+        text = "".join(islice(json.JSONEncoder(skipkeys=True, default=_kind).iterencode(value), 100))
+    except (ValueError, RecursionError):  # a number of more than 4,300 digits, or a list that holds itself
+        text = _kind(value)
     return text if len(text) <= 80 else f"{text[:76]} ..."
 
 
-def _short_repr(value):
-    try:
-        return ascii(reprlib.repr(value)) if isinstance(value, list | tuple | dict | set | int) else _kind(value)
-    except (ValueError, RecursionError):  # a number of more than 4,300 digits
-        return _kind(value)
-
-
 def _kind(value):
-    return f"a value of the type {type(value).__name__}"
+    return f"{type(value).__name__} {tuple(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
 
 
 def is_whole(value, most=MAX_EPOCH):
