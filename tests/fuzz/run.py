@@ -139,7 +139,7 @@ def _serve(name: str, numbers: range, seed: int, work: Path, connection: Connect
     for number in numbers:
         content = mutated(form, seeds, seed, number)
         _remove(path)
-        if number % SPECIAL_EVERY:
+        if (number + 1) % SPECIAL_EVERY:
             path.write_bytes(content)
         else:
             kind = SPECIAL[number // SPECIAL_EVERY % len(SPECIAL)]
