@@ -158,7 +158,7 @@ KILLS = 10
 def test_killed_at_random_moments_and_started_again(tmp_path):
     """Fourteen jobs; SIGKILL to the whole process group, ten times; all numbers as if nothing had happened.
 
-    A kill comes a random while after the start, or after a job is under way, or after one has left a checkpoint, and
+    A kill comes a random while after the start, or after a job is under way, or as soon as one has left a checkpoint, and
     earlier where two jobs more than there were kills are done: so every one meets unfinished work. Most of the 40 s is
     imports.
     """
@@ -184,7 +184,7 @@ def test_killed_at_random_moments_and_started_again(tmp_path):
     for kill in range(KILLS):
         process = sweeps.start(argv)
         event, most = (
-            (lambda: True, start_takes), (lambda: under_way(output), job_takes), (lambda: resumable(output), job_takes)
+            (lambda: True, start_takes), (lambda: under_way(output), job_takes), (lambda: resumable(output), 0.1)
         )[kill % 3]  # fmt: skip
         wait(process, event, output, kill + 2)
         end = time.monotonic() + moments.uniform(0.0, most)
