@@ -1,7 +1,10 @@
 """Learn prompts for CLIP, or evaluate learned ones: ``python train.py --help``."""
 
 import contextlib
+import os
+import signal
 import sys
+import threading
 
 from common.environment import require_packages, require_python
 
@@ -88,7 +91,8 @@ def main(argv: list[str] | None = None) -> int:
     require_packages("train.py")
     console = sys.stdout
     try:
-        import launch.libraries  # noqa: F401  (registers datasets and methods)
+        with _ctrl_c_ends_at_once():
+            import launch.libraries  # noqa: F401  (registers datasets and methods)
 
         run(args)
     except Exception as error:
@@ -106,6 +110,24 @@ def main(argv: list[str] | None = None) -> int:
             sys.stdout.flush()
         sys.stdout = console  # the logger took its place
     return 0
+
+
+@contextlib.contextmanager
+def _ctrl_c_ends_at_once():
+    """Inside this block, Ctrl-C ends the process: an import that an exception interrupts leaves broken modules."""
+
+    def end(*_) -> None:
+        os.write(2, b"Stopped by Ctrl-C before the run began. The same command starts it\n")
+        os._exit(130)
+
+    listens = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    listens = listens and threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, end) if listens else None
+    try:
+        yield
+    finally:
+        if listens:
+            signal.signal(signal.SIGINT, before)
 
 
 if __name__ == "__main__":
