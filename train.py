@@ -61,7 +61,7 @@ def run(args) -> None:
         weights = loaded_models(trainer, args.model_dir, args.load_epoch, identity)
     check_effects(trainer, cfg, trains)
     if trains:
-        check_resume(trainer, cfg.RESUME, identity)
+        check_resume(trainer, cfg.RESUME, identity, args.again)
         used.check_training(identity)
         trainer.identity = identity  # our engine saves it with every checkpoint and compares it when it resumes
     else:

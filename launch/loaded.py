@@ -53,10 +53,12 @@ def loaded_models(trainer, model_dir: str, epoch: int | None, identity: Identity
     return found
 
 
-def check_resume(trainer, folder: str, identity: Identity) -> None:
+def check_resume(trainer, folder: str, identity: Identity, again: bool) -> None:
     """Raise UserError if ``--resume`` names a folder from which this run cannot be continued."""
     if not folder:
         return
+    if again and os.path.realpath(folder) == os.path.realpath(trainer.output_dir):
+        raise UserError(f"--again would move aside '{folder}', which --resume continues. Leave one of the two out")
     if (stored := read_identity(folder)) is not None:
         identity.check_resumed(stored, f"The run in '{folder}'")
     if os.path.isdir(os.path.join(folder, "mid_epoch")):

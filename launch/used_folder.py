@@ -76,19 +76,18 @@ class UsedFolder:
     """Decides what a run does with an output folder that an earlier run has used.
 
     Args:
-        folder: ``--output-dir``. again: move the earlier run aside in any case. if_changed: move it aside if it is
-            another run than the one that is about to start, rather than refuse.
+        folder: ``--output-dir``. again: move the earlier run aside in any case, once it is clear that the new one can
+            start. if_changed: move it aside if it is another run than the one that is about to start, rather than
+            refuse.
     """
 
     def __init__(self, folder: str, again: bool = False, if_changed: bool = False) -> None:
-        self.folder, self.if_changed = folder, if_changed
+        self.folder, self.again, self.if_changed = folder, again, if_changed
         self.files = files_of_run(folder)  # what earlier runs have left; this run's own log is not among them
-        if again:
-            self._move_aside()
 
     def check_settings(self, cfg: CfgNode) -> None:
         """Refuse a training with other settings before anything is written or built. Raises UserError."""
-        stored = self._stored()
+        stored = None if self.again or self.if_changed else self._stored()
         if stored is not None:
             ours = {f"settings.{key}": value for key, value in settings_of(cfg).items()}
             names = [name for name in ours if name in stored]
@@ -96,6 +95,8 @@ class UsedFolder:
 
     def check_training(self, identity: Identity) -> None:
         """Refuse a training that is not the one that has used the folder. Raises UserError."""
+        if self.again:
+            self._move_aside()
         stored = self._stored()
         if stored is not None:
             self._refuse(first_difference(stored, identity.determines))
@@ -111,6 +112,8 @@ class UsedFolder:
         Raises:
             UserError: with the first difference.
         """
+        if self.again:
+            self._move_aside(results_only=True)
         for earlier in self._records():
             if earlier.get("identity") != record["identity"] and _slot(earlier) == _slot(record):
                 theirs, ours = of_record(earlier), of_record(record)

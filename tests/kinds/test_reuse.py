@@ -65,6 +65,16 @@ def test_again_moves_the_old_run_aside(run):
     assert record["epochs"] == {"run": 2, "planned": 2} and record["selection"] == "last epoch"
 
 
+def test_again_moves_nothing_if_the_new_run_cannot_start(run):
+    assert run("CoOp") == 0
+    before = {path for path in contents(run.out) if not path.name.startswith("log.txt")}
+    assert run("CoOp", "--again", "--root", "/nowhere") == 2
+    assert run("CoOp", "--again", "--resume", str(run.out)) == 2 and "--again would move aside" in run.err
+    assert run("CoOp", "--again", "--no-train") == 0
+    assert {path for path in contents(run.out) if not path.name.startswith("log.txt")} == before
+    assert run("CoOp", "--again", "--eval-only", "--model-dir", str(run.out)) == 0  # the model stays
+
+
 def test_other_pictures_in_the_same_places_are_another_run(run, small, tmp_path):
     """The data are known by their content: a renamed root is the same, an exchanged picture is not."""
     data = tmp_path / "data"
