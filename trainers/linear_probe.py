@@ -57,9 +57,13 @@ class LinearProbe(CLIPTrainer):
             raise UserError(f"LinearProbe chooses C on validation images, and {self.cfg.DATASET.NAME} has none")
         if self.num_classes < 2:
             raise UserError(f"LinearProbe needs two classes, and {self.cfg.DATASET.NAME} has {self.num_classes} here")
-        train, val = self.features(self.dm.dataset.train_x), self.features(self.dm.dataset.val)
-        if [item.impath for item in self.dm.dataset.val] == [item.impath for item in self.dm.dataset.test]:
-            print(f"Warning: C is chosen on test images, because those of {self.cfg.DATASET.NAME} also validate")
+        data = self.dm.dataset
+        if [item.impath for item in data.val] == [item.impath for item in data.test]:
+            raise UserError(
+                f"LinearProbe chooses C on validation images, and those of {self.cfg.DATASET.NAME} are its test "
+                "images: its accuracy would be chosen on the test. Give the dataset validation images of its own"
+            )
+        train, val = self.features(data.train_x), self.features(data.val)
         c, accuracy, (weight, bias) = search(*train, *val)
         print(f"C = {c:.3g}: {accuracy:.2f}% of {len(val[1]):,} validation images")
         self.head.set(torch.from_numpy(weight), torch.from_numpy(bias))

@@ -158,9 +158,9 @@ KILLS = 10
 def test_killed_at_random_moments_and_started_again(tmp_path):
     """Fourteen jobs; SIGKILL to the whole process group, ten times; all numbers as if nothing had happened.
 
-    A kill comes a random while after the start, or after a job is under way, or as soon as one has left a checkpoint, and
-    earlier where two jobs more than there were kills are done: so every one meets unfinished work. Most of the 40 s is
-    imports.
+    A kill comes a random while after the start, or after a job is under way, or as soon as one has left a checkpoint,
+    and earlier where two jobs more than there were kills are done: so every one meets unfinished work. Most of the 40 s
+    is imports.
     """
     sweeps.prepare(tmp_path, epochs=10)
     output = tmp_path / "out"

@@ -143,3 +143,19 @@ def test_rows_are_found_by_name():
     LinearHead(3, ["crane", "crane", "owl"]).load_state_dict(twice.state_dict())  # in the same order: no question
     with pytest.raises(UserError, match="2 are called 'crane'"):
         LinearHead(3, ["crane", "owl"]).load_state_dict(twice.state_dict())
+
+
+def test_c_is_not_chosen_on_the_test_images(run, monkeypatch):
+    """As ImageNet has it, whose validation list is its test list."""
+    from datasets.oxford_pets import OxfordPets
+
+    load_split = OxfordPets.load_split
+
+    def same_lists(self):
+        train, _, test = load_split(self)
+        return train, test, test
+
+    monkeypatch.setattr(OxfordPets, "load_split", same_lists)
+    monkeypatch.setattr(OxfordPets, "select_shots", lambda self, train, val, *_: (train, val))
+    assert run("LinearProbe", DATASET__NUM_SHOTS=-1) == 2
+    assert "are its test images" in run.err
