@@ -32,7 +32,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         "--seed",
         type=int,
         metavar="N",
-        help="seed of all random numbers, 0 or more; a negative one leaves them unseeded",
+        help="seed of all random numbers, 0 or more; -1 leaves them unseeded",
     )
     add("--source-domains", nargs="+", metavar="NAME", help="source domains, for datasets that have domains")
     add("--target-domains", nargs="+", metavar="NAME", help="target domains, likewise")

@@ -211,7 +211,9 @@ TABLE: tuple[Setting, ...] = (
     Setting("DATALOADER.TRAIN_U.N_DOMAIN", whole(-1, 1_000_000),
             "Domains per batch of `RandomDomainSampler`; 0 or -1: all."),
     Setting("DATALOADER.TRAIN_U.N_INS", whole(1, 1_000_000), "Images per class in a batch of `RandomClassSampler`."),
-    Setting("DATALOADER.TEST.SAMPLER", choice(*SAMPLERS), "Order of validation and test images."),
+    # The others skip images or repeat them, and a test is over all.
+    Setting("DATALOADER.TEST.SAMPLER", choice("SequentialSampler", "RandomSampler"),
+            "Order of validation and test images."),
     Setting("DATALOADER.TEST.BATCH_SIZE", BATCH, "Images per batch of validation and test.", irrelevant=True),
 
     Setting("MODEL.INIT_WEIGHTS", TEXT, "Checkpoint to start from; what fits by name and size is loaded."),

@@ -82,7 +82,7 @@ def test_every_trainer_is_checked(trainer):
         ("OPTIM.LR", "None"), ("INPUT.SIZE", "(32,)"), ("INPUT.SIZE", "(32, -32)"), ("INPUT.SIZE", "(10**9, 2)"),
         ("INPUT.SIZE", "(1000000000, 1000000000)"), ("INPUT.PIXEL_STD", "[0, 1, 1]"), ("INPUT.TRANSFORMS", "(1,)"),
         ("TRAIN.COUNT_ITER", "bigger"), ("TRAIN.PRINT_FREQ", "0"), ("DATASET.NUM_SHOTS", "-5"), ("SEED", str(2**32)),
-        ("TEST.SPLIT", "train"), ("TEST.FINAL_MODEL", "best"), ("DATALOADER.TRAIN_X.SAMPLER", "Random"),
+        ("DATALOADER.TEST.SAMPLER", "RandomClassSampler"), ("SEED", "-2"), ("TEST.SPLIT", "train"), ("TEST.FINAL_MODEL", "best"), ("DATALOADER.TRAIN_X.SAMPLER", "Random"),
         ("DATASET.VAL_PERCENT", "1.5"), ("FEATURES.TRAIN_VIEWS", "1000000000"), ("TRAINER.COOP.N_CTX", "1000000000"),
         ("TRAINER.CLIP.MEMORY_GB", "-1"), ("OPTIM.MOMENTUM", "-0.5"), ("OPTIM.STEPSIZE", "()"), ("OPTIM.GAMMA", "0"),
         ("TRAINER.CLIP.COMPILE", "inducter"), ("MODEL.INIT_WEIGHTS", "/no/file"), ("MODEL.HEAD.NAME", "mlp"),
