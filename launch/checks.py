@@ -37,9 +37,6 @@ def check_config(cfg: CfgNode) -> None:
         raise UserError(
             "No backbone given: give --config-file configs/trainers/..., which names one, or --backbone, such as tiny"
         )
-    weights = cfg.MODEL.INIT_WEIGHTS
-    if weights and not os.path.isfile(weights):
-        raise UserError(f"No file '{one_line(weights, 200)}' (MODEL.INIT_WEIGHTS). Give a checkpoint, or an empty text")
     if cfg.RESUME and not os.path.isdir(cfg.RESUME):
         raise UserError(f"No folder '{cfg.RESUME}' to resume from. --resume takes the output folder of a training run")
     _check_head(cfg)

@@ -78,6 +78,9 @@ class CLIPTrainer(FeatureTrainer):
         Settings whose values only this class knows are checked first, before data are read.
         """
         check_backbone(self.cfg.MODEL.BACKBONE.NAME)
+        weights = self.cfg.MODEL.INIT_WEIGHTS
+        if weights and not osp.isfile(weights):
+            raise UserError(f"No file '{weights}' (MODEL.INIT_WEIGHTS). Give a checkpoint, or an empty text")
         self._check_compiler()
         template = self.cfg.DATASET.get("TEMPLATE", "")  # a config made for upstream has no such key
         if template:
