@@ -6,6 +6,7 @@ import os
 import pickle
 
 import pytest
+from dassl.data.datasets.archives import extract_archive
 from dassl.data.datasets.shared.pictures import read_list
 from dassl.utils import UserError as EngineError
 from dassl.utils import read_image
@@ -27,6 +28,7 @@ from launch.errors import mendable as user_message
 from launch.results_file import read_records
 from tests.kinds.limits import SPECIAL, is_one_line, limited
 from tools import report, sweep
+from tools.datafiles.unpack import unpack
 from tools.reporting.reading import ReportError, collect
 from tools.sweeping import plan, state
 from tools.sweeping.errors import SweepError
@@ -48,6 +50,8 @@ READERS = {
     "legacy shots": ("a.pkl", lambda path: read_legacy(str(path))),
     "report": ("results.json", lambda path: collect([path.parent])),
     "sweep": ("sweep.json", lambda path: plan.read(path.parent)),
+    "archive of the engine": ("a.tar", lambda path: extract_archive(str(path), str(path.parent / "out"))),
+    "archive": ("a.tar", lambda path: unpack(path, path.parent / "out", [])),
     "plugin": ("plugin.py", lambda path: import_plugin(str(path))),
 }
 

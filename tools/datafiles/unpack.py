@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+import sys
 import tarfile
 import tempfile
 import zipfile
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from common.errors import UserError
+from common.files import open_regular
 
 from .download import storage_error
 from .transfer import CHUNK
@@ -68,6 +70,7 @@ def _find(folder: Path, name: str, archive: Path) -> Path:
 
 def _extract(archive: Path, folder: Path) -> None:
     folder.mkdir()
+    _check_file(archive)
     try:
         if tarfile.is_tarfile(archive):
 
@@ -95,6 +98,16 @@ def _extract(archive: Path, folder: Path) -> None:
         if isinstance(error, OSError) and error.errno is not None:  # of the disk, not of the decompression
             raise
         raise _damaged(archive, error) from error
+
+
+def _check_file(archive: Path) -> None:
+    try:
+        with open_regular(archive, sys.maxsize) as file:
+            head = file.read(512)
+    except OSError as error:
+        raise UserError(f"Archive {archive} cannot be read: {error.strerror or error}") from error
+    if not head.strip(b"\0"):  # xz would skip zeros without end
+        raise UserError(f"{archive} is neither a tar nor a zip archive. Remove it and fetch it again")
 
 
 def _damaged(archive: Path, error: Exception) -> UserError:

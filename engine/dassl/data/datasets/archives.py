@@ -4,6 +4,7 @@ import tarfile
 import zipfile
 
 from dassl.utils import ConfigError, OutputError
+from dassl.utils.regular_files import open_regular
 
 
 def extract_archive(path, folder):
@@ -15,6 +16,9 @@ def extract_archive(path, folder):
         OutputError: (an OSError) ``folder`` cannot be written.
     """
     try:
+        with open_regular(path) as file:
+            if not file.read(512).strip(b"\0"):  # xz would skip zeros without end
+                raise ValueError("it begins with zeros")
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 archive.extractall(folder)  # drops ".." and leading slashes by itself
