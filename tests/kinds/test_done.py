@@ -102,6 +102,8 @@ def _change_the_config(folder):
 def test_a_change_makes_the_run_again(copy, capfd, change):
     before = _records(copy)
     change(copy)
+    assert sweep.main([*_argv(copy), "--dry-run"]) == 0
+    assert " done" not in capfd.readouterr().out.splitlines()[-1].replace("changed", "")
     assert sweep.main(_argv(copy)) == 0
     after = _records(copy)
     assert {c: r["identity"] for c, r in after.items()} != {c: r["identity"] for c, r in before.items()}

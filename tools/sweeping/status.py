@@ -5,9 +5,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from . import failures
+from . import evidence, failures
 from .job import Job
 from .state import STATES, State, is_swept, state_of
+
+CHANGED = "changed"  # done, but something that the run has read has changed since: it is checked when the sweep starts
 
 
 def states_of(jobs: list[Job], output: Path) -> dict[str, State]:
@@ -16,10 +18,13 @@ def states_of(jobs: list[Job], output: Path) -> dict[str, State]:
 
 
 def listing(jobs: list[Job], output: Path) -> str:
-    """Every job with its state, for --dry-run."""
+    """Every job with its state, for --dry-run: a finished one whose sources have changed is "changed"."""
     from tabulate import tabulate
 
     states = states_of(jobs, output)
+    for job in jobs:
+        if states[job.folder].name == "done" and not evidence.holds(job, output):
+            states[job.folder] = State(CHANGED)
     rows = [[states[j.folder].name, "test" if j.evaluates else "train", j.name, j.folder] for j in jobs]
     return tabulate(rows, headers=["state", "", "job", "folder"], tablefmt="plain") + "\n" + counts(states)
 
@@ -27,7 +32,7 @@ def listing(jobs: list[Job], output: Path) -> str:
 def counts(states: dict[str, State]) -> str:
     """One line: "12 jobs: 3 done, 2 running, 7 waiting"."""
     by_name = Counter(state.name for state in states.values())
-    parts = [f"{by_name[name]} {name}" for name in STATES if by_name[name]]
+    parts = [f"{by_name[name]} {name}" for name in (*STATES, CHANGED) if by_name[name]]
     return f"{len(states)} job{'s' * (len(states) != 1)}: {', '.join(parts)}"
 
 
