@@ -6,6 +6,7 @@ from dassl.utils import load_checkpoint
 
 from common.contents import content_hashes
 from common.errors import UserError
+from common.files import LIST, read_text
 from trainers.clip.base import find_checkpoint
 
 from .identity import TRAINED_IMAGES, Identity, determines_of, facts_of, read_identity
@@ -138,8 +139,7 @@ def _check_images(model_dir: str, trained: dict, identity: Identity) -> None:
         UserError: a test image of the training's own dataset was trained on.
     """
     try:
-        with open(os.path.join(model_dir, TRAINED_IMAGES), encoding="ascii") as file:
-            known = {hash for line in file for hash in line.split()}
+        known = set(read_text(os.path.join(model_dir, TRAINED_IMAGES), LIST, "ascii", lines=True).split())
     except (OSError, UnicodeDecodeError):
         return
     tested = identity.test_images
