@@ -43,14 +43,11 @@ def remembered(factory) -> Path:
     return factory.getbasetemp().parent / f"records-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}.jsonl"
 
 
-def remember_records(factory, folder: Path) -> None:
-    """Keep the test records of a finished run for ``test_replay.py``."""
+def records_of(folder: Path) -> list[str]:
+    """The test records of a finished run, as JSON, for ``test_replay.py``."""
     file = folder / "results.json"
     found = json.loads(file.read_text()) if file.is_file() else []
-    with open(remembered(factory), "a", encoding="utf-8") as lines:
-        for record in found:
-            if record["split"] == "test":
-                lines.write(json.dumps(record) + "\n")
+    return [json.dumps(record) for record in found if record["split"] == "test"]
 
 
 def pytest_collection_modifyitems(items):
@@ -85,9 +82,11 @@ def run(small, tmp_path, tmp_path_factory, capsys):
         captured = capsys.readouterr()
         call.stdout, call.err = captured.out, captured.err
         if call.status == 0 and "--plugin" not in flags and "--root" not in flags:  # the data stay as they are
-            remember_records(tmp_path_factory, call.out)
+            records.extend(records_of(call.out))
         return call.status
 
-    console = sys.stdout
+    records, console = [], sys.stdout
     yield call
     sys.stdout = console
+    with open(remembered(tmp_path_factory), "a", encoding="utf-8") as lines:
+        lines.writelines(f"{record}\n" for record in records)

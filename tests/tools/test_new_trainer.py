@@ -35,7 +35,9 @@ def test_a_file_and_a_yaml_run_in_every_protocol(tmp_path):
     root, output = tmp_path / "checkout", tmp_path / "out"
     for part in PARTS:
         shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "train.py", root)
+    for file in ("train.py", "requirements.txt", "engine/pyproject.toml"):
+        (root / file).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / file, root / file)
     before = {file: file.read_bytes() for file in root.rglob("*") if file.is_file()}
 
     shutil.copy(ROOT / "tests/examples/my_trainer.py", root / "trainers/anchored_coop.py")
