@@ -22,12 +22,12 @@ DEFAULT = "RN50"  # upstream's
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     require_packages("interpret_prompt.py")
-    from launch.errors import mendable
+    from launch.errors import user_message
 
     try:
         interpret(args.fpath, args.topk, args.backbone)
     except Exception as error:
-        if (line := mendable(error)) is None:
+        if (line := user_message(error)) is None:
             raise
         print(f"Error: {line}", file=sys.stderr)
         return 2

@@ -96,9 +96,9 @@ def main(argv: list[str] | None = None) -> int:
 
         run(args)
     except Exception as error:
-        from launch.errors import mendable
+        from launch.errors import user_message
 
-        if (line := mendable(error)) is None:
+        if (line := user_message(error)) is None:
             raise
         print(f"Error: {line}", file=sys.stderr)
         return 2

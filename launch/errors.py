@@ -12,7 +12,7 @@ except ImportError:  # upstream's Dassl lets faults of the machine through as th
         return error if isinstance(error, UserError) else None
 
 
-def mendable(error: Exception) -> str | None:
+def user_message(error: Exception) -> str | None:
     """Returns one line to show the user, or None if the error is a bug. A full disk is a user error."""
     known = error if isinstance(error, UserError | text.OneLineError | FileRefused) else explained(error)
     return None if known is None else one_line(known)

@@ -23,7 +23,8 @@ from common.errors import UserError
 from datasets.core import BenchmarkDataset
 
 from .config import default_config
-from .identity import Identity, facts_of, flat, images_per_class, is_of_training, list_sha256
+from .identity import Identity, facts_of, flat, is_of_training
+from .image_lists import images_per_class, list_sha256
 from .settings import IRRELEVANT_SETTINGS
 
 _PACKAGES = (
@@ -124,7 +125,7 @@ def _classes_of_all(cfg: CfgNode) -> int:
 
 
 def run_facts(trainer, cfg: CfgNode, identity: Identity, weights: list[dict]) -> dict:
-    """What determined a run's result: settings, versions and hashes, of the training if it loads a model.
+    """Settings, versions and hashes that determined a run's result; those of the training if it loads a model.
 
     Args:
         weights: of the models that an evaluation loads, see ``loaded.py``; [] for a run that trains.

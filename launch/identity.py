@@ -5,37 +5,27 @@ equal mappings give equal numbers. Every checkpoint stores the identity of the r
 ``identity.json`` in the run's output folder.
 """
 
-import ast
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 import os
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from yacs.config import CfgNode
 
-from common.contents import content_hashes
 from common.errors import UserError
 from common.files import read_json, write_text_atomically
 from common.text import one_line, shown
 
+from .image_lists import LISTS, ImageHash, data_of
 from .settings import IRRELEVANT_SETTINGS
-from .sources import has_changed, source_file
+from .source_code import code_of, file_hashes
 
 FILE = "identity.json"
 TRAINED_IMAGES = "trained_images.txt"  # per image its two hashes, see ImageHash
-_LISTS = {
-    "train_x": "training images",
-    "train_u": "unlabelled images",
-    "val": "validation images",
-    "test": "test images",
-}
 # Settings that only say where a file is: the content of the data lists and of the weights counts instead.
 _PLACES = ("DATASET.LIST_FILE", "DATASET.SHOTS_FILE", "MODEL.INIT_WEIGHTS")
 # Settings that act in training only. An evaluation takes them from the checkpoint unless the user states them.
@@ -44,21 +34,12 @@ _TRAINING = ("SEED", "OPTIM.", "TRAIN.", "FEATURES.TRAIN_VIEWS", "INPUT.")
 _TEST_INPUT = ("INPUT.SIZE", "INPUT.INTERPOLATION", "INPUT.PIXEL_MEAN", "INPUT.PIXEL_STD", "INPUT.NO_TRANSFORM")
 # Settings in which an evaluation may differ from the training of the model that it loads.
 _FREE_IN_EVALUATION = ("DATASET.", "DATALOADER.", "TEST.", "FEATURES.")
-# Parts of the project whose effect other entries of the identity hold: the data lists, the version of the engine.
-_COVERED_PACKAGES = ("dassl", "common", "datasets", "launch", "tools")
 # Facts by kind: a checkpoint may come from anywhere.
 _FACTS = {
     "config_sha256": str, "trainer": str, "dataset": str, "label": str, "classes": str, "shots": int, "seed": int,
     "config": str, "recipe": str, "images": dict, "epochs": int, "schedule": str, "parameters": list,
     "training": dict, "test": str,
 }  # fmt: skip
-
-
-class ImageHash(NamedTuple):
-    """An image by its content, and by its content and relative path; 16 hexadecimal digits each."""
-
-    content: str
-    file: str
 
 
 @dataclass
@@ -159,7 +140,7 @@ def identity_of(
         UserError: an image or a file of weights cannot be read.
     """
     dataset = getattr(getattr(trainer, "dm", None), "dataset", None)
-    data, trained, tested = _data_of(dataset)
+    data, trained, tested = data_of(dataset)
     found = {f"settings.{key}": value for key, value in settings_of(cfg).items()}
     found |= data
     backbone = getattr(trainer, "backbone_sha256", None)
@@ -168,10 +149,10 @@ def identity_of(
     else:
         found["settings.MODEL.BACKBONE.NAME"] = cfg.MODEL.BACKBONE.NAME
     if cfg.MODEL.INIT_WEIGHTS:
-        found["weights.MODEL.INIT_WEIGHTS"] = _hashes([os.path.expanduser(cfg.MODEL.INIT_WEIGHTS)])[0]
+        found["weights.MODEL.INIT_WEIGHTS"] = file_hashes([os.path.expanduser(cfg.MODEL.INIT_WEIGHTS)])[0]
     found |= {f"code.{name}": sha for name, sha in code_of(trainer, dataset, plugins).items()}
     found["version.engine"] = _engine_version()
-    config_sha256 = _hashes([config_file])[0] if config_file else None
+    config_sha256 = file_hashes([config_file])[0] if config_file else None
     return Identity(found, {"config_sha256": config_sha256}, stated, data, trained, tested)
 
 
@@ -257,7 +238,7 @@ def _title(name: str) -> str:
     if kind == "weights":
         return "the weights of the backbone" if rest == "backbone" else f"the content of {rest}"
     if kind == "data":
-        return f"the list of {_LISTS.get(rest, rest)}"
+        return f"the list of {LISTS.get(rest, rest)}"
     return titles.get(kind, "") + rest
 
 
@@ -302,114 +283,6 @@ def of_record(record: dict) -> dict[str, object]:
     for loaded in record.get("weights") or []:
         found[f"weights.{loaded.get('model')}"] = loaded.get("sha256")
     return {name: value for name, value in found.items() if not _is_of_training(name)}
-
-
-# Data
-
-
-def _data_of(dataset: object) -> tuple[dict[str, str | None], list[ImageHash], list[ImageHash]]:
-    """``data.*`` of the lists of a dataset, and the hashes of its training and test images."""
-    found, images = {}, {}
-    top = getattr(dataset, "image_dir", "") or ""
-    for part in _LISTS:
-        items = getattr(dataset, part, None) or []
-        found[f"data.{part}"], images[part] = _list_facts(items, top) if items else (None, [])
-    return found, images["train_x"], images["test"]
-
-
-def _list_facts(items: Sequence, top: str) -> tuple[str, list[ImageHash]]:
-    """ "160 images, 3f2a...", a hash over relative paths, labels, class names, domains and contents of a list in order.
-
-    Also returns the hashes of the images. Paths are relative to ``top``, or else to the images' common folder.
-    """
-    paths = [os.path.abspath(item.impath) for item in items]
-    prefix = os.path.join(os.path.abspath(top), "") if top else ""
-    if not prefix or not all(path.startswith(prefix) for path in paths):
-        prefix = os.path.join(os.path.commonpath({os.path.dirname(path) for path in paths}), "")
-    total, images = hashlib.sha256(), []
-    for path, item, sha in zip(paths, items, _hashes(paths), strict=True):
-        place = path[len(prefix) :]
-        total.update(_bytes(f"{place}\t{item.label}\t{item.classname}\t{item.domain}\t{sha}\n"))
-        images.append(ImageHash(sha[:16], hashlib.sha256(_bytes(f"{place}\t{sha}")).hexdigest()[:16]))
-    return f"{len(items)} images, {total.hexdigest()}", images
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")  # names of files may hold any bytes
-
-
-def list_sha256(fact: str | None) -> str | None:
-    """The hash in an entry ``data.*``."""
-    return fact.rpartition(" ")[2] if fact else None
-
-
-def images_per_class(items: Sequence) -> dict[str, object]:
-    """Number of images in a list: in total, and the fewest and most of one class."""
-    counts = Counter(item.label for item in items)
-    return {"total": len(items), "fewest": min(counts.values(), default=0), "most": max(counts.values(), default=0)}
-
-
-def _hashes(paths: Sequence[str]) -> list[str]:
-    try:
-        return content_hashes(paths)
-    except OSError as error:
-        name = error.filename or paths[0]
-        raise UserError(f"File '{name}' cannot be read: {error.strerror or error}. Restore it and run again") from error
-
-
-# Code
-
-
-def code_of(trainer: object, dataset: object, plugins: Sequence[str]) -> dict[str, str]:
-    """Module -> SHA-256 of its source: the trainer's, the dataset's, the plug-ins', and all that these import.
-
-    Installed packages and the standard library do not count.
-
-    Raises:
-        UserError: a file was changed after this process had loaded it.
-    """
-    names = [cls.__module__ for cls in type(trainer).__mro__] + [plugin_module(name) for name in plugins]
-    found: dict[str, Path] = {}
-    while names:
-        name = names.pop()
-        file = _own_source(name)
-        if file is None or name in found:
-            continue
-        if has_changed(file):
-            raise UserError(f"{file} was changed while this program ran, which still has the old code. Start it again")
-        found[name] = file
-        names += _imports(name, file)
-    if dataset is not None and (file := source_file(type(dataset).__module__)):
-        found.setdefault(type(dataset).__module__, file)
-    order = sorted(found)
-    return dict(zip(order, _hashes([str(found[name]) for name in order]), strict=True))
-
-
-def plugin_module(name: str) -> str:
-    """The name under which ``--plugin`` imports a module: that of a file is its stem."""
-    return Path(name).stem if name.endswith(".py") else name
-
-
-def _own_source(module: str) -> Path | None:
-    return None if module.split(".")[0] in _COVERED_PACKAGES else source_file(module)
-
-
-def _imports(module: str, file: Path) -> list[str]:
-    """Names of the modules that a module's source imports, wherever in it."""
-    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    found = []
-    for node in ast.walk(ast.parse(file.read_bytes())):
-        if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                try:
-                    base = importlib.util.resolve_name("." * node.level + base, package)
-                except ImportError:  # the module was not loaded as a part of a package, so the line never ran
-                    continue
-            found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return found
 
 
 def _engine_version() -> str | None:

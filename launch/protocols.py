@@ -22,7 +22,7 @@ def check_label(label: str | None) -> None:
 
 
 def learned_on(model_dir: str, weights: Sequence[dict] = ()) -> dict | None:
-    """What a loaded model was learned on: the record of its run, or the facts in its checkpoint; None without both.
+    """The record of the run that learned a loaded model, or the facts in its checkpoint; None without both.
 
     The record is that of the last test, else of the last evaluation. A record of another run than the checkpoint's
     does not count.

@@ -33,7 +33,7 @@ _CHECKPOINT = re.compile(r"checkpoint|model.*\.pth\.tar.*")
 
 
 def files_of_run(folder: str | os.PathLike) -> list[Path]:
-    """What runs have written into a folder: logs, records, checkpoints; nothing else that may lie there."""
+    """Files that runs have written into a folder: logs, records, checkpoints; nothing else that may lie there."""
     if not os.path.isdir(folder):
         return []
     return sorted(p for p in Path(folder).iterdir() if p.name in _FILES or p.name.startswith("log.txt") or _is_model(p))

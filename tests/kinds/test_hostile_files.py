@@ -24,7 +24,7 @@ from datasets.core.split_file import read_split
 from datasets.folders.names import name_by_file
 from datasets.folders.table import list_table
 from launch.config import import_plugin
-from launch.errors import mendable as user_message
+from launch.errors import user_message
 from launch.results_file import read_records
 from tests.kinds.limits import SPECIAL, is_one_line, limited
 from tools import report, sweep

@@ -20,7 +20,7 @@ SHAPES = {
 
 @dataclass(frozen=True)
 class Setting:
-    """What is measured; every field is a flag of the program."""
+    """Settings of a measurement. Every field is a flag of the program."""
 
     method: str = "CoCoOp"
     backbone: str = "ViT-B/16"
