@@ -1,7 +1,7 @@
 """The identity of a run: all that determines its result, as one flat mapping from names to plain values.
 
-Names are ``settings.KEY``, ``data.LIST``, ``weights.PART``, ``code.MODULE`` and ``version.PACKAGE``. Two runs with
-equal mappings give equal numbers. Every checkpoint stores the identity of the run that wrote it, and so does
+Names are ``settings.KEY``, ``data.LIST``, ``weights.PART``, ``code.MODULE``, ``version.PACKAGE`` and ``precision``. Two
+runs with equal mappings give equal numbers. Every checkpoint stores the identity of the run that wrote it, and so does
 ``identity.json`` in the run's output folder.
 """
 
@@ -152,6 +152,8 @@ def identity_of(
         found["weights.MODEL.INIT_WEIGHTS"] = file_hashes([os.path.expanduser(cfg.MODEL.INIT_WEIGHTS)])[0]
     found |= {f"code.{name}": sha for name, sha in code_of(trainer, dataset, plugins).items()}
     found["version.engine"] = _engine_version()
+    if precision := getattr(getattr(trainer, "precision", None), "description", None):
+        found["precision"] = precision  # fp16 on a GPU is fp32 on a CPU
     config_sha256 = file_hashes([config_file])[0] if config_file else None
     return Identity(found, {"config_sha256": config_sha256}, stated, data, trained, tested)
 
