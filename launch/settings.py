@@ -258,7 +258,8 @@ TABLE: tuple[Setting, ...] = (
     Setting("TRAIN.CHECKPOINT_BATCHES", whole(0, 1_000_000_000),
             "Batches between two saves within an epoch; 0: none.", irrelevant=True),
     Setting("TRAIN.CHECKPOINT_SECONDS", WEIGHT, "Seconds between two saves within an epoch; 0: none.", irrelevant=True),
-    Setting("TRAIN.PRINT_FREQ", STEPS, "Batches between two lines of the log.", irrelevant=True),
+    Setting("TRAIN.PRINT_FREQ", whole(0, 1_000_000_000), "Batches between two lines of the log; 0: no lines.",
+            irrelevant=True),
     Setting("TRAIN.COUNT_ITER", choice("train_x", "train_u", "smaller_one"),
             "Loader that an epoch goes through once, where there are labelled and unlabelled images."),
 

@@ -81,7 +81,7 @@ def test_every_trainer_is_checked(trainer):
         ("OPTIM.MAX_EPOCH", "0"), ("OPTIM.LR", "-1"), ("OPTIM.LR", "0"), ("OPTIM.LR", "nan"), ("OPTIM.LR", "inf"),
         ("OPTIM.LR", "None"), ("INPUT.SIZE", "(32,)"), ("INPUT.SIZE", "(32, -32)"), ("INPUT.SIZE", "(10**9, 2)"),
         ("INPUT.SIZE", "(1000000000, 1000000000)"), ("INPUT.PIXEL_STD", "[0, 1, 1]"), ("INPUT.TRANSFORMS", "(1,)"),
-        ("TRAIN.COUNT_ITER", "bigger"), ("TRAIN.PRINT_FREQ", "0"), ("DATASET.NUM_SHOTS", "-5"), ("SEED", str(2**32)),
+        ("TRAIN.COUNT_ITER", "bigger"), ("TRAIN.PRINT_FREQ", "-1"), ("DATASET.NUM_SHOTS", "-5"), ("SEED", str(2**32)),
         ("SEED", "-2"), ("DATALOADER.TEST.SAMPLER", "Random"),
         ("TEST.SPLIT", "train"), ("TEST.FINAL_MODEL", "best"), ("DATALOADER.TRAIN_X.SAMPLER", "Random"),
         ("DATASET.VAL_PERCENT", "1.5"), ("FEATURES.TRAIN_VIEWS", "1000000000"), ("TRAINER.COOP.N_CTX", "1000000000"),

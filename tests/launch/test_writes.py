@@ -15,6 +15,7 @@ def guard():
 def test_a_run_writes_nowhere_else(run, small, tmp_path, guard, monkeypatch):
     cache = tmp_path / "cache"
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.delenv("PYTORCH_NVML_BASED_CUDA_CHECK", raising=False)  # a sweep that an earlier test ran sets it
     assert run(out="warm", OPTIM__MAX_EPOCH=1) == 0  # what is imported for the first time may keep files of its own
     monkeypatch.chdir(tmp_path)
     guard._always = [os.path.realpath(folder) for folder in (small, cache)]

@@ -63,7 +63,8 @@ def test_zero_shot_in_every_precision(name, run):
 def test_features_of_one_precision_are_not_anothers(run, tmp_path):
     config = "configs/trainers/ZeroshotCLIP/vit_b16.yaml"
     for count, name in enumerate(("fp32", "bf16", "amp", "fp16"), start=1):
-        run("ZeroshotCLIP", config=config, TRAINER__ZEROSHOTCLIP__PREC=name, FEATURES__DIR=tmp_path / "features")
+        settings = {"TRAINER__ZEROSHOTCLIP__PREC": name, "FEATURES__DIR": tmp_path / "features"}
+        assert run("ZeroshotCLIP", config=config, out=name, **settings) == 0
         assert len(list((tmp_path / "features").iterdir())) == min(count, 3)  # fp16 runs in fp32 here
 
 

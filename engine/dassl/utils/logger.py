@@ -31,7 +31,7 @@ class Logger(io.TextIOBase):
     def __init__(self, fpath=None):
         super().__init__()
         self.console = sys.stdout
-        self.file = None
+        self.file, self.path = None, fpath
         if fpath is None:
             return
         parent = os.path.dirname(fpath)
@@ -75,7 +75,7 @@ class Logger(io.TextIOBase):
         try:
             action(self.file)
         except OSError as error:
-            path, reason = self.file.name, error.strerror or error
+            path, reason = self.path, error.strerror or error
             self._close_file()
             raise OutputError(
                 f'Cannot write the log file "{path}" ({reason}). Check the permissions and the free space.'

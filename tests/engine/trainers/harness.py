@@ -96,7 +96,7 @@ class Patterns(DatasetBase):
         super().__init__(
             train_x=read_patterns(root, sources, "train"),
             train_u=read_patterns(root, targets, "train"),
-            val=read_patterns(root, sources, "test"),
+            val=read_patterns(root, [domain for domain in sources if domain not in targets], "test"),
             test=read_patterns(root, targets, "test"),
         )
 
