@@ -172,12 +172,13 @@ def _trained_settings(trained: dict) -> dict[str, object]:
 
 
 def _put(tree: dict, path: list[str], value: object) -> None:
-    """Set a value in a tree of settings; a key that the tree lacks is of another version and left out."""
+    """Set a value in a tree of settings; one that the tree lacks, or that is of another kind, is left out."""
     for part in path[:-1]:
         tree = tree.get(part)
         if not isinstance(tree, dict):
             return
-    if path[-1] in tree:
+    known = tree.get(path[-1])
+    if type(value) is type(known) or (isinstance(value, int | float) and isinstance(known, int | float)):
         tree[path[-1]] = value
 
 

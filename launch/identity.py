@@ -34,6 +34,7 @@ _TRAINING = ("SEED", "OPTIM.", "TRAIN.", "FEATURES.TRAIN_VIEWS", "INPUT.")
 _TEST_INPUT = ("INPUT.SIZE", "INPUT.INTERPOLATION", "INPUT.PIXEL_MEAN", "INPUT.PIXEL_STD", "INPUT.NO_TRANSFORM")
 # Settings in which an evaluation may differ from the training of the model that it loads.
 _FREE_IN_EVALUATION = ("DATASET.", "DATALOADER.", "TEST.", "FEATURES.")
+_MOST_VALUES = 100_000  # of a stored identity; some 300 are usual
 # Facts by kind: a checkpoint may come from anywhere.
 _FACTS = {
     "config_sha256": str, "trainer": str, "dataset": str, "label": str, "classes": str, "shots": int, "seed": int,
@@ -190,13 +191,36 @@ def digest(determines: dict[str, object]) -> str:
 def determines_of(stored: object) -> dict[str, object] | None:
     """The mapping of a stored identity; None if it is not one."""
     found = stored.get("determines") if isinstance(stored, dict) else None
-    return found if isinstance(found, dict) and found and all(isinstance(name, str) for name in found) else None
+    return found if isinstance(found, dict) and found and _is_plain(found) else None
+
+
+def _is_plain(content: object) -> bool:
+    """Whether content is JSON data of a size that an identity may have; a checkpoint may come from anywhere."""
+    waiting, seen = [content], 0
+    while waiting:
+        value, seen = waiting.pop(), seen + 1
+        if seen > _MOST_VALUES:  # also of a few lists that hold one another many times
+            return False
+        if isinstance(value, dict | list) and len(value) > _MOST_VALUES:
+            return False
+        if isinstance(value, dict):
+            waiting += [*value, *value.values()]
+            if not all(isinstance(key, str) for key in value):
+                return False
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, int):
+            if abs(value) >= 2**63:
+                return False
+        elif not (value is None or isinstance(value, str | float)):
+            return False
+    return True
 
 
 def facts_of(stored: object) -> dict[str, object]:
     """The facts of a stored identity whose kinds are as they should be; {} if it has none."""
     found = stored.get("facts") if isinstance(stored, dict) else None
-    found = found if isinstance(found, dict) else {}
+    found = found if isinstance(found, dict) and _is_plain(found) else {}
     return {name: value for name, value in found.items() if name in _FACTS and isinstance(value, _FACTS[name])}
 
 
