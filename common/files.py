@@ -77,9 +77,9 @@ def read_bytes(path: str | os.PathLike, limit: int) -> bytes:
 
 
 def read_text(
-    path: str | os.PathLike, limit: int = JSON, encoding: str = "utf-8", errors: str = "strict", lines: bool = False
+    path: str | os.PathLike, limit: int = JSON, encoding: str = "utf-8-sig", errors: str = "strict", lines: bool = False
 ) -> str:
-    """The content of a regular file as text; line ends stay as they are.
+    """The content of a regular file as text; line ends stay as they are, a mark of the byte order does not.
 
     Args:
         lines: the text is a list of lines: refuse more than ``VALUES`` lines and cells.

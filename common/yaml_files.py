@@ -48,10 +48,23 @@ def _load(text: str) -> object:
             if self.depth > MAX_DEPTH:
                 raise YamlError(f"it is nested more than {MAX_DEPTH} levels deep")
             node = super().compose_node(parent, index)
+            if isinstance(node, yaml.MappingNode):
+                _check_keys(node)
             self.depth -= 1
             return node
 
     return yaml.load(text, Loader)
+
+
+def _check_keys(node) -> None:
+    """Refuse a key that is given twice in one group: PyYAML takes the last, and the first would do nothing."""
+    seen: set[str] = set()
+    for key, _ in node.value:
+        if not isinstance(key.value, str) or key.value == "<<":
+            continue
+        if key.value in seen:
+            raise YamlError(f"it has the key '{key.value}' twice, again on line {key.start_mark.line + 1}. Keep one")
+        seen.add(key.value)
 
 
 def _count(node: object, seen: int, depth: int) -> int:

@@ -107,7 +107,11 @@ def merge_file(cfg: CfgNode, path: str) -> None:
     if not os.path.isfile(path):
         folder = os.path.dirname(path) or "."
         near = sorted(f for f in os.listdir(folder) if f.endswith(".yaml")) if os.path.isdir(folder) else []
-        hint = f" In {folder}: {', '.join(near)}" if near else f" There is no folder '{folder}'"
+        hint = f" In {folder}: {', '.join(near)}" if near else ""
+        if not os.path.isdir(folder):
+            hint = f" There is no folder '{folder}'"
+        elif os.path.exists(path):
+            hint = " It is not a regular file"
         raise UserError(f"No config file '{path}'.{hint}")
     if not path.endswith((".yaml", ".yml")):
         raise UserError(f"Config file '{path}' is not YAML (.yaml, .yml)")

@@ -15,12 +15,26 @@ CURATED = {
 }  # fmt: skip
 # Lists of another make, as most of their names show: (pattern, description).
 _WRONG = (
-    (re.compile(r"\d+\b"), "a number in front of the name"),
+    (re.compile(r"\W?\d+\b"), "a number in front of the name"),
     (re.compile(r"n\d{8}\b"), "a WordNet id in front of the name"),
     (re.compile(r"(['\"]).*\1,?$"), "quotes around the name"),
     (re.compile(r".*,"), "several synonyms with commas"),
+    (re.compile(r".*[;|]|\S+/\S+"), "several synonyms in one name"),
     (re.compile(r".*\.n\.\d+$"), "a WordNet synset, such as tench.n.01"),
 )
+
+
+def odd_names(names: Mapping) -> tuple[int, str, str] | None:
+    """If most names have the pattern of a list that is not for prompts: how many, the pattern, and an example.
+
+    Args:
+        names: key -> class name.
+    """
+    for pattern, description in _WRONG:
+        wrong = [f"{key} {name}" for key, name in names.items() if pattern.match(name)]
+        if 2 * len(wrong) > len(names):
+            return len(wrong), description, one_line(wrong[0], 80)
+    return None
 
 
 def check_names(names: Mapping[str, str], path: str, hint: str) -> None:
@@ -35,13 +49,12 @@ def check_names(names: Mapping[str, str], path: str, hint: str) -> None:
     Raises:
         UserError: most names have a number, a wnid, quotes or several synonyms; shows one.
     """
-    for pattern, description in _WRONG:
-        wrong = [f"{wnid} {name}" for wnid, name in names.items() if pattern.match(name)]
-        if 2 * len(wrong) > len(names):
-            raise UserError(
-                f"{path} is not the list of names curated for CLIP: {len(wrong):,} of {len(names):,} names have "
-                f"{description}, such as '{one_line(wrong[0], 80)}', and would get into the prompts. {hint}"
-            )
+    if odd := odd_names(names):
+        number, description, example = odd
+        raise UserError(
+            f"{path} is not the list of names curated for CLIP: {number:,} of {len(names):,} names have "
+            f"{description}, such as '{example}', and would get into the prompts. {hint}"
+        )
     curated = sum(names.get(wnid, "") == name for wnid, name in CURATED.items())
     if len(names) != CLASSES or 2 * curated <= len(CURATED):
         what = f"{len(names):,} names" if len(names) != CLASSES else "other names"

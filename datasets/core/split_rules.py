@@ -52,7 +52,10 @@ def split_per_class(
         group = list(group)
         n_train, n_val = round(len(group) * p_train), round(len(group) * p_val)
         if min(n_train, n_val, len(group) - n_train - n_val) <= 0:
-            raise UserError(f"Class {name} has {len(group)} images: too few to split into train, val and test.")
+            raise UserError(
+                f"Class {name} has {len(group)} images: too few to split into train, val and test. Add images "
+                "of it, or state which are for what: a split_*.json, or for own pictures test/<class>/ folders"
+            )
         rng.shuffle(group)
         train += group[:n_train]
         val += group[n_train : n_train + n_val]

@@ -41,6 +41,11 @@ class Skipped:
         self.endings: Counter[str] = Counter()
         self.deeper: list[str] = []
 
+    def add_loose(self, root: str, inner: str = "") -> None:
+        """Count the pictures that are next to the class folders of ``root/inner``."""
+        folder, prefix = os.path.join(root, inner), f"{inner}/" if inner else ""
+        self.deeper += [prefix + name for name in sorted(_safe_listdir(folder)) if _is_picture(folder, name)]
+
     def report(self) -> None:
         """Print one line for files of other kinds, and one for pictures that lie too deep."""
         if self.endings:
@@ -54,7 +59,7 @@ def list_classes(folder: str, ignored: Collection[str] = ()) -> Listing:
     """``ignored``: folders that are no classes. Raises UserError: no class folders, or one without pictures."""
     skipped = Skipped()
     pictures = list(pictures_of(folder, skipped, ignored=ignored))
-    skipped.deeper += [name for name in sorted(os.listdir(folder)) if _is_picture(folder, name)]
+    skipped.add_loose(folder)
     skipped.report()
     return Listing(f"Folder {folder}", pictures, name_folders(folder, {picture.key: 0 for picture in pictures}))
 

@@ -21,7 +21,8 @@ def find_folder(root: str) -> str:
         raise UserError("ImageFolder needs --root, the folder of the pictures (DATASET.ROOT is empty).")
     folder = os.path.abspath(os.path.expanduser(root))
     if not os.path.isdir(folder):
-        raise UserError(f"Folder {folder} does not exist. Give --root, the folder of the pictures.")
+        reason = "is not a folder" if os.path.exists(folder) else "does not exist"
+        raise UserError(f"Folder {folder} {reason}. Give --root, the folder of the pictures.")
     return folder
 
 

@@ -1,11 +1,14 @@
 """Class names of folders, and of labels: ``classnames.txt`` or the folder's name."""
 
 import os
+import re
 from collections.abc import Iterable
 
 from common.errors import UserError
+from common.text import one_line
 
 from ..core.annotations import read_lines
+from ..core.imagenet_names import odd_names
 
 FILE = "classnames.txt"
 
@@ -16,7 +19,7 @@ def name_folders(folder: str, keys: Iterable[str]) -> dict[str, str]:
     Raises UserError: a class without a name, or two of one name.
     """
     keys = list(keys)
-    if os.path.exists(os.path.join(folder, FILE)):
+    if os.path.lexists(os.path.join(folder, FILE)):  # a broken link is an error, not a missing file
         return name_by_file(folder, keys)
     names = {key: " ".join(key.replace("_", " ").split()) for key in keys}
     for key, name in names.items():
@@ -49,6 +52,14 @@ def name_by_file(folder: str, keys: Iterable) -> dict:
 
 def _unique(names: dict, source: str) -> dict:
     owner: dict = {}
+    if odd := odd_names({key: name for key, name in names.items() if not re.fullmatch(r"\d+", name)}):
+        number, description, example = odd
+        print(
+            one_line(
+                f"Note: {source}: {number:,} of {len(names):,} class names have {description}, such as '{example}'. "
+                f"The prompts hold it. To give other names, write {FILE}: a line per class, FOLDER NAME"
+            )
+        )
     for key, name in names.items():
         if name in owner:
             raise UserError(

@@ -57,6 +57,8 @@ def list_parts(folder: str, ignored: Collection[str] = ()) -> Listing:
         print(one_line(f"Skipped folders that are none of train, val and test: {names}"))
     skipped = Skipped()
     pictures = [picture for part, name in there.items() for picture in pictures_of(folder, skipped, name, part=part)]
+    for inner in ("", *there.values()):
+        skipped.add_loose(folder, inner)
     skipped.report()
     return Listing(f"Folder {folder}", pictures, name_folders(folder, {picture.key: 0 for picture in pictures}))
 

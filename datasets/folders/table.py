@@ -27,7 +27,8 @@ def list_table(path: str, folder: str) -> Listing:
     """Read the file at ``path``; the pictures lie in ``folder``. Raises UserError with the file and the line."""
     columns, rows = (read_csv if path.endswith(".csv") else read_json_lines)(path)
     if "path" not in columns:
-        raise UserError(f"List {path} has no column 'path'. It has: {', '.join(columns)}")
+        hint = "Separate them by commas" if any(mark in columns[0] for mark in ";\t") else "Its first line names them"
+        raise UserError(f"List {path} has no column 'path'. It has: {', '.join(columns)}. {hint}: path,classname")
     if not {"label", "classname"} & set(columns):
         raise UserError(f"List {path} has no column 'label' or 'classname'. It has: {', '.join(columns)}")
     pictures, seen = [], {}
@@ -94,13 +95,13 @@ class _Classes:
         known, first = self.named.setdefault(key, (name, line))
         if known != name:
             raise UserError(
-                f"List {self.path}: label {key} is '{known}' on line {first} and '{name}' on line {line}. Mend one."
+                f"List {self.path}: label {key} is '{known}' on line {first} and '{name}' on line {line}. Correct one."
             )
         other = self.keys.setdefault(name, key)
         if other != key:
             raise UserError(
                 f"List {self.path}: class '{name}' has label {other} on line {self.named[other][1]} and label {key} "
-                f"on line {line}. Mend one."
+                f"on line {line}. Correct one."
             )
         return key
 

@@ -79,7 +79,7 @@ def _column(name: str) -> str:
 def _lines(path: str) -> Iterator[str]:
     try:
         # Not splitlines: a line separator (U+2028) may be part of a cell.
-        return io.StringIO(read_text(path, LIST, "utf-8-sig", lines=True), newline="")
+        return io.StringIO(read_text(path, LIST, lines=True), newline="")
     except OSError as error:
         raise UserError(f"List {path} cannot be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:

@@ -91,7 +91,9 @@ def test_instructions_without_end(is_zip, tmp_path):
 FIELDS = {
     "epoch": [nested(40), "\x1b[2Jx", [], -5, 10**9, 10**5000, True, 1.5, None, torch.ones(10**6), {"a": nested(40)}],
     "val_result": [nested(40), "61", [1.0], torch.zeros(5)],
-    "state_dict": [nested(40), [], None, "x", {"x": "y"}, {1: torch.zeros(1)}, {"x": torch.zeros(1).to(torch.cfloat)}],
+    "state_dict": [nested(40), [], None, "x", {"x": "y"}, {1: torch.zeros(1)}, {"x": torch.zeros(1).to(torch.cfloat)},
+                   {"x": torch.zeros(1).to(torch.float8_e4m3fn)}, {"x": torch.zeros(2, 2).to_sparse()},
+                   {"x": torch.zeros(1, device="meta")}, {"x": torch.zeros(1).expand(10**6, 10**6)}],
 }  # fmt: skip
 
 

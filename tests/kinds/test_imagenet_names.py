@@ -45,6 +45,12 @@ def test_other_lists_get_one_line(capsys):
         assert out.count("\n") == 1 and "not comparable with published ones" in out
 
 
+@pytest.mark.parametrize("name", ("(449) tench", "tench; Tinca tinca", "tench|fish", "tench/Tinca"))
+def test_names_of_other_makes_are_refused(name):
+    with pytest.raises(UserError, match="not the list of names curated for CLIP"):
+        check_names({"n01440764": name, "n01443537": name.replace("tench", "goldfish")}, "classnames.txt", "")
+
+
 @pytest.mark.parametrize("dataset", ("imagenet", "imagenet_sketch", "imagenetv2", "imagenet_a", "imagenet_r"))
 def test_every_reader_of_wordnet_folders_checks(dataset, tmp_path, run):
     folders = {"imagenet": "imagenet", "imagenet_sketch": "imagenet-sketch", "imagenetv2": "imagenetv2"}

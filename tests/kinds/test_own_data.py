@@ -158,3 +158,37 @@ def test_unreadable_pictures_are_listed_before_training_or_left_out(tiny, tmp_pa
         path.unlink()
     removed = tiny(root, out="removed")
     assert removed["images"] == skipped["images"] and removed["metrics"] == skipped["metrics"]
+
+
+def test_pictures_next_to_the_class_folders_of_a_part_are_counted(tiny, tmp_path):
+    draw_two(tmp_path / "p/test", 0, 4)
+    draw(tmp_path / "p", 0, 4, 5)
+    draw(tmp_path / "p/test", 0, 5, 7)
+    assert tiny(tmp_path / "p", "ZeroshotCLIP")["metrics"]["accuracy"] == 100
+    assert "Skipped 3 pictures that are not directly in a class folder, such as 00.png" in tiny.stdout
+
+
+@pytest.mark.parametrize("names", (["001.Albatross", "002.Auklet"], ["n01440764", "n01443537"]))
+def test_folder_names_that_are_not_for_prompts_are_named(names, tiny, tmp_path):
+    for digit, name in enumerate(names):
+        draw(tmp_path / "p/test" / name, digit, 0, 4)
+    assert tiny(tmp_path / "p", "ZeroshotCLIP")
+    assert f"2 of 2 class names have a {'number' if '.' in names[0] else 'WordNet id'}" in tiny.stdout
+
+
+def test_names_with_a_byte_order_mark_are_read_and_a_broken_link_is_not_skipped(tiny, tmp_path):
+    draw(tmp_path / "p/test/a", 0, 0, 12)
+    draw(tmp_path / "p/test/b", 1, 0, 12)
+    names = tmp_path / "p/classnames.txt"
+    names.write_text("a zero\nb one\n", encoding="utf-8-sig")
+    assert tiny(tmp_path / "p", "ZeroshotCLIP")["metrics"]["accuracy"] == 100
+    names.unlink()
+    names.symlink_to(tmp_path / "nowhere")
+    assert tiny(tmp_path / "p", "ZeroshotCLIP", out="b") is None and "classnames.txt cannot be read" in tiny.error
+
+
+@pytest.mark.parametrize("mark", (";", "\t"))
+def test_a_list_with_other_separators_says_so(mark, tiny, tmp_path):
+    draw_two(tmp_path / "p", 0, 4)
+    (tmp_path / "p/annotations.csv").write_text(f"path{mark}classname\nzero/00.png{mark}zero\n")
+    assert tiny(tmp_path / "p", "ZeroshotCLIP") is None and "Separate them by commas: path,classname" in tiny.error

@@ -58,6 +58,7 @@ def test_prompts_of_other_programs_load(form, learned, run):
         (lambda s: s | {"ctx": s["ctx"] / 0}, "not finite"),
         (lambda s: s | {"ctx": s["ctx"].to(torch.complex64)}, ""),
         (lambda s: s | {"ctx": s["ctx"].to(torch.int64)}, "int64"),
+        (lambda s: s | {"ctx": s["ctx"].to(torch.float8_e4m3fn)}, "not real tensors"),
         (lambda s: s | {"module.ctx": s["ctx"]}, "several ways"),
         (lambda s: {"other": s["ctx"]}, "no context vectors"),
     ],
@@ -67,6 +68,16 @@ def test_values_that_are_no_prompt_are_refused(change, words, learned, run):
     for content in ({"state_dict": change(checkpoint["state_dict"]), "epoch": 1}, change(checkpoint["state_dict"])):
         assert evaluate(run, folder, content) == 2
         assert words in run.err and PATH in run.err and run.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("change, words", [(lambda v: v * float("nan"), "not finite"), (lambda v: v.int(), "int32")])
+def test_a_run_does_not_continue_with_values_that_are_no_prompt(change, words, run):
+    assert run("CoOp") == 0
+    path = run.out / "prompt_learner/model.pth.tar-1"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["state_dict"] = {name: change(value) for name, value in checkpoint["state_dict"].items()}
+    torch.save(checkpoint, path)
+    assert run("CoOp") == 2 and words in run.err and run.err.count("\n") == 1
 
 
 def test_a_linear_probe_of_nan_is_refused(run):

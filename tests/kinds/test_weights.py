@@ -77,11 +77,28 @@ def test_safetensors_load_alike(prefix, state, tmp_path):
         lambda s: s | prefixed(s, "module."),
         lambda s: {**s, "model": s},
         lambda s: {"model": prefixed(s, "model.") | prefixed(s, "clip_model.")},
+        lambda s: {"model": s, "model_ema": {key: 2 * value for key, value in s.items()}},
     ],
 )
 def test_several_readings_are_refused(content, state, tmp_path):
     torch.save(content(state), tmp_path / "w.pt")
     assert "can be read in 2 ways" in line_of(tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize("wrapper, place", [("ema", "['ema']"), ("net", "['net']"), ("a/model", "['a']['model']")])
+def test_weights_in_other_dicts_are_pointed_to(wrapper, place, state, tmp_path):
+    content = prefixed(state, "module.")
+    for key in reversed(wrapper.split("/")):
+        content = {key: content, "step": 1}
+    torch.save(content, tmp_path / "w.pt")
+    assert f"torch.save(torch.load(FILE){place}, 'weights.pt')" in line_of(tmp_path / "w.pt")
+
+
+def test_the_content_tells_safetensors_from_pickles_not_the_ending(state, tmp_path):
+    save_file(state, tmp_path / "w.pt")
+    torch.save(state, tmp_path / "w.safetensors")
+    for name in ("w.pt", "w.safetensors"):
+        assert torch.equal(load_clip(str(tmp_path / name)).float().visual.proj, state["visual.proj"])
 
 
 @pytest.mark.parametrize("old", (False, True))
@@ -119,6 +136,11 @@ def test_other_names_are_explained(rename, words, wrapper, state, tmp_path):
         ("visual.proj", torch.full((64, 32), 1e20), "too large for half precision"),
         ("visual.proj", torch.ones(64, 32, dtype=torch.complex64), "complex64"),
         ("visual.proj", torch.ones(64, 32, dtype=torch.int8), "int8"),
+        ("visual.proj", torch.ones(64, 32).to(torch.float8_e4m3fn), "float8_e4m3fn"),
+        ("visual.proj", torch.ones(64, 32).to_sparse(), "in the layout torch.sparse_coo"),
+        ("visual.proj", torch.ones(64, 32, device="meta"), "on no device"),
+        ("token_embedding.weight", torch.ones(100, 64), "knows 100 tokens"),
+        ("extra.weight", torch.ones(1), "Save the whole state dict of a CLIP model, and nothing else"),
     ],
 )
 def test_values_that_are_no_weights_are_refused(key, value, words, state, tmp_path):

@@ -21,6 +21,7 @@ CASES = {
     "endless alias": ("DATASET: &a {ROOT: *a}", "alias"),
     "depth": ("SEED: " + "[" * 5000, "nested"),
     "length": ("SEED: 1\n" + "#" * 300_000, "longer"),
+    "key twice": ("OPTIM: {LR: 0.1}\nSEED: 1\nOPTIM: {LR: 0.2}", "'OPTIM' twice, again on line 3"),
     "date": ("SEED: 2001-99-99", "month"),
     "timestamp": ("SEED: !!timestamp x", "YAML"),
     "bytes": (b"SEED: \xff", "utf-8"),

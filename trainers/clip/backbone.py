@@ -8,6 +8,7 @@ import torch
 from clip.model import CLIP, build_model
 
 from common.errors import UserError, unknown
+from common.text import one_line
 
 from .state_dicts import find_clip
 from .structure import Structure, describe
@@ -47,7 +48,10 @@ def load_clip(name: str, heads: int = 0, text_heads: int = 0, activation: str = 
         model = build_model(dict(weights))
     except Exception as error:  # the structure is told by the sizes of the weights, and these may say anything
         reason = (str(error) or type(error).__name__).splitlines()[-1].strip()
-        raise UserError(f"Backbone '{name}' is not a CLIP checkpoint that fits together: {reason}") from error
+        raise UserError(
+            f"Backbone '{name}' is not a CLIP checkpoint that fits together: {one_line(reason, 400)} Save the whole "
+            "state dict of a CLIP model, and nothing else"
+        ) from error
     if not all(torch.isfinite(parameter).all() for parameter in model.parameters()):
         raise UserError(f"Backbone '{name}' holds values that are too large for half precision, which CLIP stores")
     structure.apply(model, name)

@@ -20,12 +20,15 @@ REQUIRED = ("token_embedding.weight", "positional_embedding", "text_projection",
 _SIZES = ("input_resolution", "context_length", "vocab_size")
 MAX_LAYERS = 200  # of an encoder; OpenAI's have up to 24, ResNets up to 36 blocks in a stage
 _RESBLOCK = re.compile(r"((?:visual\.)?transformer\.resblocks)\.(\d+)\.|(visual\.layer[1-4])\.(\d+)\.")
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_VOCABULARY = 49_408  # tokens of CLIP's tokenizer
 
 
 class Reading(NamedTuple):
     """One way to find CLIP's weights in a file: where they are, and by OpenAI's names."""
 
     place: str
+    wrapper: str  # keys of the dict with the weights, or ""
     weights: dict[str, Tensor]
     left_out: int  # tensors next to the weights, with another prefix
 
@@ -33,7 +36,8 @@ class Reading(NamedTuple):
 def find_clip(content: object, path: Path, size: int) -> Reading:
     """The only reading of a file's content as CLIP's state dict.
 
-    The weights may be in ``WRAPPERS``, and their names may start with any of ``PREFIX``, in any combination.
+    The weights may be in ``WRAPPERS``, and their names may start with any of ``PREFIX``, in any combination. Weights in
+    other dicts of the file are found, but not taken: training stores averages and teachers there.
 
     Args:
         content: of the file. path: for messages. size: bytes of the file; no tensor may stand for more.
@@ -48,11 +52,18 @@ def find_clip(content: object, path: Path, size: int) -> Reading:
             f"Backbone file '{path}' can be read in {len(readings)} ways ({places}). Save one of them alone: "
             "torch.save(STATE_DICT, 'weights.pt')"
         )
+    if readings and readings[0].wrapper not in ("", *WRAPPERS):
+        keys = "".join(f"[{key!r}]" for key in readings[0].wrapper.split("/"))
+        raise UserError(
+            f"Backbone file '{path}' holds CLIP's weights in {readings[0].place}, and nothing says that these are the "
+            f"ones to use. Save them alone: torch.save(torch.load(FILE){keys}, 'weights.pt')"
+        )
     if not readings:
         raise UserError(f"Backbone file '{path}' is not a CLIP checkpoint: {_why_not(content, size)}. {ACCEPTED}")
     (reading,) = readings
     _check_layers(reading.weights, path)
     _check(reading.weights, path, size)
+    _check_vocabulary(reading.weights, path)
     return reading._replace(weights={key: _plain(key, value) for key, value in reading.weights.items()})
 
 
@@ -62,17 +73,24 @@ def _readings(content: object) -> Iterator[Reading]:
         for prefix in filter(PREFIX.fullmatch, prefixes):
             if all(prefix + key in part for key in REQUIRED):
                 weights = {key.removeprefix(prefix): value for key, value in part.items() if key.startswith(prefix)}
-                place = f"'{wrapper}'" if wrapper else "the file itself"
+                place = f"'{one_line(wrapper, 80)}'" if wrapper else "the file itself"
                 place += f" with the prefix '{prefix}'" if prefix else ""
-                yield Reading(place, weights, sum(isinstance(value, Tensor) for value in part.values()) - len(weights))
+                tensors = sum(isinstance(value, Tensor) for value in part.values())
+                yield Reading(place, wrapper, weights, tensors - len(weights))
 
 
 def _parts(content: object) -> Iterator[tuple[str, dict]]:
-    """(name of the wrapper, dict with text as keys): the content itself, and what its wrappers hold."""
-    for wrapper in ("", *WRAPPERS):
-        part = content if not wrapper else content.get(wrapper) if isinstance(content, Mapping) else None
-        if isinstance(part, Mapping):
-            yield wrapper, {key: value for key, value in part.items() if isinstance(key, str)}
+    """(names of the wrappers, dict with text as keys): the content itself, and the dicts in it, two levels deep."""
+    waiting, seen = [("", content)], set()
+    while waiting:
+        wrapper, part = waiting.pop(0)
+        if not isinstance(part, Mapping) or (id(part) in seen and wrapper not in WRAPPERS):
+            continue  # a file may hold one dict a million times
+        seen.add(id(part))
+        part = {key: value for key, value in part.items() if isinstance(key, str)}
+        yield wrapper, part
+        if wrapper.count("/") < 1:
+            waiting += [(f"{wrapper}/{key}".lstrip("/"), value) for key, value in part.items()]
 
 
 def _why_not(content: object, size: int) -> str:
@@ -89,7 +107,11 @@ def _why_not(content: object, size: int) -> str:
         if all(PREFIX.fullmatch(prefix) for prefix in other):
             lacking = next(k for k in REQUIRED if not any(other[0] + k in part for _, part in parts))
             return f"it has no '{other[0]}{lacking}'"
-        return f"its weights have the unknown prefix '{one_line(other[0], 80)}'. Save them without it"
+        prefix = one_line(other[0], 80)
+        return (
+            f"its weights have the unknown prefix '{prefix}'. Save them without it: "
+            "torch.save({key.removeprefix('" + prefix + "'): value for key, value in STATE_DICT.items()}, 'weights.pt')"
+        )
     tensors = [value for _, part in parts for value in part.values() if isinstance(value, Tensor)]
     if not tensors or not all(_fits(value, size) for value in tensors):
         return "it holds something else than tensors by name"
@@ -103,7 +125,13 @@ def _check(weights: Mapping[str, object], path: Path, size: int) -> None:
             raise UserError(f"Backbone file '{path}' holds something else than tensors by name: '{name}'. {ACCEPTED}")
         if key in _SIZES:
             continue
-        if not value.is_floating_point() and not key.endswith("num_batches_tracked"):
+        if value.layout != torch.strided or value.device.type != "cpu":
+            form = "on no device (meta)" if value.device.type != "cpu" else f"in the layout {value.layout}"
+            raise UserError(
+                f"Backbone file '{path}': '{name}' is stored {form}. Save plain tensors in float32 or float16, as "
+                "model.state_dict() of a loaded model gives them"
+            )
+        if value.dtype not in _FLOATS and not key.endswith("num_batches_tracked"):
             raise UserError(
                 f"Backbone file '{path}': '{name}' holds numbers of type {value.dtype}, which are no weights of CLIP. "
                 "Save the weights in float32 or float16"
@@ -113,6 +141,15 @@ def _check(weights: Mapping[str, object], path: Path, size: int) -> None:
                 f"Backbone file '{path}': '{name}' holds values that are not finite (NaN or infinite). The file is "
                 "damaged, or its training failed; use another one"
             )
+
+
+def _check_vocabulary(weights: Mapping[str, Tensor], path: Path) -> None:
+    words = weights["token_embedding.weight"]
+    if words.dim() == 2 and len(words) != _VOCABULARY:
+        raise UserError(
+            f"Backbone file '{path}' knows {len(words):,} tokens, but CLIP's tokenizer has {_VOCABULARY:,}: prompts "
+            "would be other words to it. Take a model with CLIP's vocabulary"
+        )
 
 
 def _fits(value: Tensor, size: int) -> bool:

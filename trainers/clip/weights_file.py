@@ -77,18 +77,20 @@ def _reason(error: Exception) -> str:
     if refused := re.search(r"[Uu]nsupported (?:global: GLOBAL|class|GLOBAL) ([\w.]+)", str(error)):
         return f"it asks for {refused[1]}, which weights have no need of"
     # torch advises how to read it all the same; an error of the other kinds says nothing to a user
-    if "weights_only" in str(error) or isinstance(error, LookupError | TypeError | AttributeError | EOFError):
+    unreadable = LookupError | TypeError | AttributeError | EOFError | UnicodeDecodeError
+    if re.search("weights_only|pickle exhausted|opcode .* unknown", str(error)) or isinstance(error, unreadable):
         return "it is no whole checkpoint"
     return one_line(str(error) or type(error).__name__, 200)
 
 
 def _reader(path: Path):
-    if path.suffix == ".safetensors":
+    with open(path, "rb") as file:
+        start = file.read(9)
+    if start[8:] == b"{":  # safetensors: the length of a header in JSON, and the header
         from safetensors.torch import load_file
 
-        with open(path, "rb") as file:
-            if int.from_bytes(file.read(8), "little") > _MAX_HEADER:
-                raise ValueError("its header is too long")
+        if int.from_bytes(start[:8], "little") > _MAX_HEADER:
+            raise ValueError("its header is too long")
         return load_file
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
@@ -109,7 +111,12 @@ def _reader(path: Path):
         with open(path, "rb") as file:  # a file before PyTorch 1.6: mark, version, machine, weights, names of storages
             for _ in range(5):
                 check_instructions(file)
-    return lambda file: torch.load(file, map_location="cpu", weights_only=True)
+    return _read_pickle
+
+
+def _read_pickle(path: Path) -> object:
+    with open(path, "rb") as file:  # given a path, torch.load goes by its ending
+        return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def _is_tar(path: Path) -> bool:

@@ -12,7 +12,7 @@ from collections import OrderedDict
 import torch
 
 from .atomic import atomic_folder, atomic_path, remove_left_over
-from .checkpoint_fields import check_fields, check_optimizer, check_scheduler
+from .checkpoint_fields import check_fields, check_optimizer, check_scheduler, check_values
 from .checksum import check_checksum, save_with_checksum
 from .errors import CheckpointError, ConfigError, MissingFileError
 from .regular_files import read_text
@@ -131,6 +131,7 @@ def restore(checkpoint, fpath, model, optimizer=None, scheduler=None):
         CheckpointError: it does not fit the model.
     """
     print(f'Loading checkpoint from "{fpath}"')
+    check_values(checkpoint.get("state_dict"), model, fpath)
     try:
         model.load_state_dict(checkpoint["state_dict"])
         print("Loaded model weights")

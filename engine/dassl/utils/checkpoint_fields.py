@@ -13,6 +13,10 @@ from .errors import CheckpointError
 from .safe_load import InertRecord
 
 MAX_EPOCH = 10**6
+_PLAIN = {
+    torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.bool, torch.uint8, torch.int8, torch.int16,
+    torch.int32, torch.int64,
+}  # fmt: skip
 _ADVICE = "Load another epoch, or train again"
 # State that the optimizers of torch and of this package keep in the shape of the parameter.
 _LIKE_PARAMETER = {
@@ -25,15 +29,23 @@ def check_fields(content, path):
 
     Missing fields are fine. A plain state dict, whose values are all tensors, has no fields.
     """
-    if isinstance(content, Mapping) and not all(isinstance(value, torch.Tensor) for value in content.values()):
+    if not isinstance(content, Mapping):
+        return
+    if not all(isinstance(value, torch.Tensor) for value in content.values()):
         _check(content, path, _FIELDS)
+    elif not all(map(_is_plain, content.values())):
+        raise CheckpointError(f'"{path}" holds {shown(content)}, not real tensors. {_ADVICE}.')
 
 
 def check_values(state_dict, model, path):
-    """Raise CheckpointError if a tensor for a parameter of ``model`` holds NaN or infinite values."""
-    for name, _ in model.named_parameters():
+    """Raise CheckpointError if a tensor for a parameter of ``model`` holds no, NaN or infinite fractions."""
+    for name, parameter in model.named_parameters():
         value = state_dict.get(name) if isinstance(state_dict, Mapping) else None
-        if isinstance(value, torch.Tensor) and value.is_floating_point() and not torch.isfinite(value).all():
+        if not isinstance(value, torch.Tensor):
+            continue
+        if parameter.is_floating_point() and not value.is_floating_point():
+            raise CheckpointError(f'"{path}" has {name} as numbers of type {value.dtype}, not as fractions. {_ADVICE}.')
+        if value.is_floating_point() and not torch.isfinite(value).all():
             raise CheckpointError(f'"{path}" has values in {name} that are not finite (NaN or infinite). {_ADVICE}.')
 
 
@@ -76,9 +88,19 @@ def _is_result(value):
 
 def _is_state_dict(value):
     return _is_dict_of_names(value) and all(
-        not tensor.is_complex() if isinstance(tensor, torch.Tensor) else name.endswith("_extra_state")
+        _is_plain(tensor) if isinstance(tensor, torch.Tensor) else name.endswith("_extra_state")
         for name, tensor in value.items()
     )
+
+
+def _is_plain(tensor):
+    """Return whether a tensor holds real numbers of a type that torch can compute with: no float8, sparse or meta.
+
+    A large tensor must have all of them in the file: a few that are repeated could fill the memory.
+    """
+    if tensor.layout != torch.strided or tensor.is_meta or tensor.dtype not in _PLAIN:
+        return False
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes() + 2**20
 
 
 def _is_dict_of_names(value):
