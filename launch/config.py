@@ -1,6 +1,8 @@
 """From arguments to one frozen config."""
 
 import argparse
+import ast
+import contextlib
 import difflib
 import importlib
 import importlib.util
@@ -184,6 +186,8 @@ def _merge(cfg: CfgNode, pair: list, source: str) -> None:
     try:
         if _is_whole(value) and isinstance(_node(cfg, key.split(".")), float):
             value = float(value)
+        elif isinstance(value, str) and isinstance(_node(cfg, key.split(".")), str) and not _is_quoted(value):
+            value = repr(value)  # a text may look like a number or a tuple: a folder called 2024
         cfg.merge_from_list([key, value])
     except _UNFIT as error:
         reason = problem(key, value) or _reason(error)
@@ -233,6 +237,13 @@ def _hint(key: str, known: dict[str, object]) -> str:
 def _is_whole(value) -> bool:
     """Whether a value is a whole number, as YAML reads it or as it was typed."""
     return type(value) is int or (isinstance(value, str) and value.lstrip("+-").isdecimal())
+
+
+def _is_quoted(value: str) -> bool:
+    """Whether a value as it was typed is a text in quotes, which yacs takes off."""
+    with contextlib.suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+        return isinstance(ast.literal_eval(value), str)
+    return False
 
 
 def _node(tree: dict, path) -> object:

@@ -39,6 +39,7 @@ _PACKAGES = (
     "scikit-learn",
     "yacs",
 )
+OWN_PICTURES = "ImageFolder"  # the dataset that reads a user's own folder
 # Settings beside the irrelevant ones that runs of one recipe may differ in.
 _OF_ONE_RUN = (
     "SEED", "DATASET.NAME", "DATASET.LABEL", "DATASET.SUBSAMPLE_CLASSES", "DATASET.TARGET_DOMAINS",
@@ -82,7 +83,7 @@ def label_of(cfg: CfgNode) -> str:
     """The name of the data in tables: ``DATASET.LABEL``, or the folder's name of own pictures, or the dataset's."""
     if label := cfg.DATASET.get("LABEL", ""):
         return label
-    if cfg.DATASET.NAME == "ImageFolder":
+    if cfg.DATASET.NAME == OWN_PICTURES:
         return os.path.basename(os.path.realpath(os.path.expanduser(cfg.DATASET.ROOT)))
     return cfg.DATASET.NAME
 
@@ -100,6 +101,8 @@ def check_effects(trainer, cfg: CfgNode, trains: bool) -> None:
             f"DATASET.NUM_SHOTS {own.NUM_SHOTS} has no effect: {own.NAME} trains on up to {most} images of a class. "
             "Leave it out (-1), or call generate_fewshot_dataset(train, num_shots=cfg.DATASET.NUM_SHOTS) in the dataset"
         )
+    if trains and own.NUM_LABELED < 1 and own.NUM_SHOTS > most > 0:
+        print(f"Note: no class has {own.NUM_SHOTS} training images; up to {most} of a class are trained on")
     if own.SUBSAMPLE_CLASSES == "all" or dataset is None or isinstance(dataset, BenchmarkDataset):
         return
     if _classes_of_all(cfg) == dataset.num_classes:

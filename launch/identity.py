@@ -22,7 +22,7 @@ from common.text import one_line, shown
 
 from .image_lists import LISTS, ImageHash, data_of
 from .settings import IRRELEVANT_SETTINGS
-from .source_code import code_of, file_hashes
+from .source_code import code_of, file_hashes, source_file
 
 FILE = "identity.json"
 TRAINED_IMAGES = "trained_images.txt"  # per image its two hashes, see ImageHash
@@ -71,6 +71,12 @@ class Identity:
     @property
     def sha256(self) -> str:
         return digest(self.determines)
+
+    @property
+    def code_files(self) -> list[Path]:
+        """The files of ``code.*``."""
+        found = (source_file(name.removeprefix("code.")) for name in self.determines if name.startswith("code."))
+        return [path for path in found if path]
 
     def check_resumed(self, stored: object, place: str) -> None:
         """Raise UserError unless a checkpoint's stored identity is this run's. ``place`` names the checkpoint."""
@@ -246,7 +252,7 @@ def first_difference(theirs: dict, ours: dict, names: Iterable[str] | None = Non
     Args:
         names: compare only these; by default all.
     """
-    for name in dict.fromkeys([*ours, *theirs]):
+    for name in dict.fromkeys(["settings.TRAINER.NAME", *ours, *theirs]):
         if names is not None and name not in names:
             continue
         if name.startswith("settings.") and not (name in theirs and name in ours):

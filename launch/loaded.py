@@ -9,6 +9,7 @@ from common.errors import UserError
 from common.files import LIST, read_text
 from trainers.clip.base import find_checkpoint
 
+from .facts import OWN_PICTURES
 from .identity import TRAINED_IMAGES, Identity, determines_of, facts_of, read_identity
 
 BEST = "model-best.pth.tar"
@@ -72,24 +73,18 @@ def check_resume(trainer, folder: str, identity: Identity, again: bool) -> None:
             )
 
 
-def selection_of(weights: list[dict], learns: bool, final_model: str) -> str:
-    """How the tested model was selected, in words.
+def selection_of(weights: list[dict], epoch: int | None, planned: int | None) -> str:
+    """How the tested model of a trainer that learns was selected, in words.
 
     Args:
-        weights: as :func:`loaded_models` gives; [] for a run that trains. learns: whether the trainer learns anything.
-        final_model: ``TEST.FINAL_MODEL``, which decides for a run that trains.
+        weights: as :func:`loaded_models` gives; [] for a run that trains. epoch: of a model that was just trained;
+            None for the best one. planned: epochs of the training.
     """
-    if not learns:
-        return NOTHING
-    if not weights:
-        return BEST_EPOCH if final_model == "best_val" else LAST_EPOCH
-    first = weights[0]
-    if os.path.basename(first["file"]) == BEST:
+    if weights and os.path.basename(weights[0]["file"]) != BEST:
+        epoch = weights[0]["epoch"]
+    elif weights or epoch is None:
         return BEST_EPOCH
-    planned = facts_of(first["identity"]).get("epochs")
-    if planned is None or first["epoch"] == planned:
-        return LAST_EPOCH
-    return f"epoch {first['epoch']} of {planned}"
+    return LAST_EPOCH if planned is None or epoch == planned else f"epoch {epoch} of {planned}"
 
 
 def best_of(folder: str, name: str) -> dict:
@@ -130,13 +125,14 @@ def _check_is_of_newest(best: str, stored: object, model_dir: str, name: str) ->
 
 
 def _check_images(model_dir: str, trained: dict, identity: Identity) -> None:
-    """Look for test images that the model was trained on.
+    """Look for test images that the model was trained on, by their content.
 
-    The same file in the same dataset means that the split has changed since. The same content elsewhere is a warning:
-    public datasets hold some images twice.
+    In the training's own dataset, or wherever pictures are the user's own, they mean that pictures or the split have
+    changed since. Elsewhere they are a warning, and so are those that were on the test list of the training as well:
+    datasets hold some images twice.
 
     Raises:
-        UserError: a test image of the training's own dataset was trained on.
+        UserError: the model was trained on images that are tested now.
     """
     try:
         known = set(read_text(os.path.join(model_dir, TRAINED_IMAGES), LIST, "ascii", lines=True).split())
@@ -148,6 +144,12 @@ def _check_images(model_dir: str, trained: dict, identity: Identity) -> None:
         raise UserError(
             f"{files} of {len(tested)} test images were trained on by the model in '{model_dir}': the split has "
             "changed since. Restore the split that it was trained on, or train again"
+        )
+    both_own = trained.get("dataset") == identity.facts.get("dataset") == OWN_PICTURES
+    if contents and both_own and trained.get("test") != identity.facts.get("test"):
+        raise UserError(
+            f"{contents} of {len(tested)} test images have the content of images that the model in '{model_dir}' was "
+            "trained on. Take them out of the test images, restore the split that it was trained on, or train again"
         )
     if contents:
         print(

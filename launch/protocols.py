@@ -48,7 +48,8 @@ def source_of(record: dict | None) -> dict:
 def derive(classes: str, learns: bool, own: dict, source: dict | None) -> str:
     """The protocol of an evaluation, where ``--protocol`` does not say it.
 
-    - base or new classes, or a model learned on such: ``base2new``;
+    - base or new classes, or a model learned on such: ``base2new``; but ``few_shot`` for a model that has learned all
+      classes of the dataset;
     - a trainer that learns nothing: ``zeroshot``;
     - a model learned on other data (another dataset, or other test images): ``domain_generalization`` where every
       class was learned too, as the variants of ImageNet and of Shapes have it, else ``cross_dataset``;
@@ -60,7 +61,8 @@ def derive(classes: str, learns: bool, own: dict, source: dict | None) -> str:
         source: what ``learned_on`` gives for the loaded model.
     """
     if classes != "all":
-        return "base2new"
+        knows_all = learns and source and (source.get("dataset"), source.get("classes")) == (own["dataset"], "all")
+        return "few_shot" if knows_all else "base2new"
     if not learns:
         return "zeroshot"
     if source is None:

@@ -106,6 +106,7 @@ class Recorder:
         """Keep the record of the evaluation that began at ``started`` (of ``perf_counter``)."""
         trainer, cfg = self.trainer, self.cfg
         seconds = time.perf_counter() - started
+        tests_last_epoch = split is not None or cfg.TEST.FINAL_MODEL != "best_val"  # the trainer names val each epoch
         split = split or cfg.TEST.SPLIT
         if split == "val" and trainer.val_loader is None:
             split = "test"
@@ -119,7 +120,6 @@ class Recorder:
             dataset = getattr(getattr(trainer, "dm", None), "dataset", None)
             top = getattr(dataset, "image_dir", "") or cfg.DATASET.ROOT
             write_predictions(cfg.OUTPUT_DIR, top, self.paths, self.tally.columns(), self._names())
-        tests_last_epoch = split == "val" or cfg.TEST.FINAL_MODEL != "best_val"
         # A run that was resumed after its last epoch has trained none in this process.
         epoch = max(trainer.epoch + 1, trainer.start_epoch) if self.trains and tests_last_epoch else None
         clocked = self.trains and self.training_since is not None
@@ -132,7 +132,7 @@ class Recorder:
             "seconds": seconds,
             **found,
             "metrics": found["metrics"] | self.metrics,
-            **self._tested_model(split, epoch),
+            **self._tested_model(epoch),
             "train_seconds": started - self.training_since - self.testing if clocked else None,
             "memory": peak_memory(getattr(trainer, "device", None)),
             "curve": list(self.curve.points()) if self.curve and split == "test" else [],
@@ -140,13 +140,13 @@ class Recorder:
         }
         keep_record(Path(cfg.OUTPUT_DIR) / FILE, record)
 
-    def _tested_model(self, split: str, epoch: int | None) -> dict:
+    def _tested_model(self, epoch: int | None) -> dict:
         """How the tested model was selected, the epochs it was trained for, and the files it comes from."""
         if not self.learns:
             return {"selection": NOTHING, "epochs": None, "weights": []}
         trained = facts_of(self.weights[0]["identity"]) if self.weights else self.identity.facts
         files = [{key: value for key, value in w.items() if key != "identity"} for w in self.weights]
-        selection = selection_of(self.weights, self.learns, self.cfg.TEST.FINAL_MODEL)
+        selection = selection_of(self.weights, epoch, trained.get("epochs"))
         if self.trains and epoch is None:  # the best epoch, which the trainer has loaded from its own folder
             files = [{"model": m, **best_of(self.cfg.OUTPUT_DIR, m)} for m in self.trainer.get_model_names()]
         run = epoch if files == [] else files[0]["epoch"]
@@ -155,7 +155,7 @@ class Recorder:
     def plan(self) -> dict:
         """The record of the coming test, without its result."""
         self.facts = self.facts or self._run_facts()
-        return {"split": self.cfg.TEST.SPLIT, **self._tested_model(self.cfg.TEST.SPLIT, None), **self.facts}
+        return {"split": self.cfg.TEST.SPLIT, **self._tested_model(None), **self.facts}
 
     def _run_facts(self) -> dict:
         facts = run_facts(self.trainer, self.cfg, self.identity, self.weights)

@@ -1,6 +1,7 @@
 """Python code as a run's identity knows it: the modules that compute the result, and their hashes."""
 
 import ast
+import contextlib
 import importlib.util
 import os
 import sys
@@ -17,8 +18,14 @@ _INSTALLED = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "p
 
 
 def source_file(module: str) -> Path | None:
-    """The Python file of an imported module, unless the module is installed or of the standard library."""
+    """The Python file of a module, unless the module is installed or of the standard library.
+
+    The module may be imported later, by a line within a function. The package that holds it must be imported.
+    """
     file = getattr(sys.modules.get(module), "__file__", None)
+    if module not in sys.modules and (module.rpartition(".")[0] or "sys") in sys.modules:
+        with contextlib.suppress(ImportError, ValueError, AttributeError):
+            file = getattr(importlib.util.find_spec(module), "origin", None)
     if not file or not file.endswith(".py") or not os.path.isfile(file):  # torch has modules that name no real file
         return None
     path = Path(file).resolve()
@@ -59,8 +66,9 @@ def code_of(trainer: object, dataset: object, plugins: Sequence[str]) -> dict[st
             raise UserError(f"{file} was changed while this program ran, which still has the old code. Start it again")
         found[name] = file
         names += _imports(name, file)
-    if dataset is not None and (file := source_file(type(dataset).__module__)):
-        found.setdefault(type(dataset).__module__, file)
+    for kind in (type(trainer), type(dataset)):  # a trainer of the engine counts itself, for the rest its version does
+        if file := source_file(kind.__module__):
+            found.setdefault(kind.__module__, file)
     order = sorted(found)
     return dict(zip(order, file_hashes([str(found[name]) for name in order]), strict=True))
 

@@ -16,7 +16,7 @@ from .source_code import source_file
 FILE = "sources.json"
 
 
-def write_sources(folder: str, trainer: object, cfg, files: Iterable[str | None]) -> None:
+def write_sources(folder: str, trainer: object, cfg, files: Iterable[str | os.PathLike | None]) -> None:
     """Write the file into a run's folder, or remove it if images lie outside the dataset's folder.
 
     Args:
@@ -32,5 +32,6 @@ def write_sources(folder: str, trainer: object, cfg, files: Iterable[str | None]
         return
     code = {str(found) for name in list(sys.modules) if (found := source_file(name))}
     named = [*files, cfg.MODEL.INIT_WEIGHTS, cfg.DATASET.get("SHOTS_FILE", ""), getattr(trainer, "backbone_path", "")]
+    named += [getattr(dataset, name, "") for name in ("list_file", "selection_file")]
     read = {os.path.abspath(os.path.expanduser(file)) for file in named if file}
     write_text_atomically(path, json.dumps({"folders": [top], "files": sorted(code | read)}, indent=1) + "\n")

@@ -203,6 +203,7 @@ class BenchmarkDataset(DatasetBase):
         folders = [os.path.join(self.dataset_dir, "split_fewshot"), self.own_cache("split_fewshot")]
         store = FewShotStore(folders, train, val, num_shots, seed, self.image_dir)
         kept = store.find()
+        self.selection_file = store.path
         if kept is not None:
             # Drawn all the same, so that the generator goes on as in a run without a kept selection.
             with redirect_stdout(io.StringIO()):
@@ -212,4 +213,5 @@ class BenchmarkDataset(DatasetBase):
         selection = draw()
         if at_seed and self.keeps_files:  # otherwise something drew before us, and these are not the shots of this seed
             store.keep(*selection)
+            self.selection_file = store.path
         return selection

@@ -51,6 +51,7 @@ class FewShotStore:
         }
         stem = f"shot_{num_shots}-seed_{seed}"
         short = hashlib.sha256(json.dumps(self.key, sort_keys=True).encode()).hexdigest()[:12]
+        self.path = ""  # of the selection that was found or kept
         self.file_name, self.legacy_name = f"{stem}-{short}.json", f"{stem}.pkl"
 
     def find(self) -> tuple[list, list] | None:
@@ -67,6 +68,7 @@ class FewShotStore:
                     warnings.warn(one_line(f"Few-shot selection {path} is not used: {error}."), stacklevel=2)
                     continue
                 print(f"Few-shot selection read from {path}")
+                self.path = path
                 return selection
         return None
 
@@ -85,6 +87,7 @@ class FewShotStore:
                 failures.append(f"{folder}: {error.strerror or error}")
                 continue
             print(f"Few-shot selection saved to {path}")
+            self.path = path
             return
         reasons = "; ".join(failures)
         line = f"The few-shot selection is not kept, no folder can be written ({reasons})."

@@ -8,6 +8,7 @@ import pytest
 
 from tests.tools import sweeps
 from tools import sweep
+from tools.sweeping import evidence
 
 TRAINER = """
 from dassl.engine import TRAINER_REGISTRY
@@ -111,6 +112,24 @@ def test_a_change_makes_the_run_again(copy, capfd, change):
     aside = [json.loads(p.read_text())[-1] for p in copy.rglob(".earlier-*/results.json.earlier")]
     assert before["base"] in aside
     assert sweep.main(_argv(copy)) == 0 and _records(copy) == after  # and now it is done
+
+
+def test_pictures_of_one_archive_that_are_exchanged(copy):
+    """They have the same size and the same time."""
+    classes = sorted(p for p in (copy / "pictures").iterdir() if p.is_dir())
+    files = [sorted(c.iterdir())[0] for c in classes[:2]]
+    size = max(f.stat().st_size for f in files)
+    for file in files:
+        file.write_bytes(file.read_bytes().ljust(size, b"\0"))
+        os.utime(file, (1, 1))
+    assert sweep.main(_argv(copy)) == 0
+    before = _records(copy)
+    files[0].rename(copy / "between")
+    files[1].rename(files[0])
+    (copy / "between").rename(files[1])
+    evidence._folder.cache_clear()  # a new process looks for itself
+    assert sweep.main(_argv(copy)) == 0
+    assert _records(copy)["base"]["identity"] != before["base"]["identity"]
 
 
 def test_another_root_is_another_run(copy, tmp_path):

@@ -11,6 +11,7 @@ from dassl.engine import TRAINER_REGISTRY
 
 import train
 from tests.conftest import ROOT
+from tests.datasets.pictures import draw
 
 
 def records(folder):
@@ -329,3 +330,113 @@ def test_code_that_was_edited_after_it_was_loaded_is_not_recorded(run, monkeypat
     monkeypatch.setitem(source_code._loaded, path, path.stat().st_mtime_ns - 1)
     assert run("CoOp") == 2
     assert "coop.py was changed while this program ran" in run.err and not (run.out / "results.json").exists()
+
+
+LATE = """
+from dassl.engine import TRAINER_REGISTRY
+from trainers.coop import CoOp
+
+
+@TRAINER_REGISTRY.register()
+class Edited(CoOp):
+    def loss(self, image, label):
+        from late_factor import FACTOR
+
+        loss, numbers = super().loss(image, label)
+        return loss * FACTOR, numbers
+"""
+
+
+def test_code_that_is_imported_within_a_function_counts(run, plugin, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    helper = tmp_path / "late_factor.py"
+    helper.write_text("FACTOR = 1.0\n")
+    assert run("Edited", *plugin(LATE), config=CONFIG) == 0
+    assert str(helper) in json.loads((run.out / "sources.json").read_text())["files"]
+    helper.write_text("FACTOR = -1.0\n")
+    sys.modules.pop("late_factor")
+    assert run("Edited", *plugin(LATE), config=CONFIG) == 2
+    assert "the code of late_factor was" in run.err
+
+
+def test_the_module_of_a_trainer_of_the_engine_counts(run):
+    config = ROOT / "configs/trainers/Vanilla/tiny.yaml"
+    opts = ["MODEL.BACKBONE.NAME", "cnn_digitsdg"]
+    assert run("Vanilla", dataset="digits", config=config, opts=opts) == 0, run.err
+    assert "code.dassl.engine.dg.vanilla" in json.loads((run.out / "identity.json").read_text())["determines"]
+
+
+def _own_pictures(folder):
+    """train/ and test/ with two classes."""
+    draw(folder / "all", 8, seed=3)
+    classes = sorted(p for p in (folder / "all").iterdir() if p.is_dir())[:2]
+    for each in classes:
+        for i, file in enumerate(sorted(each.iterdir())):
+            place = folder / "own" / ("train" if i < 5 else "test") / each.name
+            place.mkdir(parents=True, exist_ok=True)
+            file.rename(place / file.name)
+    return folder / "own", classes[0].name
+
+
+def _to_test(own, name):
+    for file in sorted((own / "train" / name).iterdir())[:3]:
+        file.rename(own / "test" / name / file.name)
+
+
+def _to_test_of_a_renamed_class(own, name):
+    _to_test(own, name)
+    for part in ("train", "test"):
+        (own / part / name).rename(own / part / "renamed")
+
+
+def _to_another_root(own, name):
+    _to_test(own, name)
+    own.rename(own.with_name("moved"))
+
+
+@pytest.mark.parametrize("change", [_to_test, _to_test_of_a_renamed_class, _to_another_root])
+def test_own_pictures_that_were_trained_on_are_not_tested_wherever_they_are_now(run, tmp_path, change):
+    own, name = _own_pictures(tmp_path)
+    settings = {"dataset": "image_folder", "DATASET__NUM_SHOTS": -1}
+    assert run("CoOp", "--root", str(own), out="learned", **settings) == 0
+    load = ["--eval-only", "--model-dir", str(run.out)]
+    own.rename(own.with_name("moved"))  # which changes nothing
+    assert run("CoOp", "--root", str(own.with_name("moved")), *load, out="same", **settings) == 0
+    own.with_name("moved").rename(own)
+    change(own, name)
+    root = own if own.exists() else own.with_name("moved")
+    assert run("CoOp", "--root", str(root), *load, out="eval", **settings) == 2
+    assert "3 of 9 test images" in run.err and not (run.out / "results.json").exists()
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_every_record_says_how_its_model_was_selected(run, split):
+    """The best epoch is the first: every later one has learned at an absurd rate."""
+    settings = {"TEST__FINAL_MODEL": "best_val", "OPTIM__MAX_EPOCH": 3, "OPTIM__LR": 0.5, "TEST__SPLIT": split}
+    assert run("CoOp", **settings) == 0
+    *each, last = records(run.out)
+    assert [(r["selection"], r["epochs"]["run"]) for r in each] == [
+        ("epoch 1 of 3", 1), ("epoch 2 of 3", 2), ("last epoch", 3),
+    ]  # fmt: skip
+    assert (last["split"], last["epoch"]) == (split, None)
+    assert last["selection"] == "best epoch on the validation set"
+    assert last["weights"][0]["epoch"] == last["epochs"]["run"]
+
+
+def test_more_shots_than_there_are_images_are_said(run):
+    assert run("CoOp", DATASET__NUM_SHOTS=500) == 0
+    most = records(run.out)[-1]["images_trained_on"]["most"]
+    assert f"no class has 500 training images; up to {most} of a class are trained on" in run.stdout
+
+
+def test_what_a_run_has_read_outside_of_the_data_is_listed(run, tmp_path):
+    """A list of own pictures may lie anywhere, and so may the selection of shots."""
+    own, _ = _own_pictures(tmp_path)
+    files = [(p.relative_to(own), p.parent.name) for p in sorted(own.rglob("*.*")) if p.suffix != ".json"]
+    table = tmp_path / "list.csv"
+    rows = [f"{path},{name},{path.parts[0]}" for path, name in files]
+    table.write_text("\n".join(["path,label,split", *rows]) + "\n")
+    root = ["--root", str(own)]
+    assert run("CoOp", *root, dataset="image_folder", DATASET__LIST_FILE=table) == 0, run.err
+    listed = json.loads((run.out / "sources.json").read_text())["files"]
+    assert str(table) in listed and any("split_fewshot" in file for file in listed)

@@ -41,6 +41,12 @@ def test_a_whole_number_is_a_number(tmp_path):
     assert type(cfg.DATASET.NUM_SHOTS) is int
 
 
+@pytest.mark.parametrize("text", ["2024", "1e3", "None", "True", "(a)", "[1]", "{}", "a b"])
+def test_a_text_may_look_like_another_value(text):
+    cfg = config("--root", text, "DATASET.TEMPLATE", text, "DATASET.LABEL", f'"{text}"')
+    assert [cfg.DATASET.ROOT, cfg.DATASET.TEMPLATE, cfg.DATASET.LABEL] == [text] * 3
+
+
 @pytest.mark.parametrize("seed", (0, 1, -1))
 def test_every_seed_is_a_seed(seed):
     assert config("--seed", str(seed)).SEED == seed

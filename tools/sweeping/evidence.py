@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 from common.contents import content_hashes
@@ -18,8 +19,8 @@ from launch.sources import FILE
 from .job import Job
 from .state import DONE, is_done, read_json
 
-# What runs write into a dataset's folder.
-_WRITTEN = ("split_fewshot", "listing.json")
+# What runs write into a dataset's folder; the selection of shots that a run has used is among its files.
+_WRITTEN = re.compile(r"listing\.json|shot_\d+-seed_\d+-[0-9a-f]{12}\.json")
 
 
 def take(job: Job, output: str | os.PathLike) -> dict:
@@ -67,7 +68,9 @@ def _look(sources: dict, job: Job, output: str | os.PathLike) -> str | None:
 
 @functools.lru_cache(maxsize=256)  # hundreds of jobs have the same
 def _folder(top: str) -> str:
-    """A hash of path, size and time of the last change of every file in a folder; links are followed.
+    """A hash of path, inode, size and times of the last changes of every file in a folder; links are followed.
+
+    Files from one archive may share size and mtime; when two of them are exchanged, inode and ctime tell.
 
     Raises OSError if there is no such folder.
     """
@@ -76,12 +79,13 @@ def _folder(top: str) -> str:
         folder, place = waiting.pop()
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.startswith(".") or entry.name in _WRITTEN:
+                if entry.name.startswith(".") or _WRITTEN.fullmatch(entry.name):
                     continue
                 found = entry.stat()
                 here = f"{place}/{entry.name}"
                 if not entry.is_dir():
-                    lines.append(f"{here}\t{found.st_size}\t{found.st_mtime_ns}")
+                    state = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+                    lines.append(f"{here}\t{state}")
                 elif (found.st_dev, found.st_ino) not in seen:  # a link may lead back
                     seen.add((found.st_dev, found.st_ino))
                     waiting.append((entry.path, here))
