@@ -3,7 +3,7 @@
 import os
 
 from dassl.data.datasets import DATASET_REGISTRY
-from dassl.engine import TRAINER_REGISTRY
+from dassl.engine import TRAINER_REGISTRY, TrainerX
 from dassl.evaluation import EVALUATOR_REGISTRY
 from dassl.modeling import HEAD_REGISTRY
 from yacs.config import CfgNode
@@ -33,6 +33,8 @@ def check_config(cfg: CfgNode) -> None:
         check_setting(key, value)
     _check_domains(cfg)
     _check_name("evaluator (TEST.EVALUATOR)", cfg.TEST.EVALUATOR, EVALUATOR_REGISTRY.registered_names())
+    if not cfg.OUTPUT_DIR.strip():
+        raise UserError("The output folder has no name. Give --output-dir FOLDER")
     if not cfg.MODEL.BACKBONE.NAME:
         raise UserError(
             "No backbone given: give --config-file configs/trainers/..., which names one, or --backbone, such as tiny"
@@ -43,6 +45,7 @@ def check_config(cfg: CfgNode) -> None:
     _check_views(cfg)
     _check_transforms(cfg)
     _check_optimizer(cfg.OPTIM)
+    _check_epochs(cfg)
     ddaig = cfg.TRAINER.get("DDAIG", {})
     if ddaig and ddaig.CLAMP_MIN > ddaig.CLAMP_MAX:
         raise UserError(
@@ -103,6 +106,17 @@ def _check_transforms(cfg: CfgNode) -> None:
         )
 
 
+def _check_epochs(cfg: CfgNode) -> None:
+    """``TrainerX`` has one loader: an epoch is one pass over the labelled images, whatever the setting says."""
+    trainer, count = TRAINER_REGISTRY.get(cfg.TRAINER.NAME), cfg.TRAIN.COUNT_ITER
+    is_own = trainer.__module__.split(".")[0] in ("trainers", "dassl")
+    if count != "train_x" and is_own and issubclass(trainer, TrainerX):
+        raise UserError(
+            f"TRAIN.COUNT_ITER {count} has no effect: {cfg.TRAINER.NAME} trains on labelled images only. Set "
+            "TRAIN.COUNT_ITER train_x"
+        )
+
+
 def _check_head(cfg: CfgNode) -> None:
     head = cfg.MODEL.HEAD
     if head.NAME:
@@ -125,6 +139,11 @@ def _check_optimizer(optim: CfgNode) -> None:
         raise UserError(
             f"OPTIM.SGD_NESTEROV True needs OPTIM.MOMENTUM above 0 and OPTIM.SGD_DAMPNING 0, not {optim.MOMENTUM} and "
             f"{optim.SGD_DAMPNING}"
+        )
+    if optim.STAGED_LR and not optim.NEW_LAYERS:
+        raise UserError(
+            "OPTIM.STAGED_LR True needs OPTIM.NEW_LAYERS, the names of the layers that learn at OPTIM.LR. Set both, "
+            "such as \"('classifier',)\", or OPTIM.STAGED_LR False"
         )
     steps = list(optim.STEPSIZE)
     if optim.LR_SCHEDULER == "multi_step" and (min(steps) < 1 or sorted(steps) != steps):

@@ -103,6 +103,11 @@ def check_effects(trainer, cfg: CfgNode, trains: bool) -> None:
         )
     if trains and own.NUM_LABELED < 1 and own.NUM_SHOTS > most > 0:
         print(f"Note: no class has {own.NUM_SHOTS} training images; up to {most} of a class are trained on")
+    if trains and cfg.OPTIM.WARMUP_EPOCH >= cfg.OPTIM.MAX_EPOCH:
+        print(
+            f"Note: OPTIM.LR {cfg.OPTIM.LR:g} is never reached: the warm-up takes {cfg.OPTIM.WARMUP_EPOCH} epochs, and "
+            f"the run has {cfg.OPTIM.MAX_EPOCH}. Train for more epochs, or set OPTIM.WARMUP_EPOCH 0"
+        )
     if own.SUBSAMPLE_CLASSES == "all" or dataset is None or isinstance(dataset, BenchmarkDataset):
         return
     if _classes_of_all(cfg) == dataset.num_classes:

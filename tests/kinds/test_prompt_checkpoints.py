@@ -80,6 +80,13 @@ def test_a_run_does_not_continue_with_values_that_are_no_prompt(change, words, r
     assert run("CoOp") == 2 and words in run.err and run.err.count("\n") == 1
 
 
+def test_scores_that_are_no_numbers_are_not_tested(learned, run):
+    folder, checkpoint, _ = learned
+    state = {name: value * 1e30 for name, value in checkpoint["state_dict"].items()}
+    assert evaluate(run, folder, checkpoint | {"state_dict": state}) == 2
+    assert "are not a number (NaN)" in run.err and not (run.out / "results.json").exists()
+
+
 def test_a_linear_probe_of_nan_is_refused(run):
     assert run("LinearProbe", out="learned", DATASET__NUM_SHOTS=4, config="configs/trainers/LinearProbe/rn50.yaml") == 0
     path = run.out / "linear_probe/model.pth.tar-1"

@@ -106,6 +106,9 @@ def test_a_run_says_so_before_it_reads_data(key, value, run):
         ({"MODEL__HEAD__NAME": "mlp", "TRAINER__NAME": "SourceOnly"}, "a head needs both"),
         ({"TRAINER__DDAIG__CLAMP_MIN": 2.0}, "CLAMP_MAX 1.0"),
         ({"MODEL__BACKBONE__NAME": ""}, "give --config-file"),
+        ({"OUTPUT_DIR": " "}, "Give --output-dir FOLDER"),
+        ({"OPTIM__STAGED_LR": True}, "OPTIM.STAGED_LR True needs OPTIM.NEW_LAYERS"),
+        ({"TRAIN__COUNT_ITER": "train_u"}, "TRAIN.COUNT_ITER train_u has no effect: CoOp"),
         ({"INPUT__NO_TRANSFORM": True}, "INPUT.NO_TRANSFORM is True, but CoOp"),
         ({"INPUT__TRANSFORMS": ("gaussian_blur",), "INPUT__SIZE": (8, 8)}, "INPUT.GB_K 21 is too large"),
     ],
@@ -162,3 +165,9 @@ def test_docs_are_up_to_date():
 def test_the_table_needs_no_torch():
     code = "import sys, launch.settings; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+@pytest.mark.parametrize("warm_up, note", [(0, False), (1, True)])
+def test_a_rate_that_is_never_reached_is_named(warm_up, note, run):
+    assert run("CoOp", OPTIM__WARMUP_EPOCH=warm_up, OPTIM__WARMUP_TYPE="linear") == 0
+    assert ("Note: OPTIM.LR 0.002 is never reached" in run.stdout) == note

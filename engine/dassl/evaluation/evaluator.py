@@ -6,7 +6,7 @@ from collections import OrderedDict
 import numpy as np
 import torch
 
-from dassl.utils import ConfigError, EmptyDataError, mkdir_if_missing
+from dassl.utils import ConfigError, EmptyDataError, EvaluationError, mkdir_if_missing
 from dassl.utils.atomic import atomic_path
 from dassl.utils.errors import printable
 
@@ -52,13 +52,14 @@ class Classification(EvaluatorBase):
 
     def reset(self):
         """Forget all batches."""
-        self._true, self._predicted = [], []
+        self._true, self._predicted, self._undefined = [], [], []
 
     def process(self, mo, gt):
         """Add a batch: class scores ``mo`` (B, C) and true classes ``gt`` (B,)."""
         # Both stay on their device: reading them here would make the CPU wait for each batch.
         self._predicted.append(mo.detach().argmax(dim=1))
         self._true.append(gt.detach())
+        self._undefined.append(mo.detach().isnan().any(dim=1))
 
     def evaluate(self):
         """Print the result and return it.
@@ -69,9 +70,16 @@ class Classification(EvaluatorBase):
 
         Raises:
             EmptyDataError: (a ZeroDivisionError) no image was processed.
+            EvaluationError: (a FloatingPointError) scores are not a number.
         """
         if sum(len(batch) for batch in self._true) == 0:
             raise EmptyDataError("There is nothing to evaluate: the test split has no images. Check the dataset.")
+        undefined = int(torch.cat(self._undefined).sum())
+        if undefined:
+            raise EvaluationError(
+                f"The scores of {undefined:,} of {sum(map(len, self._true)):,} images are not a number (NaN): the "
+                "model's weights are damaged, or too large for its precision. Load another epoch, or train again."
+            )
         true = torch.cat(self._true).cpu().numpy()
         predicted = torch.cat(self._predicted).cpu().numpy()
         total = len(true)

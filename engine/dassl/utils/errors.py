@@ -81,5 +81,9 @@ class EmptyDataError(UserError, ZeroDivisionError):
     """An average over nothing was asked for."""
 
 
+class EvaluationError(UserError, FloatingPointError):
+    """The scores of a model are not a number."""
+
+
 class NonFiniteLossError(UserError, FloatingPointError):
     """The loss became infinite or not a number."""
