@@ -22,7 +22,8 @@ from common.text import one_line, shown
 
 from .image_lists import LISTS, ImageHash, data_of
 from .settings import IRRELEVANT_SETTINGS
-from .source_code import code_of, file_hashes, source_file
+from .source_code import code_of, file_hashes
+from .sources import source_file
 
 FILE = "identity.json"
 TRAINED_IMAGES = "trained_images.txt"  # per image its two hashes, see ImageHash

@@ -12,7 +12,7 @@ from dassl.engine import build_trainer  # noqa: E402, F401
 import datasets  # noqa: E402, F401
 import trainers  # noqa: E402, F401
 from launch import checks, config, errors, protocols, records  # noqa: E402, F401
-from launch.source_code import remember_sources  # noqa: E402
+from launch.sources import remember_sources  # noqa: E402
 
 remember_sources()  # a sweep's process serves many runs: code that is edited meanwhile is not the code that runs
 

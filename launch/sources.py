@@ -3,17 +3,49 @@
 Imports nothing heavy, so that tools can use it.
 """
 
+import contextlib
+import importlib.util
 import json
 import os
 import sys
+import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 
 from common.files import write_text_atomically
 
-from .source_code import source_file
-
 FILE = "sources.json"
+_INSTALLED = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+
+
+def source_file(module: str) -> Path | None:
+    """The Python file of a module, unless the module is installed or of the standard library.
+
+    The module may be imported later, by a line within a function. The package that holds it must be imported.
+    """
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if module not in sys.modules and (module.rpartition(".")[0] or "sys") in sys.modules:
+        with contextlib.suppress(ImportError, ValueError, AttributeError):
+            file = getattr(importlib.util.find_spec(module), "origin", None)
+    if not file or not file.endswith(".py") or not os.path.isfile(file):  # torch has modules that name no real file
+        return None
+    path = Path(file).resolve()
+    return None if any(path.is_relative_to(place) for place in _INSTALLED) else path
+
+
+_loaded: dict[Path, int] = {}  # file -> time of its last change when the process had loaded it
+
+
+def remember_sources() -> None:
+    """Remember the state of all loaded code. Call it right after imports that a process makes for many runs."""
+    for name in list(sys.modules):
+        if path := source_file(name):
+            _loaded.setdefault(path, path.stat().st_mtime_ns)
+
+
+def has_changed(path: Path) -> bool:
+    """Whether a file of code was changed after this process had loaded it."""
+    return path in _loaded and path.stat().st_mtime_ns != _loaded[path]
 
 
 def write_sources(folder: str, trainer: object, cfg, files: Iterable[str | os.PathLike | None]) -> None:

@@ -19,6 +19,7 @@ BUILT_IN = {
     "CheckpointError": RuntimeError,
     "ConfigError": ValueError,
     "EmptyDataError": ZeroDivisionError,
+    "EvaluationError": FloatingPointError,
     "NonFiniteLossError": FloatingPointError,
     "UserError": Exception,
 }

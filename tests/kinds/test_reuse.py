@@ -324,10 +324,10 @@ def test_the_record_says_what_was_learned(run, settings, expected):
 
 def test_code_that_was_edited_after_it_was_loaded_is_not_recorded(run, monkeypatch):
     """The process of a sweep imports trainers once for all its runs."""
-    from launch import source_code
+    from launch import sources
 
     path = (ROOT / "trainers/coop.py").resolve()
-    monkeypatch.setitem(source_code._loaded, path, path.stat().st_mtime_ns - 1)
+    monkeypatch.setitem(sources._loaded, path, path.stat().st_mtime_ns - 1)
     assert run("CoOp") == 2
     assert "coop.py was changed while this program ran" in run.err and not (run.out / "results.json").exists()
 

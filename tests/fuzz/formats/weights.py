@@ -108,12 +108,12 @@ def read_checkpoint(path: Path) -> None:
 
 
 def backbone_seeds(folder: Path) -> list[bytes]:
-    """A CLIP of one layer and ten words: as TorchScript, as a state dict of both kinds, and in a checkpoint."""
+    """A CLIP of one layer and all words: as TorchScript, as a state dict of both kinds, and in a checkpoint."""
     from clip.model import CLIP
 
     model = CLIP(
         embed_dim=4, image_resolution=4, vision_layers=1, vision_width=64, vision_patch_size=2, context_length=5,
-        vocab_size=10, transformer_width=64, transformer_heads=1, transformer_layers=1,
+        vocab_size=49408, transformer_width=64, transformer_heads=1, transformer_layers=1,
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript is deprecated
