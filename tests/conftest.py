@@ -40,7 +40,8 @@ def small(tmp_path_factory) -> Path:
 
 def remembered(factory) -> Path:
     """File with a line of JSON per record that the whole test run has written, by all its processes."""
-    return factory.getbasetemp().parent / f"records-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}.jsonl"
+    folder = factory.getbasetemp()
+    return (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "records.jsonl"
 
 
 def records_of(folder: Path) -> list[str]:
