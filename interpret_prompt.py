@@ -114,7 +114,7 @@ def backbone_of(file: str) -> str | None:
 def check_backbone(file: str, backbone: str, identity: object) -> None:
     """Raise UserError if the checkpoint says that its prompt was learned with other weights."""
     from common.errors import UserError
-    from launch.identity import determines_of
+    from launch.stored_identity import determines_of
     from trainers.clip.backbone import backbone_sha256
 
     learned_with = (determines_of(identity) or {}).get("weights.backbone")

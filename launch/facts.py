@@ -23,9 +23,10 @@ from common.errors import UserError
 from datasets.core import BenchmarkDataset
 
 from .config import default_config
-from .identity import Identity, facts_of, flat, is_of_training
+from .identity import Identity, flat, is_of_training
 from .image_lists import images_per_class, list_sha256
 from .settings import IRRELEVANT_SETTINGS
+from .stored_identity import facts_of
 
 _PACKAGES = (
     "torch",
@@ -142,8 +143,9 @@ def run_facts(trainer, cfg: CfgNode, identity: Identity, weights: list[dict]) ->
     if not weights:
         trained = identity.facts if learns else {}
     settings = json.loads(json.dumps(cfg))
-    for key, value in _trained_settings(trained).items():
-        _put(settings, key.split("."), value)
+    for key, value in trained.get("training", {}).items():
+        if is_of_training(key):  # a checkpoint may say anything
+            _put(settings, key.split("."), value)
     data = {part: list_sha256(identity.lists.get(f"data.{part}")) for part in ("train_x", "val", "test")}
     seed = trained.get("seed") if weights else None
     return {
@@ -170,13 +172,6 @@ def run_facts(trainer, cfg: CfgNode, identity: Identity, weights: list[dict]) ->
         "versions": {"python": platform.python_version(), "code": _git_revision(), **_versions()},
         "settings": settings,
     }
-
-
-def _trained_settings(trained: dict) -> dict[str, object]:
-    found = trained.get("training")
-    return (
-        {k: v for k, v in found.items() if isinstance(k, str) and is_of_training(k)} if isinstance(found, dict) else {}
-    )
 
 
 def _put(tree: dict, path: list[str], value: object) -> None:

@@ -10,7 +10,8 @@ from common.files import LIST, read_text
 from trainers.clip.base import find_checkpoint
 
 from .facts import OWN_PICTURES
-from .identity import TRAINED_IMAGES, Identity, determines_of, facts_of, read_identity
+from .identity import TRAINED_IMAGES, Identity
+from .stored_identity import determines_of, facts_of, read_identity
 
 BEST = "model-best.pth.tar"
 LAST_EPOCH, BEST_EPOCH, NOTHING = "last epoch", "best epoch on the validation set", "nothing learned"
@@ -38,7 +39,8 @@ def loaded_models(trainer, model_dir: str, epoch: int | None, identity: Identity
     found = []
     for name in names:
         path = find_checkpoint(model_dir, name, epoch)
-        stored = _identity_in(path, model_dir)
+        content = load_checkpoint(path)
+        stored = _identity_in(content, model_dir)
         if epoch is None and os.path.basename(path) == BEST:
             _check_is_of_newest(path, stored, model_dir, name)
         identity.check_loaded(stored, f"Checkpoint '{path}'")
@@ -47,7 +49,7 @@ def loaded_models(trainer, model_dir: str, epoch: int | None, identity: Identity
                 "model": name,
                 "file": os.path.relpath(path, model_dir),
                 "sha256": content_hashes([path])[0],
-                "epoch": _epoch_of(load_checkpoint(path)),
+                "epoch": _epoch_of(content),
                 "identity": stored,
             }
         )
@@ -102,9 +104,8 @@ def _epoch_of(checkpoint: object) -> int | None:
     return epoch if type(epoch) is int else None
 
 
-def _identity_in(path: str, model_dir: str) -> object:
-    """The identity in a checkpoint, or beside it (upstream's engine stores none in the checkpoint)."""
-    content = load_checkpoint(path)
+def _identity_in(content: object, model_dir: str) -> object:
+    """The identity in a checkpoint's content, or next to it (upstream's engine stores none in the checkpoint)."""
     stored = content.get("identity") if isinstance(content, dict) else None
     return read_identity(model_dir) if stored is None else stored
 
@@ -116,7 +117,7 @@ def _check_is_of_newest(best: str, stored: object, model_dir: str, name: str) ->
     epochs = sorted(int(f.removeprefix(stem)) for f in os.listdir(folder) if f.removeprefix(stem).isdigit())
     if not epochs:
         return
-    newest = _identity_in(os.path.join(folder, f"{stem}{epochs[-1]}"), model_dir)
+    newest = _identity_in(load_checkpoint(os.path.join(folder, f"{stem}{epochs[-1]}")), model_dir)
     if determines_of(newest) != determines_of(stored):
         raise UserError(
             f"'{best}' and '{stem}{epochs[-1]}' beside it are of different runs. Name the epoch to load: "

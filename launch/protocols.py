@@ -6,8 +6,9 @@ from pathlib import Path
 
 from common.errors import UserError
 
-from .identity import determines_of, digest, facts_of
+from .identity import digest
 from .results_file import FILE, read_records
+from .stored_identity import determines_of, facts_of
 
 KNOWN = ("few_shot", "base2new", "cross_dataset", "domain_generalization", "zeroshot", "ablation")
 _SOURCE_KEYS = ("dataset", "label", "classes", "shots", "seed", "recipe", "config")

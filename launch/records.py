@@ -9,12 +9,13 @@ from yacs.config import CfgNode
 
 from .curve import Curve
 from .facts import peak_memory, run_facts
-from .identity import Identity, facts_of
+from .identity import Identity
 from .loaded import NOTHING, best_of, selection_of
 from .metrics import Tally, finite, nothing, summarize
 from .predictions import write_predictions
 from .protocols import derive, learned_on, source_of
 from .results_file import FILE, FORMAT, keep_record, read_records
+from .stored_identity import facts_of
 
 __all__ = ["FILE", "FORMAT", "keep_record", "read_records", "record_evaluations"]
 

@@ -10,21 +10,13 @@ from yacs.config import CfgNode
 from common.errors import UserError
 
 from .curve import FILE as CURVE
-from .identity import FILE as IDENTITY
-from .identity import (
-    TRAINED_IMAGES,
-    WAYS_ON,
-    Identity,
-    determines_of,
-    first_difference,
-    of_record,
-    read_identity,
-    settings_of,
-)
+from .identity import TRAINED_IMAGES, Identity, first_difference, of_record, settings_of
 from .predictions import FILE as PREDICTIONS
 from .results_file import FILE as RESULTS
 from .results_file import read_records
 from .sources import FILE as SOURCES
+from .stored_identity import FILE as IDENTITY
+from .stored_identity import WAYS_ON, determines_of, read_identity
 
 ASIDE = ".earlier-"  # begins the name of a folder that holds a run that was moved aside
 _RESULT_FILES = {RESULTS, PREDICTIONS, "cmat.pt"}

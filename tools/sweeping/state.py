@@ -146,14 +146,7 @@ def lock(folder: Path) -> Iterator[bool]:
 
 def is_locked(folder: Path) -> bool:
     """Whether a process runs the job."""
-    try:
-        handle = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        return not _try(handle, fcntl.LOCK_SH)
-    finally:
-        os.close(handle)
+    return _is_held(folder / LOCK, fcntl.LOCK_SH)
 
 
 @contextlib.contextmanager
@@ -169,12 +162,17 @@ def presence(output: Path) -> Iterator[None]:
 
 def is_swept(output: Path) -> bool:
     """True if a sweep is running into a folder, even if none of its runs has begun."""
+    return _is_held(output / PRESENCE, fcntl.LOCK_EX)
+
+
+def _is_held(file: Path, kind: int) -> bool:
+    """Whether another process holds a lock on the file that a lock of this kind excludes."""
     try:
-        handle = os.open(output / PRESENCE, os.O_RDWR | os.O_NOFOLLOW)
+        handle = os.open(file, os.O_RDWR | os.O_NOFOLLOW)
     except OSError:
         return False
     try:
-        return not _try(handle, fcntl.LOCK_EX)
+        return not _try(handle, kind)
     finally:
         os.close(handle)
 
