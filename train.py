@@ -69,7 +69,8 @@ def run(args) -> None:
     recorder = record_evaluations(trainer, cfg, identity, loaded, weights, args.protocol, args.config_file)
     if not trains:
         used.check_evaluation(recorder.plan())
-    write_sources(cfg.OUTPUT_DIR, trainer, cfg, [args.config_file, args.dataset_config_file, *identity.code_files])
+    read = [args.config_file, args.dataset_config_file, *identity.code_files]
+    write_sources(cfg.OUTPUT_DIR, trainer, cfg, read, with_look=args.again_if_changed)
     if args.again_if_changed and used.is_done(identity, args.protocol):
         print(f"Done already: {cfg.OUTPUT_DIR} holds the result of this run")
         return

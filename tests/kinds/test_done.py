@@ -6,9 +6,9 @@ import shutil
 
 import pytest
 
+from launch import sources
 from tests.tools import sweeps
 from tools import sweep
-from tools.sweeping import evidence
 
 TRAINER = """
 from dassl.engine import TRAINER_REGISTRY
@@ -127,7 +127,7 @@ def test_pictures_of_one_archive_that_are_exchanged(copy):
     files[0].rename(copy / "between")
     files[1].rename(files[0])
     (copy / "between").rename(files[1])
-    evidence._folder.cache_clear()  # a new process looks for itself
+    sources._folder.cache_clear()  # a new process looks for itself
     assert sweep.main(_argv(copy)) == 0
     assert _records(copy)["base"]["identity"] != before["base"]["identity"]
 
@@ -139,3 +139,25 @@ def test_another_root_is_another_run(copy, tmp_path):
     assert sweep.main(argv) == 0
     found = [json.loads(p.read_text())[-1] for p in copy.rglob("results.json")]
     assert {r["hashes"]["test"] for r in found} - {r["hashes"]["test"] for r in before.values()}
+
+
+DISTURBED = "import os\n" + TRAINER.replace("Halved", "Disturbed") + """
+    def before_train(self):
+        super().before_train()
+        if os.path.exists(os.path.join(os.path.dirname(__file__), "disturb")):
+            with open(self.dm.dataset.test[0].impath, "ab") as file:
+                file.write(b"0")
+"""
+
+
+def test_pictures_that_change_while_a_run_learns_are_not_what_it_has_read(tmp_path, capfd):
+    sweeps.prepare(tmp_path)
+    (tmp_path / "halved.py").write_text(DISTURBED)
+    argv = [part.replace("Halved", "Disturbed") for part in _argv(tmp_path)]
+    (tmp_path / "disturb").touch()
+    assert sweep.main(argv) == 0
+    (tmp_path / "disturb").unlink()
+    sources._folder.cache_clear()  # a new process looks for itself
+    capfd.readouterr()
+    assert sweep.main(argv) == 0
+    assert "finished runs are checked again" in "".join(capfd.readouterr())

@@ -5,6 +5,7 @@ import multiprocessing
 import time
 from pathlib import Path
 
+from launch.sources import look
 from tools.sweeping import evidence
 from tools.sweeping.drive import drive
 from tools.sweeping.job import Job
@@ -28,7 +29,8 @@ class Instant(Launcher):
             folder = job.path(self.output)
             folder.mkdir(parents=True)
             (folder / "results.json").write_text(json.dumps([{"split": "test"}]))
-            (folder / "sources.json").write_text('{"folders": [], "files": []}')
+            sources = {"folders": [], "files": []}
+            (folder / "sources.json").write_text(json.dumps(sources | {"look": look(sources)}))
             mark_done(folder, job.key, SECONDS[job.dataset], evidence.take(job, self.output))
             self.order.append(job.folder)
         self._ended += jobs
