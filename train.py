@@ -69,6 +69,7 @@ def run(args) -> None:
     recorder = record_evaluations(trainer, cfg, identity, loaded, weights, args.protocol, args.config_file)
     if not trains:
         used.check_evaluation(recorder.plan())
+    used.remove_left_over()
     read = [args.config_file, args.dataset_config_file, *identity.code_files]
     write_sources(cfg.OUTPUT_DIR, trainer, cfg, read, with_look=args.again_if_changed)
     if args.again_if_changed and used.is_done(identity, args.protocol):

@@ -113,6 +113,12 @@ class UsedFolder:
                 self._refuse(difference or "the code that computed its result was another", results_only=True)
                 return
 
+    def remove_left_over(self) -> None:
+        """Remove the unfinished files of a run that was killed while it wrote one."""
+        for path in Path(self.folder).glob(".*.part"):
+            if any(path.name.startswith(f".{name}.") for name in _FILES):
+                path.unlink(missing_ok=True)
+
     def is_done(self, identity: Identity, protocol: str | None) -> bool:
         """Whether a test record of this run is there."""
         return any(

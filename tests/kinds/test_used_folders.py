@@ -152,3 +152,12 @@ def test_the_module_of_a_trainer_of_the_engine_counts(run):
     opts = ["MODEL.BACKBONE.NAME", "cnn_digitsdg"]
     assert run("Vanilla", dataset="digits", config=config, opts=opts) == 0, run.err
     assert "code.dassl.engine.dg.vanilla" in json.loads((run.out / "identity.json").read_text())["determines"]
+
+
+def test_unfinished_files_of_a_killed_run_are_removed(run):
+    assert run("CoOp") == 0
+    left = run.out / ".identity.json.123-abc.part"
+    left.write_text("half")
+    (run.out / ".notes.part").write_text("mine")
+    assert run("CoOp") == 0
+    assert not left.exists() and (run.out / ".notes.part").exists()
