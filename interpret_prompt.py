@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from common.environment import require_packages, require_python
+from clip_prompts.common.environment import require_packages, require_python
 
 require_python()
 
@@ -22,7 +22,7 @@ DEFAULT = "RN50"  # upstream's
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     require_packages("interpret_prompt.py")
-    from launch.errors import user_message
+    from clip_prompts.run.errors import user_message
 
     try:
         interpret(args.fpath, args.topk, args.backbone)
@@ -53,8 +53,8 @@ def interpret(file: str, topk: int, backbone: str | None) -> None:
     """Print the nearest words of each vector. Raises UserError."""
     import torch
 
-    from common.errors import UserError
-    from trainers.clip.backbone import load_clip, openai
+    from clip_prompts.backbones.loading import load_clip, openai
+    from clip_prompts.common.errors import UserError
 
     context, learned_with = read_context(file)
     backbone = backbone or backbone_of(file) or DEFAULT
@@ -88,7 +88,7 @@ def read_context(file: str):
     import torch
     from dassl.utils import load_checkpoint
 
-    from common.errors import UserError
+    from clip_prompts.common.errors import UserError
 
     if not Path(file).is_file():
         raise UserError(f"There is no file '{file}'. Give the checkpoint of a prompt, prompt_learner/model.pth.tar-N")
@@ -104,7 +104,7 @@ def read_context(file: str):
 
 def backbone_of(file: str) -> str | None:
     """The backbone that results.json of the checkpoint's run names; None if it names none."""
-    from launch.results_file import FILE, read_records
+    from clip_prompts.records.results_file import FILE, read_records
 
     records = read_records(Path(file).resolve().parents[1] / FILE) or []
     names = [record.get("backbone") for record in records if isinstance(record, dict)]
@@ -113,9 +113,9 @@ def backbone_of(file: str) -> str | None:
 
 def check_backbone(file: str, backbone: str, identity: object) -> None:
     """Raise UserError if the checkpoint says that its prompt was learned with other weights."""
-    from common.errors import UserError
-    from launch.stored_identity import determines_of
-    from trainers.clip.backbone import backbone_sha256
+    from clip_prompts.backbones.loading import backbone_sha256
+    from clip_prompts.common.errors import UserError
+    from clip_prompts.records.stored_identity import determines_of
 
     learned_with = (determines_of(identity) or {}).get("weights.backbone")
     if learned_with and learned_with != backbone_sha256(backbone):

@@ -2,7 +2,7 @@
 
 import sys
 
-from common.environment import require_python
+from clip_prompts.common.environment import require_python
 
 require_python()
 

@@ -6,12 +6,12 @@ import signal
 import sys
 import threading
 
-from common.environment import require_packages, require_python
+from clip_prompts.common.environment import require_packages, require_python
 
 require_python()
 
-from common.files import check_output_folder  # noqa: E402
-from launch import arguments  # noqa: E402
+from clip_prompts.common.files import check_output_folder  # noqa: E402
+from clip_prompts.run import arguments  # noqa: E402
 
 
 def run(args) -> None:
@@ -21,15 +21,15 @@ def run(args) -> None:
     from dassl.engine import build_trainer
     from dassl.utils import collect_env_info, set_random_seed, setup_logger
 
-    from launch.checks import check_config
-    from launch.config import build_config, import_plugin, stated_settings
-    from launch.facts import check_effects, training_facts
-    from launch.identity import identity_of
-    from launch.loaded import check_resume, loaded_models
-    from launch.protocols import check_label
-    from launch.records import record_evaluations
-    from launch.sources import write_sources
-    from launch.used_folder import UsedFolder
+    from clip_prompts.records.facts import check_effects, training_facts
+    from clip_prompts.records.identity import identity_of
+    from clip_prompts.records.loaded import check_resume, loaded_models
+    from clip_prompts.records.protocols import check_label
+    from clip_prompts.records.sources import write_sources
+    from clip_prompts.records.writer import record_evaluations
+    from clip_prompts.run.checks import check_config
+    from clip_prompts.run.config import build_config, import_plugin, stated_settings
+    from clip_prompts.run.used_folder import UsedFolder
 
     for name in args.plugin:
         import_plugin(name)
@@ -94,11 +94,11 @@ def main(argv: list[str] | None = None) -> int:
     console = sys.stdout
     try:
         with _ctrl_c_ends_at_once():
-            import launch.libraries  # noqa: F401  (registers datasets and methods)
+            import clip_prompts.run.libraries  # noqa: F401  (registers datasets and methods)
 
         run(args)
     except Exception as error:
-        from launch.errors import user_message
+        from clip_prompts.run.errors import user_message
 
         if (line := user_message(error)) is None:
             raise

@@ -1,6 +1,6 @@
 """One file per benchmark. Every module in this folder registers its datasets by being here.
 
-``datasets/core/`` holds what the readers share, ``datasets/folders/`` the layouts of the user's own pictures.
+``clip_prompts/data/`` holds what the readers share, its ``folders/`` the layouts of the user's own pictures.
 To add a dataset, put a file beside ``oxford_pets.py``.
 """
 
@@ -8,7 +8,7 @@ import importlib
 import pkgutil
 import traceback
 
-from common.errors import UserError
+from clip_prompts.common.errors import UserError
 
 
 def add_config(cfg) -> None:

@@ -5,8 +5,8 @@ from operator import itemgetter
 
 from dassl.data.datasets import DATASET_REGISTRY
 
-from .core import GeneratedDataset
-from .core.split_rules import split_per_class
+from clip_prompts.data import GeneratedDataset
+from clip_prompts.data.split_rules import split_per_class
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 WHITE = 16  # scikit-learn's pixels are 0 (background) to 16

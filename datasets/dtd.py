@@ -2,7 +2,7 @@
 
 from dassl.data.datasets import DATASET_REGISTRY
 
-from .core.class_folders import ClassFolders
+from clip_prompts.data.class_folders import ClassFolders
 
 
 @DATASET_REGISTRY.register()

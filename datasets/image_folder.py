@@ -1,17 +1,16 @@
-"""ImageFolder: the user's own pictures, without code. The layouts are in ``datasets/folders/``."""
+"""ImageFolder: the user's own pictures, without code. The layouts are in ``clip_prompts/data/folders/``."""
 
 import os
 
 from dassl.data.datasets import DATASET_REGISTRY
 
-from common.errors import UserError
-
-from .core import BenchmarkDataset
-from .core.items import known_item, view_as_shown
-from .folders.divide import divide, target_to_train
-from .folders.find import find_folder, find_list, make_listing
-from .folders.split_json import image_folder
-from .folders.stored_split import StoredSplit
+from clip_prompts.common.errors import UserError
+from clip_prompts.data import BenchmarkDataset
+from clip_prompts.data.folders.divide import divide, target_to_train
+from clip_prompts.data.folders.find import find_folder, find_list, make_listing
+from clip_prompts.data.folders.split_json import image_folder
+from clip_prompts.data.folders.stored_split import StoredSplit
+from clip_prompts.data.items import known_item, view_as_shown
 
 
 @DATASET_REGISTRY.register()

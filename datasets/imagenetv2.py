@@ -2,7 +2,7 @@
 
 from dassl.data.datasets import DATASET_REGISTRY
 
-from .core.wnid_folders import WnidFolders
+from clip_prompts.data.wnid_folders import WnidFolders
 
 
 @DATASET_REGISTRY.register()

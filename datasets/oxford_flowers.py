@@ -4,12 +4,11 @@ import os
 
 from dassl.data.datasets import DATASET_REGISTRY
 
-from common.errors import UserError
-
-from .core import BenchmarkDataset
-from .core.annotations import read_names
-from .core.matfiles import mat_number, read_mat
-from .core.split_rules import split_per_class
+from clip_prompts.common.errors import UserError
+from clip_prompts.data import BenchmarkDataset
+from clip_prompts.data.annotations import read_names
+from clip_prompts.data.matfiles import mat_number, read_mat
+from clip_prompts.data.split_rules import split_per_class
 
 
 @DATASET_REGISTRY.register()

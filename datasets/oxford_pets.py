@@ -4,8 +4,8 @@ import os
 
 from dassl.data.datasets import DATASET_REGISTRY
 
-from .core import BenchmarkDataset
-from .core.annotations import read_fields
+from clip_prompts.data import BenchmarkDataset
+from clip_prompts.data.annotations import read_fields
 
 
 @DATASET_REGISTRY.register()

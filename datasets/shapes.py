@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from dassl.data.datasets import DATASET_REGISTRY
 
-from .core import GeneratedDataset
+from clip_prompts.data import GeneratedDataset
 
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple")
 SHAPES = ("circle", "square", "triangle", "star", "heart", "cross", "arrow")
@@ -27,7 +27,7 @@ def draw(part: str, variant: str) -> Iterator[tuple[str, int, np.ndarray]]:
 
     ``variant`` is one of ``paper_cutouts.VARIANTS``. A picture depends on part, label and number only.
     """
-    from .rendering.paper_cutouts import draw_cutout
+    from clip_prompts.data.rendering.paper_cutouts import draw_cutout
 
     for label, name in enumerate(CLASSES):
         colour, shape = name.split()

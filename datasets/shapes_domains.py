@@ -2,10 +2,10 @@
 
 from dassl.data.datasets import DATASET_REGISTRY
 
-from common.errors import unknown
+from clip_prompts.common.errors import unknown
+from clip_prompts.data import GeneratedDataset
+from clip_prompts.data.items import known_item
 
-from .core import GeneratedDataset
-from .core.items import known_item
 from .shapes import COLOURS, SHAPES
 
 # Each domain is a variant of ``paper_cutouts``.
@@ -59,7 +59,7 @@ class ShapesDomains(GeneratedDataset):
     def generate(self, folder):
         from PIL import Image
 
-        from .rendering.paper_cutouts import draw_cutout
+        from clip_prompts.data.rendering.paper_cutouts import draw_cutout
 
         rows = {part: [] for part in IMAGES}
         for number, (domain, variant) in enumerate(DOMAINS.items()):

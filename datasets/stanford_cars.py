@@ -4,10 +4,9 @@ import os
 
 from dassl.data.datasets import DATASET_REGISTRY
 
-from common.errors import UserError
-
-from .core import BenchmarkDataset
-from .core.matfiles import mat_number, mat_text, read_mat
+from clip_prompts.common.errors import UserError
+from clip_prompts.data import BenchmarkDataset
+from clip_prompts.data.matfiles import mat_number, mat_text, read_mat
 
 
 @DATASET_REGISTRY.register()

@@ -4,8 +4,8 @@ import os
 
 from dassl.data.datasets import DATASET_REGISTRY
 
-from .core import BenchmarkDataset
-from .core.annotations import class_label, class_labels, read_lines
+from clip_prompts.data import BenchmarkDataset
+from clip_prompts.data.annotations import class_label, class_labels, read_lines
 
 
 @DATASET_REGISTRY.register()

@@ -5,8 +5,8 @@ import re
 
 from dassl.data.datasets import DATASET_REGISTRY
 
-from .core import BenchmarkDataset
-from .core.annotations import class_label, class_labels, read_fields, read_lines
+from clip_prompts.data import BenchmarkDataset
+from clip_prompts.data.annotations import class_label, class_labels, read_fields, read_lines
 
 
 @DATASET_REGISTRY.register()

@@ -7,7 +7,7 @@ find_python() {
     local candidate
     for candidate in "${VIRTUAL_ENV:+$VIRTUAL_ENV/bin/python}" "${CONDA_PREFIX:+$CONDA_PREFIX/bin/python}" \
         "$ROOT/.venv/bin/python" python3 python; do
-        if command -v "$candidate" > /dev/null && "$candidate" "$ROOT/common/environment.py" "$1" 2> /dev/null; then
+        if command -v "$candidate" > /dev/null && "$candidate" "$ROOT/clip_prompts/common/environment.py" "$1" 2> /dev/null; then
             PYTHON=$candidate
             return 0
         fi

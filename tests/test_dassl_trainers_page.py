@@ -8,9 +8,9 @@ from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY, TrainerXU
 
 import datasets  # noqa: F401  (registers the readers)
-from launch import arguments
-from launch.checks import check_config
-from launch.config import build_config
+from clip_prompts.run import arguments
+from clip_prompts.run.checks import check_config
+from clip_prompts.run.config import build_config
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "docs/dassl_trainers.md").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from common import environment
+from clip_prompts.common import environment
 from tests.conftest import ROOT
 from tests.datasets.pictures import draw
 

@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # not this folder: its modules are tools.<name>
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
-from common.environment import require_packages  # noqa: E402
+from clip_prompts.common.environment import require_packages  # noqa: E402
 
 require_packages("tools/benchmark.py")
 
@@ -142,7 +142,7 @@ def run(args: argparse.Namespace) -> None:
     # Imported here, because --help and a wrong flag are answered before PyTorch is loaded.
     import torch
 
-    from common.errors import UserError
+    from clip_prompts.common.errors import UserError
     from tools.measuring import evaluation, training
     from tools.measuring.task import Task
 
@@ -179,7 +179,7 @@ def main(argv: list[str] | None = None) -> int:
         argv.remove("--loading")
         return loading.main(argv)
     args = parse(argv)
-    from common.errors import UserError
+    from clip_prompts.common.errors import UserError
 
     try:
         run(args)

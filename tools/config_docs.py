@@ -1,4 +1,4 @@
-"""Writes ``docs/config.md``, the page of all settings, from the table in ``launch/settings.py``.
+"""Writes ``docs/config.md``, the page of all settings, from the table in ``clip_prompts/records/settings.py``.
 
 Usage: python -m tools.config_docs
 """
@@ -11,8 +11,9 @@ PATH = ROOT / "docs" / "config.md"
 _HEAD = """# Settings
 
 Every setting of `train.py`, with its default, its range and its meaning. `python -m tools.config_docs` writes this page
-from `launch/settings.py`. A value out of range is one line on stderr and exit status 2, before any data are read.
-Settings marked with ° change nothing about a run's result. A trainer of your own declares its settings in `CONFIG`.
+from `clip_prompts/records/settings.py`. A value out of range is one line on stderr and exit status 2, before any data
+are read. Settings marked with ° change nothing about a run's result. A trainer of your own declares its settings in
+`CONFIG`.
 
 **A backbone from a file** (`--backbone FILE`) is a state dict, a safetensors file or a TorchScript archive in OpenAI's
 naming. It may be wrapped (`model`, `state_dict`, `model_state_dict`) and have prefixes (`module.`, `model.`,
@@ -28,8 +29,8 @@ and `CSC` together with words, are errors.
 
 def page() -> str:
     """The text of ``docs/config.md``."""
-    from launch.config import default_config
-    from launch.settings import TABLE, flat_settings
+    from clip_prompts.records.settings import TABLE, flat_settings
+    from clip_prompts.run.config import default_config
 
     defaults, lines, group = dict(flat_settings(default_config())), [_HEAD], None
     for setting in TABLE:
@@ -49,7 +50,7 @@ def _literal(value: object) -> str:
 def main() -> int:
     sys.path[:0] = [str(ROOT)]
     import trainers  # noqa: F401  (declares the settings of the methods)
-    from common.files import write_text_atomically
+    from clip_prompts.common.files import write_text_atomically
 
     write_text_atomically(PATH, page())
     print(f"Written: {PATH}")

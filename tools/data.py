@@ -16,16 +16,16 @@ from pathlib import Path
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from common.environment import require_packages  # noqa: E402
+from clip_prompts.common.environment import require_packages  # noqa: E402
 
 require_packages("tools/data.py")
 
-from common.text import one_line  # noqa: E402
+from clip_prompts.common.text import one_line  # noqa: E402
 
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
-    from common.errors import UserError  # takes a second, which --help need not wait for
+    from clip_prompts.common.errors import UserError  # takes a second, which --help need not wait for
 
     try:
         return args.run(args)
@@ -99,8 +99,8 @@ def prepare(args) -> int:
 def shots(args) -> int:
     from dassl.utils import set_random_seed
 
-    from common.errors import UserError
-    from datasets.core.shots_file import write_shots
+    from clip_prompts.common.errors import UserError
+    from clip_prompts.data.shots_file import write_shots
     from tools.datafiles.catalogue import reader
     from tools.datafiles.state import build
 

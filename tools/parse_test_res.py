@@ -14,12 +14,12 @@ from pathlib import Path
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from common.environment import require_python  # noqa: E402
+from clip_prompts.common.environment import require_python  # noqa: E402
 
 require_python()
 
-from tools.reporting.reading import ReportError  # noqa: E402
-from tools.reporting.upstream_logs import END, RESULT, logs_of, result  # noqa: E402
+from clip_prompts.report.reading import ReportError  # noqa: E402
+from clip_prompts.report.upstream_logs import END, RESULT, logs_of, result  # noqa: E402
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -20,12 +20,12 @@ from pathlib import Path
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from common.environment import require_packages  # noqa: E402
+from clip_prompts.common.environment import require_packages  # noqa: E402
 
 require_packages("tools/report.py", only=("tabulate",))
 
-from tools.reporting.reading import ReportError, collect  # noqa: E402
-from tools.reporting.statistics import SPREADS  # noqa: E402
+from clip_prompts.report.reading import ReportError, collect  # noqa: E402
+from clip_prompts.report.statistics import SPREADS  # noqa: E402
 
 FORMATS = ("terminal", "markdown", "latex", "csv")
 
@@ -49,7 +49,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--spread", choices=list(SPREADS), default="std", help="what stands behind the ± (default: std, population)")
     add("--compare", nargs=2, metavar=("A", "B"), help="paired difference A - B of two methods over the same seeds")
     add("--verify", action="store_true", help="compare with the published numbers, cell by cell")
-    add("--against", metavar="SOURCE", help="with --verify: only this source of tools/reporting/published.json")
+    add("--against", metavar="SOURCE", help="with --verify: only this source of clip_prompts/report/published.json")
     add("--import-logs", action="store_true", help="first turn the logs of upstream's programs into records")
     add("--html", metavar="FILE", help="also write one self-contained page")
     add("--pictures", metavar="FOLDER", help="with --html: also what a browser shows of it, on a desktop and a phone")
@@ -58,13 +58,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def report(args: argparse.Namespace) -> int:
     """Raises ReportError for what the user can mend."""
-    from tools.reporting.formats import render
-    from tools.reporting.tables import build
+    from clip_prompts.report.formats import render
+    from clip_prompts.report.tables import build
 
     if args.pictures and not args.html:
         raise ReportError("--pictures shows the page: name its file with --html")
     if args.import_logs:
-        from tools.reporting.import_logs import import_logs
+        from clip_prompts.report.import_logs import import_logs
 
         count = import_logs(args.folders, say=lambda line: print(line, file=sys.stderr))
         print(f"{count} records imported from logs", file=sys.stderr)
@@ -76,25 +76,25 @@ def report(args: argparse.Namespace) -> int:
     for reason in {files: text for table in tables for files, text in table.conflicts.items()}.values():
         print(f"Left out: {reason}", file=sys.stderr)
     if args.compare:
-        from tools.reporting.compare import compare
+        from clip_prompts.report.compare import compare
 
         tables = compare(tables, *args.compare)
     elif args.verify:
         tables, status = _verified(tables, args.against)
     text = render(tables, args.format, args.spread)
     if args.output:
-        from common.files import write_text_atomically
+        from clip_prompts.common.files import write_text_atomically
 
         write_text_atomically(args.output, text)
     else:
         print(text, end="")
     if args.html:
-        from tools.reporting.html import write_page
+        from clip_prompts.report.html import write_page
 
         shown = build(runs)
         write_page(runs, args.html, args.spread, shown)
         if args.pictures:
-            from tools.reporting.pictures import browser, take
+            from clip_prompts.report.pictures import browser, take
 
             with browser() as opened:
                 take(opened, args.html, [table.key["protocol"] for table in shown], args.pictures)
@@ -102,8 +102,8 @@ def report(args: argparse.Namespace) -> int:
 
 
 def _verified(tables: list, source: str | None) -> tuple[list, int]:
-    from tools.reporting.published import published
-    from tools.reporting.verify import verify
+    from clip_prompts.report.published import published
+    from clip_prompts.report.verify import verify
 
     sources = {entry.source for entry in published()}
     if source and source not in sources:

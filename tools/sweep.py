@@ -23,18 +23,18 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from common.environment import require_packages  # noqa: E402
+from clip_prompts.common.environment import require_packages  # noqa: E402
 
 require_packages("tools/sweep.py")
 
-from common.files import FileRefused  # noqa: E402
-from tools.sweeping import failures, plan, protocols, status  # noqa: E402
-from tools.sweeping.drive import drive  # noqa: E402
-from tools.sweeping.errors import SweepError  # noqa: E402
-from tools.sweeping.job import ROOT, Job  # noqa: E402
-from tools.sweeping.launcher import NAMES, launcher  # noqa: E402
-from tools.sweeping.request import Request  # noqa: E402
-from tools.sweeping.state import has_test_record, presence  # noqa: E402
+from clip_prompts.common.files import FileRefused  # noqa: E402
+from clip_prompts.sweep import failures, plan, protocols, status  # noqa: E402
+from clip_prompts.sweep.drive import drive  # noqa: E402
+from clip_prompts.sweep.errors import SweepError  # noqa: E402
+from clip_prompts.sweep.job import ROOT, Job  # noqa: E402
+from clip_prompts.sweep.launcher import NAMES, launcher  # noqa: E402
+from clip_prompts.sweep.request import Request  # noqa: E402
+from clip_prompts.sweep.state import has_test_record, presence  # noqa: E402
 
 FIELDS = ("trainers", "datasets", "config", "seeds", "shots", "root", "source", "studies", "part", "variant")
 

@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 # Threads that wait must not spin: on a machine that does other work too, spinning slows every step many times.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from common.environment import require_packages  # noqa: E402
+from clip_prompts.common.environment import require_packages  # noqa: E402
 
 require_packages("tools/train_tiny.py")
 
@@ -51,11 +51,11 @@ def report(path: Path) -> None:
     from clip.model import build_model
     from tabulate import tabulate
 
+    from clip_prompts.backbones.tiny import tiny_state_dict
+    from clip_prompts.data.rendering.paper_cutouts import VARIANTS
     from datasets.digits import Digits
-    from datasets.rendering.paper_cutouts import VARIANTS
     from datasets.shapes import Shapes
     from tools.tiny import evaluation, pool
-    from trainers.clip.tiny import tiny_state_dict
 
     model = build_model(tiny_state_dict(path)).float()
     print(f"{path}: {path.stat().st_size:,} bytes, sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}")

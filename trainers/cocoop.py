@@ -6,9 +6,9 @@ import torch
 from dassl.engine import TRAINER_REGISTRY
 from torch import nn
 
-from trainers.clip.base import PromptTrainer
-from trainers.clip.model import PromptedCLIP, unit
-from trainers.clip.prompts import PromptLearner
+from clip_prompts.clip.learners import PromptLearner
+from clip_prompts.clip.model import PromptedCLIP, unit
+from clip_prompts.clip.trainer import PromptTrainer
 
 
 class ConditionalPromptLearner(PromptLearner):

@@ -2,8 +2,8 @@
 
 from dassl.engine import TRAINER_REGISTRY
 
-from trainers.clip.base import PromptTrainer
-from trainers.clip.prompts import PromptLearner
+from clip_prompts.clip.learners import PromptLearner
+from clip_prompts.clip.trainer import PromptTrainer
 
 
 @TRAINER_REGISTRY.register()

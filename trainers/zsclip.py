@@ -2,10 +2,10 @@
 
 from dassl.engine import TRAINER_REGISTRY
 
-from trainers.clip.base import CLIPTrainer
-from trainers.clip.model import encode_images, unit
-from trainers.clip.prompts import encode_texts
-from trainers.clip.templates import SELECTED, fill, template_of
+from clip_prompts.clip.learners import encode_texts
+from clip_prompts.clip.model import encode_images, unit
+from clip_prompts.clip.templates import SELECTED, fill, template_of
+from clip_prompts.clip.trainer import CLIPTrainer
 
 
 @TRAINER_REGISTRY.register()

@@ -10,8 +10,8 @@ from dassl.engine import TRAINER_REGISTRY
 from dassl.modeling import BACKBONE_REGISTRY
 
 import trainers  # noqa: F401  (registers the trainers, whose settings the files change)
-from launch.checks import check_config
-from launch.config import default_config, merge_file
+from clip_prompts.run.checks import check_config
+from clip_prompts.run.config import default_config, merge_file
 
 ROOT = Path(__file__).resolve().parents[2] / "configs"
 DATASETS = sorted((ROOT / "datasets").glob("*.yaml"))

@@ -98,7 +98,7 @@ def names_fixture():
 @pytest.fixture
 def user_error():
     """``user_error(call, *parts, **kwargs)``: the call fails with one clear line that contains the parts."""
-    from common.errors import UserError
+    from clip_prompts.common.errors import UserError
 
     def check(call, *parts, **kwargs):
         with pytest.raises(UserError) as caught:

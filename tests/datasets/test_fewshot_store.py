@@ -11,7 +11,7 @@ import warnings
 
 import pytest
 
-from datasets.core.legacy_pickle import read_legacy
+from clip_prompts.data.legacy_pickle import read_legacy
 
 
 @pytest.fixture(autouse=True)
@@ -153,7 +153,7 @@ def test_a_read_only_folder_makes_the_same_split_each_time(pets, build, names, m
 
 def refuse_writes_below(folder, monkeypatch):
     """As a read-only mount does, and also for root, whom permissions do not stop."""
-    import datasets.core.storage as storage
+    import clip_prompts.data.storage as storage
 
     def replace(source, target):
         if str(target).startswith(str(folder)):

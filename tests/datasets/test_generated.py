@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets.core import GeneratedDataset
+from clip_prompts.data import GeneratedDataset
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,13 @@ import time
 
 import pytest
 
-from common.errors import UserError
-from common.files import read_json
-from datasets.core.annotations import read_fields
-from datasets.core.image_listing import list_images
-from datasets.core.legacy_pickle import read_legacy
-from datasets.core.split_file import read_split
-from datasets.folders.table import list_table
+from clip_prompts.common.errors import UserError
+from clip_prompts.common.files import read_json
+from clip_prompts.data.annotations import read_fields
+from clip_prompts.data.folders.table import list_table
+from clip_prompts.data.image_listing import list_images
+from clip_prompts.data.legacy_pickle import read_legacy
+from clip_prompts.data.split_file import read_split
 
 DATUM = b"cdassl.data.datasets.base_dataset\nDatum\n"
 

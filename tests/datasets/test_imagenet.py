@@ -10,7 +10,7 @@ import pytest
 from dassl.data import DataManager
 from dassl.data.checks import is_test_only, validates_on_test
 
-import datasets.core.image_listing as image_listing
+import clip_prompts.data.image_listing as image_listing
 from tests.datasets.replicas import touch
 from tests.datasets.replicas.imagenet import CLASSES, REPLICAS
 
@@ -148,7 +148,7 @@ def test_a_damaged_listing_is_made_anew(imagenet, build, damage):
 def test_the_listing_goes_to_the_users_cache_where_the_folder_cannot_be_written(
     imagenet, build, own_cache, listed, monkeypatch
 ):
-    import datasets.core.storage as storage
+    import clip_prompts.data.storage as storage
 
     def replace(source, target):
         if str(target).startswith(str(imagenet)):

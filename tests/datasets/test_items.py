@@ -7,7 +7,7 @@ import pickle
 import pytest
 from dassl.data.datasets import Datum
 
-from datasets.core.items import hash_lists, known_item, to_items
+from clip_prompts.data.items import hash_lists, known_item, to_items
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def test_a_reader_that_cannot_be_imported_is_named(tmp_path, monkeypatch, user_e
 def test_every_reader_says_what_zero_shot_needs():
     from dassl.data.datasets import DATASET_REGISTRY
 
-    from datasets.core import BenchmarkDataset
+    from clip_prompts.data import BenchmarkDataset
 
     readers = [DATASET_REGISTRY.get(name) for name in DATASET_REGISTRY.registered_names()]
     ours = [reader for reader in readers if reader.__module__.startswith("datasets.")]

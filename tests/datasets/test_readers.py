@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from dassl.data.datasets import DATASET_REGISTRY
 
-from datasets.core import BenchmarkDataset, GeneratedDataset
+from clip_prompts.clip import templates
+from clip_prompts.data import BenchmarkDataset, GeneratedDataset
 from tests.conftest import ROOT
 from tests.datasets.replicas import OFFICIAL, PER_CLASS, REPLICAS, TEST_ONLY, TRAIN_TEST, write_split
-from trainers.clip import templates
 
 PARTS = ("train", "val", "test")
 

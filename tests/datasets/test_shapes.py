@@ -7,9 +7,9 @@ import pytest
 from dassl.data.datasets import DATASET_REGISTRY
 from PIL import Image
 
+from clip_prompts.data.rendering.colours import TRAINING_SHADES
+from clip_prompts.data.rendering.paper_cutouts import PAINTS, VARIANTS, draw_cutout
 from datasets import shapes
-from datasets.rendering.colours import TRAINING_SHADES
-from datasets.rendering.paper_cutouts import PAINTS, VARIANTS, draw_cutout
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "datasets"
 SHIFTED = ["ShapesSketch", "ShapesNoise", "ShapesInverted", "ShapesBlur"]
@@ -105,7 +105,7 @@ def test_built_from_its_config_file(build, few, name):
 def backbone():
     from clip.model import build_model
 
-    from trainers.clip.tiny import tiny_state_dict
+    from clip_prompts.backbones.tiny import tiny_state_dict
 
     return build_model(tiny_state_dict()).float()
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from datasets.core.split_file import read_split, save_split
+from clip_prompts.data.split_file import read_split, save_split
 
 
 def set_row(part, index, value):

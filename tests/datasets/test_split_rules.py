@@ -5,8 +5,8 @@ from collections import Counter, namedtuple
 
 import pytest
 
-from datasets.core.split_rules import split_per_class, split_trainval
-from datasets.core.subsample import subsample_classes
+from clip_prompts.data.split_rules import split_per_class, split_trainval
+from clip_prompts.data.subsample import subsample_classes
 
 Item = namedtuple("Item", "impath label classname domain")
 

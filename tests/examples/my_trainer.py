@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from dassl.engine import TRAINER_REGISTRY
 
-from trainers.clip.prompts import encode_texts
-from trainers.clip.templates import fill, template_of
+from clip_prompts.clip.learners import encode_texts
+from clip_prompts.clip.templates import fill, template_of
 from trainers.coop import CoOp
 
 

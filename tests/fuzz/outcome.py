@@ -7,7 +7,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.files import FileRefused
+from clip_prompts.common.files import FileRefused
 from tests.kinds.test_hostile_names import ACTS
 
 from .guard import Guard

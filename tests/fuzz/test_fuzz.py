@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from common.errors import UserError
-from datasets.core.split_file import read_split
+from clip_prompts.common.errors import UserError
+from clip_prompts.data.split_file import read_split
 from tests.fuzz import __main__ as program
 from tests.fuzz import run
 from tests.fuzz.formats import FORMATS

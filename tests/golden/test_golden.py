@@ -91,7 +91,7 @@ def test_few_shot_draw(name, fixture):
 
     from dassl.data.datasets import DATASET_REGISTRY
 
-    from launch.config import default_config
+    from clip_prompts.run.config import default_config
 
     case = GOLDEN[name]
     args = case["args"].split()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from common import contents
-from common.contents import content_hashes, manifest_path
+from clip_prompts.common import contents
+from clip_prompts.common.contents import content_hashes, manifest_path
 
 
 @pytest.fixture(autouse=True)
@@ -152,7 +152,7 @@ def test_processes_may_share_the_manifest(files, tmp_path):
         Path(many[-1]).write_bytes(b"%d" % number)
         os.utime(many[-1], ns=(10**18, 10**18))
     code = (
-        "import sys; from common import contents; contents._GRAIN = -10**12\n"
+        "import sys; from clip_prompts.common import contents; contents._GRAIN = -10**12\n"
         "for start in range(0, len(sys.argv) - 1, 20): contents.content_hashes(sys.argv[1:][start:start + 20])"
     )
     started = [subprocess.Popen([sys.executable, "-c", code, *many], stdout=subprocess.PIPE) for _ in range(2)]

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from launch import sources
+from clip_prompts.records import sources
 from tests.tools import sweeps
 from tools import sweep
 
@@ -141,13 +141,17 @@ def test_another_root_is_another_run(copy, tmp_path):
     assert {r["hashes"]["test"] for r in found} - {r["hashes"]["test"] for r in before.values()}
 
 
-DISTURBED = "import os\n" + TRAINER.replace("Halved", "Disturbed") + """
+DISTURBED = (
+    "import os\n"
+    + TRAINER.replace("Halved", "Disturbed")
+    + """
     def before_train(self):
         super().before_train()
         if os.path.exists(os.path.join(os.path.dirname(__file__), "disturb")):
             with open(self.dm.dataset.test[0].impath, "ab") as file:
                 file.write(b"0")
 """
+)
 
 
 def test_pictures_that_change_while_a_run_learns_are_not_what_it_has_read(tmp_path, capfd):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from common import environment
+from clip_prompts.common import environment
 from tests.conftest import ROOT
 
 FILES = [ROOT / "train.py", *sorted((ROOT / "tools").glob("*.py"))]
@@ -47,7 +47,8 @@ def checkout(tmp_path):
     repository = tmp_path / "repository"
     for part in ("scripts", "configs/datasets"):
         shutil.copytree(ROOT / part, repository / part)
-    for part in ("common/environment.py", "engine/pyproject.toml", "requirements.txt", "requirements-dev.txt"):
+    parts = ("clip_prompts/common/environment.py", "engine/pyproject.toml", "requirements.txt", "requirements-dev.txt")
+    for part in parts:
         (repository / part).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / part, repository / part)
     (repository / "tools").mkdir()

@@ -12,27 +12,27 @@ from dassl.utils import UserError as EngineError
 from dassl.utils import read_image
 from dassl.utils import read_json as engine_json
 
-from common import files
-from common.errors import UserError
-from common.files import FileRefused
-from common.yaml_files import read_yaml
-from datasets.core.annotations import read_lines, read_names
-from datasets.core.image_listing import list_images
-from datasets.core.legacy_pickle import read_legacy
-from datasets.core.shots_file import read_shots
-from datasets.core.split_file import read_split
-from datasets.folders.names import name_by_file
-from datasets.folders.table import list_table
-from launch.config import import_plugin
-from launch.errors import user_message
-from launch.results_file import read_records
+from clip_prompts.common import files
+from clip_prompts.common.errors import UserError
+from clip_prompts.common.files import FileRefused
+from clip_prompts.common.yaml_files import read_yaml
+from clip_prompts.data.annotations import read_lines, read_names
+from clip_prompts.data.folders.names import name_by_file
+from clip_prompts.data.folders.table import list_table
+from clip_prompts.data.image_listing import list_images
+from clip_prompts.data.legacy_pickle import read_legacy
+from clip_prompts.data.shots_file import read_shots
+from clip_prompts.data.split_file import read_split
+from clip_prompts.features.cache import FeatureFile
+from clip_prompts.records.results_file import read_records
+from clip_prompts.report.reading import ReportError, collect
+from clip_prompts.run.config import import_plugin
+from clip_prompts.run.errors import user_message
+from clip_prompts.sweep import plan, state
+from clip_prompts.sweep.errors import SweepError
 from tests.kinds.limits import SPECIAL, is_one_line, limited
 from tools import report, sweep
 from tools.datafiles.unpack import unpack
-from tools.reporting.reading import ReportError, collect
-from tools.sweeping import plan, state
-from tools.sweeping.errors import SweepError
-from trainers.clip.features import FeatureFile
 
 REFUSALS = (UserError, EngineError, ReportError, SweepError, OSError, pickle.UnpicklingError)
 READERS = {

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from launch.stored_identity import determines_of, facts_of
+from clip_prompts.records.stored_identity import determines_of, facts_of
 from tests.kinds.limits import limited
 
 

@@ -10,13 +10,13 @@ from dassl.engine.base import TrainerBase
 from dassl.utils import Logger, OutputError, setup_logger
 from torch import nn
 
-from common.files import FileRefused, check_output_folder, open_to_write
-from datasets.core.fewshot import FewShotStore
+from clip_prompts.common.files import FileRefused, check_output_folder, open_to_write
+from clip_prompts.data.fewshot import FewShotStore
+from clip_prompts.sweep import plan
+from clip_prompts.sweep.errors import SweepError
+from clip_prompts.sweep.job import Job
+from clip_prompts.sweep.state import lock, presence
 from tests.kinds.limits import SPECIAL, is_one_line, limited
-from tools.sweeping import plan
-from tools.sweeping.errors import SweepError
-from tools.sweeping.job import Job
-from tools.sweeping.state import lock, presence
 
 # Whatever a run or a sweep writes into the folder of a run.
 FILES = (
@@ -87,7 +87,7 @@ def job(folder):
 
 @pytest.mark.parametrize("name", [".lock", "console.txt", "done.json", "results.json", "log.txt", "tensorboard"])
 def test_a_job_of_a_sweep_fails_and_writes_nothing_elsewhere(name, tmp_path):
-    from tools.sweeping.worker import run_job
+    from clip_prompts.sweep.worker import run_job
 
     elsewhere = tmp_path / "elsewhere"
     link(tmp_path / "out/a", name, elsewhere, name in FOLDERS)
@@ -164,7 +164,7 @@ def test_selections_are_not_written_into_a_linked_folder_of_the_data(tmp_path, c
 
 
 def test_presence_of_a_sweep(tmp_path):
-    from tools.sweeping.state import PRESENCE, is_swept
+    from clip_prompts.sweep.state import PRESENCE, is_swept
 
     (tmp_path / PRESENCE).symlink_to(tmp_path / "target")
     assert not is_swept(tmp_path)

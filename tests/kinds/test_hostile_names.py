@@ -11,12 +11,12 @@ from dassl.evaluation import Classification
 from dassl.utils import setup_logger
 from PIL import Image
 
-from common.text import csv_cell, markdown, one_line, printable, shown
-from launch.predictions import write_predictions
+from clip_prompts.common.text import csv_cell, markdown, one_line, printable, shown
+from clip_prompts.records.predictions import write_predictions
+from clip_prompts.report.reading import ReportError, collect
 from tests.kinds.limits import is_one_line, limited
 from tests.tools.records import record, write
 from tools import report
-from tools.reporting.reading import ReportError, collect
 
 NAMES = {
     "escape": "\x1b]0;pwn\x07\x1b[2J cat",

@@ -5,9 +5,9 @@ import zipfile
 import pytest
 import torch
 
-from common.errors import UserError
+from clip_prompts.backbones.loading import load_clip
+from clip_prompts.common.errors import UserError
 from tests.kinds.limits import SPECIAL, is_one_line, limited
-from trainers.clip.backbone import load_clip
 
 LAYERS = {f"visual.transformer.resblocks.{i}.attn.in_proj_weight": torch.zeros(1) for i in range(50_000)}
 

@@ -3,8 +3,8 @@
 import pytest
 from torchvision.models import ResNet18_Weights
 
-from common.errors import UserError
-from datasets.core.imagenet_names import CURATED, check_names
+from clip_prompts.common.errors import UserError
+from clip_prompts.data.imagenet_names import CURATED, check_names
 
 WNIDS = sorted({*CURATED, *(f"n{i:08d}" for i in range(2_000_000, 2_000_992))})
 CURATED_LIST = {wnid: CURATED.get(wnid, f"thing {i}") for i, wnid in enumerate(WNIDS)}

@@ -4,11 +4,11 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from clip_prompts.sweep import plan
+from clip_prompts.sweep.errors import SweepError
+from clip_prompts.sweep.request import Request
 from tests.tools.records import record, sha, write
 from tools import report, sweep
-from tools.sweeping import plan
-from tools.sweeping.errors import SweepError
-from tools.sweeping.request import Request
 
 
 def own(label, accuracy, **more):

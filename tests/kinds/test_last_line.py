@@ -11,12 +11,12 @@ import time
 
 import pytest
 
+from clip_prompts.sweep import failures, plan, status
+from clip_prompts.sweep.job import Job
+from clip_prompts.sweep.state import mark_failed, presence, state_of
 from tests.conftest import ROOT
 from tests.tools import sweeps
 from tools import sweep
-from tools.sweeping import failures, plan, status
-from tools.sweeping.job import Job
-from tools.sweeping.state import mark_failed, presence, state_of
 
 AGAIN = "the same command runs what is missing"
 

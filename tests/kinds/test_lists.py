@@ -10,7 +10,7 @@ from dassl.data import DataManager
 from dassl.data.datasets import DATASET_REGISTRY, DatasetBase, Datum, build_dataset
 
 import datasets
-from common.errors import UserError
+from clip_prompts.common.errors import UserError
 from tests.datasets.pictures import touch, write_classes, write_parts
 
 
@@ -310,7 +310,7 @@ EMPTY = {
 
 @pytest.mark.parametrize("case", EMPTY)
 def test_a_class_folder_without_pictures_says_what_lies_there(case, folder, monkeypatch):
-    import datasets.folders.class_folders as module
+    import clip_prompts.data.folders.class_folders as module
 
     suffixes = module.image_suffixes() - {".heic", ".heif"}
     monkeypatch.setattr(module, "image_suffixes", lambda: suffixes)

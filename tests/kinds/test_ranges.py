@@ -11,10 +11,10 @@ from dassl.optim.lr_scheduler import AVAI_SCHEDS, AVAI_WARMUPS
 from dassl.optim.optimizer import AVAI_OPTIMS
 
 import trainers  # noqa: F401  (registers the methods)
-from common.errors import UserError
-from launch.checks import check_config
-from launch.config import default_config
-from launch.settings import IRRELEVANT_SETTINGS, SETTINGS, TRANSFORMS, flat_settings, problem
+from clip_prompts.common.errors import UserError
+from clip_prompts.records.settings import IRRELEVANT_SETTINGS, SETTINGS, TRANSFORMS, flat_settings, problem
+from clip_prompts.run.checks import check_config
+from clip_prompts.run.config import default_config
 from tests.conftest import ROOT
 from tools import config_docs
 
@@ -163,7 +163,7 @@ def test_docs_are_up_to_date():
 
 
 def test_the_table_needs_no_torch():
-    code = "import sys, launch.settings; sys.exit('torch' in sys.modules)"
+    code = "import sys, clip_prompts.records.settings; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 

@@ -7,9 +7,9 @@ import random
 import pytest
 
 import train
-from common.contents import content_hashes
-from launch.config import default_config
-from launch.identity import flat
+from clip_prompts.common.contents import content_hashes
+from clip_prompts.records.identity import flat
+from clip_prompts.run.config import default_config
 from tests.conftest import records_of, remembered
 
 SAMPLE = 10

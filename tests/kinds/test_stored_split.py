@@ -85,7 +85,7 @@ def test_a_deleted_split_is_made_again_from_what_is_there(folder):
 def test_a_folder_that_cannot_be_written_uses_the_users_cache(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     write_classes(folder)
-    import datasets.folders.stored_split as module
+    import clip_prompts.data.folders.stored_split as module
 
     write = module.write_text_atomically
 

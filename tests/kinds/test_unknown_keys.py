@@ -2,9 +2,9 @@
 
 import pytest
 
-from common.errors import UserError
-from launch import arguments
-from launch.config import build_config, default_config, import_plugin
+from clip_prompts.common.errors import UserError
+from clip_prompts.run import arguments
+from clip_prompts.run.config import build_config, default_config, import_plugin
 
 
 def message(*argv):

@@ -9,8 +9,8 @@ import torch
 
 import interpret_prompt
 import parse_test_res
+from clip_prompts.backbones.loading import load_clip
 from tests.conftest import ROOT
-from trainers.clip.backbone import load_clip
 
 
 def seed(folder, accuracy=None, log=True):

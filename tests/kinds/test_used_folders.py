@@ -112,7 +112,7 @@ def test_an_edited_plugin_is_another_run(run, plugin):
 
 def test_code_that_was_edited_after_it_was_loaded_is_not_recorded(run, monkeypatch):
     """The process of a sweep imports trainers once for all its runs."""
-    from launch import sources
+    from clip_prompts.records import sources
 
     path = (ROOT / "trainers/coop.py").resolve()
     monkeypatch.setitem(sources._loaded, path, path.stat().st_mtime_ns - 1)

@@ -6,12 +6,12 @@ from clip.model import CLIP
 from safetensors.torch import save_file
 from torch import nn
 
-from common.errors import UserError
+from clip_prompts.backbones.loading import load_clip
+from clip_prompts.clip.learners import PromptLearner, encode_texts
+from clip_prompts.common.errors import UserError
+from clip_prompts.encoders.blocks import speed_up
+from clip_prompts.encoders.text_encoder import TextEncoder
 from tests.trainers.test_equality import assert_close
-from trainers.clip.backbone import load_clip
-from trainers.clip.blocks import speed_up
-from trainers.clip.prompts import PromptLearner, encode_texts
-from trainers.clip.text_encoder import TextEncoder
 
 
 def clip_of(vision=64, text=64, embed=32, layers=2):

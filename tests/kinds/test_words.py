@@ -7,13 +7,13 @@ import pytest
 import torch
 from PIL import Image
 
-from common.errors import UserError
-from launch import arguments
-from launch.config import build_config
+from clip_prompts.backbones.loading import load_clip, openai
+from clip_prompts.clip.learners import PromptLearner, check_class_names, tokens_of
+from clip_prompts.common.errors import UserError
+from clip_prompts.encoders.text_encoder import TextEncoder
+from clip_prompts.run import arguments
+from clip_prompts.run.config import build_config
 from tests.conftest import ROOT
-from trainers.clip.backbone import load_clip, openai
-from trainers.clip.prompts import PromptLearner, check_class_names, tokens_of
-from trainers.clip.text_encoder import TextEncoder
 
 TEXTS = {
     "a_photo_of_a": 4, "a_photo_of_a_": 4, " a  photo of\ta": 4, "A Photo OF a": 4, "a photo of a &amp;": 5,

@@ -7,8 +7,8 @@ import pytest
 import yaml
 from dassl.engine import TRAINER_REGISTRY, TrainerXU
 
+from clip_prompts.run.config import default_config, merge_file
 from datasets import shapes_domains
-from launch.config import default_config, merge_file
 from tests.conftest import ROOT
 from tests.datasets.pictures import draw
 

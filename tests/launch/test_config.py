@@ -3,9 +3,9 @@
 import pytest
 
 import trainers  # noqa: F401  (registers the methods)
-from common.errors import UserError, unknown
-from launch import arguments
-from launch.config import build_config, default_config, import_plugin
+from clip_prompts.common.errors import UserError, unknown
+from clip_prompts.run import arguments
+from clip_prompts.run.config import build_config, default_config, import_plugin
 from tests.conftest import ROOT
 
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from common.errors import UserError
-from launch.config import default_config, merge_file
-from tools.sweeping import plan
-from tools.sweeping.errors import SweepError
-from tools.sweeping.request import Request
+from clip_prompts.common.errors import UserError
+from clip_prompts.run.config import default_config, merge_file
+from clip_prompts.sweep import plan
+from clip_prompts.sweep.errors import SweepError
+from clip_prompts.sweep.request import Request
 
 BOMB = "a: &a [1, 1]\n" + "".join(
     f"{b}: &{b} [*{a}, *{a}]\n" for a, b in zip("abcdefghijklmnopq", "bcdefghijklmnopqr", strict=True)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 
-from launch.metrics import BINS, Tally, nothing, summarize
+from clip_prompts.records.metrics import BINS, Tally, nothing, summarize
 
 
 def outputs(n, classes, dtype=torch.float32, scale=3.0, occurring=None, seed=0):

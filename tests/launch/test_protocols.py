@@ -5,9 +5,9 @@ import json
 import pytest
 
 import trainers  # noqa: F401  (registers the trainers)
-from launch.config import default_config
-from launch.facts import recipe
-from launch.protocols import derive, learned_on, source_of
+from clip_prompts.records.facts import recipe
+from clip_prompts.records.protocols import derive, learned_on, source_of
+from clip_prompts.run.config import default_config
 
 OWN = {"dataset": "Target", "test": "t", "names": ["Red_fox", "owl"]}
 

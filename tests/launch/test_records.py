@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from launch.records import keep_record, read_records
+from clip_prompts.records.writer import keep_record, read_records
 
 CHANGING = ("time", "seconds", "train_seconds", "memory", "sha256")
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from common.errors import UserError
-from datasets.rendering.glyphs import TEXT_FONTS, font_path
+from clip_prompts.common.errors import UserError
+from clip_prompts.data.rendering.glyphs import TEXT_FONTS, font_path
 
 
 def pytest_collection_modifyitems(items):

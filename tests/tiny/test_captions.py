@@ -5,7 +5,7 @@ import pytest
 import torch
 from clip import tokenize
 
-from datasets.rendering.glyphs import TEXT_FONTS
+from clip_prompts.data.rendering.glyphs import TEXT_FONTS
 from tools.tiny.captions import all_words, fits, make_caption
 from tools.tiny.concepts import ATTRIBUTES, COLUMN, CONCEPTS, VALUES
 from tools.tiny.scenes import Scene, sample_scene

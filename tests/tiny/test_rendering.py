@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from datasets.rendering import effects
-from datasets.rendering.colours import COLOURS, sample_colour
-from datasets.rendering.glyphs import SYMBOL_FONTS, characters, glyph_mask
-from datasets.rendering.masks import fill_pattern, placed_mask, shape_mask
-from datasets.rendering.outlines import OUTLINES, SHAPES
+from clip_prompts.data.rendering import effects
+from clip_prompts.data.rendering.colours import COLOURS, sample_colour
+from clip_prompts.data.rendering.glyphs import SYMBOL_FONTS, characters, glyph_mask
+from clip_prompts.data.rendering.masks import fill_pattern, placed_mask, shape_mask
+from clip_prompts.data.rendering.outlines import OUTLINES, SHAPES
 from tools.tiny.concepts import CONCEPTS
 from tools.tiny.pool import HELD_OUT_FONTS, TRAIN_FONTS, _render_chunk
 from tools.tiny.scenes import Scene, paint

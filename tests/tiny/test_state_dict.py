@@ -9,13 +9,13 @@ import torch
 from clip import tokenize
 from clip.model import build_model
 
-from common.errors import UserError
+from clip_prompts.backbones.tiny import VOCABULARY, WEIGHTS, tiny_state_dict
+from clip_prompts.common.errors import UserError
 from tools.tiny import evaluation
 from tools.tiny.captions import all_words
 from tools.tiny.concepts import CONCEPTS
 from tools.tiny.pool import HELD_OUT_FONTS, Pool, _render_chunk
 from tools.tiny.vocabulary import Vocabulary
-from trainers.clip.tiny import VOCABULARY, WEIGHTS, tiny_state_dict
 
 
 @pytest.fixture(scope="module")

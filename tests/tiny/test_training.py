@@ -5,11 +5,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from clip_prompts.backbones.tiny import tiny_state_dict
 from tools.tiny import packing, training
 from tools.tiny.captions import all_words
 from tools.tiny.pool import TRAIN_FONTS, Pool, _render_chunk
 from tools.tiny.vocabulary import Vocabulary
-from trainers.clip.tiny import tiny_state_dict
 
 SHORT = training.Recipe(steps=3, batch=16, pictures=40, width=64, vision_layers=1, text_layers=1, warmup=2)
 

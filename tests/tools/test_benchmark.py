@@ -7,12 +7,12 @@ import sys
 import pytest
 import torch
 
+from clip_prompts.encoders import linear
+from clip_prompts.encoders.memory import spread_of
 from tests.conftest import ROOT
 from tools import benchmark
 from tools.measuring import backbones, counters
 from tools.measuring.task import Setting, Task
-from trainers.clip import linear
-from trainers.clip.memory import spread_of
 
 IMAGES = ("image encoder, plain", "image encoder")
 TINY = ["--backbone", "tiny", "--classes", "6", "--repeat", "1", "--threads", "1"]

@@ -11,7 +11,7 @@ from dassl.data.datasets import DATASET_REGISTRY, build_dataset
 from PIL import Image
 
 import datasets
-from datasets.core import image_listing
+from clip_prompts.data import image_listing
 from tests.datasets.replicas import REPLICAS, write_split
 from tests.tools.releases import counts_of
 from tools.data import main

@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from common.errors import UserError
+from clip_prompts.common.errors import UserError
 from tests.conftest import ROOT
 from tools.data import main
 from tools.datafiles import docs, state

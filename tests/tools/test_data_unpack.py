@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.errors import UserError
+from clip_prompts.common.errors import UserError
 from tests.tools.webserver import tar, zipped
 from tools.datafiles.unpack import unpack
 

@@ -8,7 +8,7 @@ import sys
 
 from tests.conftest import ROOT
 
-PARTS = ("common", "configs", "datasets", "launch", "tools", "trainers")
+PARTS = ("trainers", "configs", "datasets", "scripts", "tools", "clip_prompts")
 SWEEP = """
 sweep:
   - {protocol: few_shot, datasets: digits}

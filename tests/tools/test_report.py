@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from clip_prompts.report.published import published
 from tests.tools.records import record, sha, write
 from tools import report
-from tools.reporting.published import published
 
 
 def base_to_new(root, values, trainer="CoCoOp", seeds=(1,), **more):

@@ -7,14 +7,14 @@ from html.parser import HTMLParser
 
 import pytest
 
+from clip_prompts.report import formats, pictures
+from clip_prompts.report.html import render_page, write_page
+from clip_prompts.report.page.evaluations import calibration, calibration_error, groups
+from clip_prompts.report.page.svg import around, round_steps
+from clip_prompts.report.reading import ReportError, collect
+from clip_prompts.report.tables import build
 from tests.tools.records import record, write
 from tools.report import main
-from tools.reporting import formats, pictures
-from tools.reporting.html import render_page, write_page
-from tools.reporting.page.evaluations import calibration, calibration_error, groups
-from tools.reporting.page.svg import around, round_steps
-from tools.reporting.reading import ReportError, collect
-from tools.reporting.tables import build
 
 HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>\"'&</script>"
 TRAINERS = {"ZeroshotCLIP": 60.0, "CoOp": 70.0, "CoCoOp": 72.0}

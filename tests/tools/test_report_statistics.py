@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tools.reporting.statistics import harmonic_mean, paired_difference, spread
+from clip_prompts.report.statistics import harmonic_mean, paired_difference, spread
 
 VALUES = [91.81, 92.01, 92.17]
 

@@ -5,9 +5,9 @@ import io
 
 import pytest
 
+from clip_prompts.report.published import published
 from tests.tools.records import record, write
 from tools import report
-from tools.reporting.published import published
 
 SOURCE = {"dataset": "ImageNet", "classes": "all", "shots": 16, "recipe": "r", "config": "vit_b16_ctxv1"}
 DG = "domain_generalization"

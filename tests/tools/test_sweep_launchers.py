@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from clip_prompts.sweep.errors import SweepError
+from clip_prompts.sweep.ray import share
+from clip_prompts.sweep.remote import from_environment
 from tests.conftest import ROOT
 from tests.tools import sweeps
 from tools import sweep
-from tools.sweeping.errors import SweepError
-from tools.sweeping.ray import share
-from tools.sweeping.remote import from_environment
 
 # A dead machine is noticed in seconds; in fewer, one that is only busy would be taken for dead.
 QUICK = {"health_check_initial_delay_ms": 500, "health_check_period_ms": 500, "health_check_failure_threshold": 10}
@@ -74,7 +74,7 @@ def workers(output: Path) -> dict[int, int]:
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             words = (entry / "cmdline").read_bytes().split(b"\0")
-            if b"tools.sweeping.remote" in words and str(output).encode() in words:
+            if b"clip_prompts.sweep.remote" in words and str(output).encode() in words:
                 found[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:  # it ended meanwhile
             continue

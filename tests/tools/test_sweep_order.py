@@ -5,13 +5,13 @@ import multiprocessing
 import time
 from pathlib import Path
 
-from launch.sources import look
-from tools.sweeping import evidence
-from tools.sweeping.drive import drive
-from tools.sweeping.job import Job
-from tools.sweeping.launcher import Launcher
-from tools.sweeping.local import LocalLauncher
-from tools.sweeping.state import mark_done
+from clip_prompts.records.sources import look
+from clip_prompts.sweep import evidence
+from clip_prompts.sweep.drive import drive
+from clip_prompts.sweep.job import Job
+from clip_prompts.sweep.launcher import Launcher
+from clip_prompts.sweep.local import LocalLauncher
+from clip_prompts.sweep.state import mark_done
 
 SECONDS = {"long": 100.0, "short": 2.0, "middle": 30.0}
 

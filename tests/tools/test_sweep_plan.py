@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
+from clip_prompts.sweep import defaults, plan
+from clip_prompts.sweep.errors import SweepError
+from clip_prompts.sweep.request import Request, variant_of
 from tests.conftest import ROOT
 from tools import sweep
-from tools.sweeping import defaults, plan
-from tools.sweeping.errors import SweepError
-from tools.sweeping.request import Request, variant_of
 
 ELEVEN = set(defaults.BENCHMARK)
 

@@ -12,11 +12,11 @@ import time
 
 import pytest
 
+from clip_prompts.sweep import plan, state
+from clip_prompts.sweep.state import state_of
 from tests.conftest import ROOT
 from tests.tools import sweeps
 from tools import sweep
-from tools.sweeping import plan, state
-from tools.sweeping.state import state_of
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_again_makes_runs_again_that_are_done(copy):
 def test_a_worker_that_is_called_by_its_folder(copy):
     output, _, (_, test) = copy
     (test.path(output) / "done.json").unlink()
-    call = [sys.executable, "-m", "tools.sweeping.worker", str(output)]
+    call = [sys.executable, "-m", "clip_prompts.sweep.worker", str(output)]
     assert subprocess.run([*call, test.folder], cwd=ROOT).returncode == 0
     assert state_of(test.path(output), test.key).name == "done"
     assert subprocess.run([*call, "nowhere"], cwd=ROOT, capture_output=True).returncode == 2

@@ -4,10 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from clip_prompts.clip.learners import POSITIONS, PromptLearner, encode_texts
+from clip_prompts.clip.model import PromptedCLIP
+from clip_prompts.encoders.text_encoder import TextEncoder
 from tests.trainers import plain
-from trainers.clip.model import PromptedCLIP
-from trainers.clip.prompts import POSITIONS, PromptLearner, encode_texts
-from trainers.clip.text_encoder import TextEncoder
 from trainers.cocoop import ConditionalPromptedCLIP, ConditionalPromptLearner
 
 N_CTX = (1, 2, 3, 4, 8, 16)

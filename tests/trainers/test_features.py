@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
 from torchvision import transforms as T
 
+from clip_prompts.features.cache import FeatureFile, FeatureLoader, feature_folder, feature_key, has_fixed_order
 from tests.conftest import METHODS
-from trainers.clip.features import FeatureFile, FeatureLoader, feature_folder, feature_key, has_fixed_order
 
 ZERO_SHOT = {"config": "configs/trainers/ZeroshotCLIP/vit_b16.yaml"}
 
@@ -21,8 +21,8 @@ ZERO_SHOT = {"config": "configs/trainers/ZeroshotCLIP/vit_b16.yaml"}
 @pytest.fixture
 def cached(run, tmp_path, monkeypatch):
     """Call ``run`` with an own folder of features; ``cached.images`` counts the images that were encoded by test()."""
-    from trainers.clip.base import PromptTrainer
-    from trainers.clip.feature_trainer import FeatureTrainer
+    from clip_prompts.clip.feature_trainer import FeatureTrainer
+    from clip_prompts.clip.trainer import PromptTrainer
 
     original, ahead = FeatureTrainer.encode_images, PromptTrainer._encode_ahead
 
@@ -86,7 +86,7 @@ def test_another_trainer_and_another_seed_encode_nothing(cached):
 
 
 def test_an_encoder_with_trainable_parameters_is_never_cached(cached, monkeypatch):
-    from trainers.clip.base import CLIPTrainer
+    from clip_prompts.clip.trainer import CLIPTrainer
 
     original = CLIPTrainer.load_clip
 

@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from clip.model import CLIP, ResidualAttentionBlock
 
+from clip_prompts.encoders import linear as module
+from clip_prompts.encoders.blocks import FrozenBlock, FrozenLastBlock, speed_up
+from clip_prompts.encoders.linear import linear
 from tests.trainers.test_memory import cocoop, coop, loss_and_gradients
-from trainers.clip import linear as module
-from trainers.clip.blocks import FrozenBlock, FrozenLastBlock, speed_up
-from trainers.clip.linear import linear
 
 SHAPES = ((3, 5), (1, 64), (2, 7, 64), (0, 64))
 

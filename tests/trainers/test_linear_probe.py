@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from common.errors import UserError
+from clip_prompts.common.errors import UserError
 from tests.conftest import ROOT
 from trainers.linear_probe import LinearHead, fit, search
 

@@ -11,10 +11,10 @@ from dassl.data import DatasetWrapper
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, default_collate
 from torchvision import transforms as T
 
+from clip_prompts.clip.trainer import PromptTrainer
+from clip_prompts.features import lookahead
+from clip_prompts.features.lookahead import LookaheadLoader, _can_load_together, images_at_once
 from tests.trainers.test_features import Images, mean
-from trainers.clip import lookahead
-from trainers.clip.base import PromptTrainer
-from trainers.clip.lookahead import LookaheadLoader, _can_load_together, images_at_once
 from trainers.cocoop import CoCoOp
 
 

@@ -4,12 +4,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from common.errors import UserError
+from clip_prompts.clip.learners import POSITIONS, PromptLearner
+from clip_prompts.clip.model import PromptedCLIP
+from clip_prompts.common.errors import UserError
+from clip_prompts.encoders.memory import GB, MemoryBudget, TextShape, is_out_of_memory, peak_bytes, spread_of
+from clip_prompts.encoders.text_encoder import TextEncoder
 from tests.trainers import plain
-from trainers.clip.memory import GB, MemoryBudget, TextShape, is_out_of_memory, peak_bytes, spread_of
-from trainers.clip.model import PromptedCLIP
-from trainers.clip.prompts import POSITIONS, PromptLearner
-from trainers.clip.text_encoder import TextEncoder
 from trainers.cocoop import ConditionalPromptedCLIP, ConditionalPromptLearner
 
 CLIP = plain.small_clip()

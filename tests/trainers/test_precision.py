@@ -6,12 +6,12 @@ import re
 import pytest
 import torch
 
+from clip_prompts.clip.learners import PromptLearner
+from clip_prompts.clip.model import PromptedCLIP, unit
+from clip_prompts.clip.precision import PRECISIONS, Precision
+from clip_prompts.encoders.text_encoder import TextEncoder
 from tests.conftest import METHODS
 from tests.trainers import plain
-from trainers.clip.model import PromptedCLIP, unit
-from trainers.clip.precision import PRECISIONS, Precision
-from trainers.clip.prompts import PromptLearner
-from trainers.clip.text_encoder import TextEncoder
 
 CPU = torch.device("cpu")
 NAMES = ["cat", "great_pyrenees", "F/A-18"]

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from trainers.clip import step_times
-from trainers.clip.step_times import TEXT, StepTimes
+from clip_prompts.clip import step_times
+from clip_prompts.clip.step_times import TEXT, StepTimes
 
 
 class Takes(nn.Module):

@@ -5,11 +5,11 @@ import torch
 from clip.model import LayerNorm, convert_weights
 from torch.nn.utils import parametrize
 
+from clip_prompts.clip.learners import POSITIONS, PromptLearner
+from clip_prompts.clip.precision import Precision
+from clip_prompts.encoders import text_block as module
+from clip_prompts.encoders.text_encoder import TextEncoder
 from tests.trainers import plain
-from trainers.clip import text_block as module
-from trainers.clip.precision import Precision
-from trainers.clip.prompts import POSITIONS, PromptLearner
-from trainers.clip.text_encoder import TextEncoder
 
 NAMES = {
     "one class": ["cat"],

@@ -11,9 +11,9 @@ from dassl.data.datasets import Datum
 from torch.utils.data import DataLoader, RandomSampler
 from torchvision import transforms as T
 
+from clip_prompts.features.cache import FeatureFile
+from clip_prompts.features.views import view_loader
 from tests.trainers.test_features import Images, key, mean
-from trainers.clip.features import FeatureFile
-from trainers.clip.views import view_loader
 
 VIEWS = 3
 CROPS = T.Compose([T.RandomResizedCrop(2), T.RandomHorizontalFlip()])

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from common.errors import UserError
-from trainers.clip.backbone import load_clip
-from trainers.clip.weights_file import read_weights
+from clip_prompts.backbones.loading import load_clip
+from clip_prompts.backbones.weights_file import read_weights
+from clip_prompts.common.errors import UserError
 
 
 class Block(nn.Module):

@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
+from clip_prompts.clip.templates import BY_DATASET, SELECTED, fill, template_of
 from tests.trainers import plain
-from trainers.clip.templates import BY_DATASET, SELECTED, fill, template_of
 
 
 def test_underscores_become_spaces():

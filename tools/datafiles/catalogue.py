@@ -13,8 +13,8 @@ from pathlib import Path
 from dassl.data.datasets import DATASET_REGISTRY
 
 import datasets  # noqa: F401  registers the readers
-from common.errors import unknown
-from datasets.core import GeneratedDataset
+from clip_prompts.common.errors import unknown
+from clip_prompts.data import GeneratedDataset
 
 CATALOGUE: dict = json.loads(Path(__file__).with_name("catalogue.json").read_text(encoding="utf-8"))
 MIRROR = {  # of all but ImageNet

@@ -9,10 +9,10 @@ from pathlib import Path
 from dassl.data.datasets import DATASET_REGISTRY
 from tabulate import tabulate
 
-from common.errors import UserError, unknown
-from common.files import write_text_atomically
+from clip_prompts.common.errors import UserError, unknown
+from clip_prompts.common.files import write_text_atomically
+from clip_prompts.data import GeneratedDataset
 from datasets import shapes, shapes_domains
-from datasets.core import GeneratedDataset
 
 from .catalogue import CATALOGUE, alternatives, reader
 

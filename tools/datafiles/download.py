@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from common.errors import UserError
+from clip_prompts.common.errors import UserError
 
 from .transfer import CHUNK, Unavailable, gather
 

@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from common.errors import UserError
+from clip_prompts.common.errors import UserError
 
 from .catalogue import CATALOGUE, alternatives, is_there, reader, targets
 from .download import Unavailable, fetch, storage_error, wrong_checksum

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from common.text import one_line
+from clip_prompts.common.text import one_line
 
 from .catalogue import CATALOGUE
 from .state import State

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from common.errors import UserError
-from common.files import write_bytes_atomically
-from datasets.core.readable import load_item
-from datasets.rendering.glyphs import font_path
+from clip_prompts.common.errors import UserError
+from clip_prompts.common.files import write_bytes_atomically
+from clip_prompts.data.readable import load_item
+from clip_prompts.data.rendering.glyphs import font_path
 
 MOST = 2000  # pictures of a sheet
 PIXELATED = 48  # pictures up to this side are enlarged in whole steps, so that their own pixels are seen

@@ -12,10 +12,10 @@ from PIL import Image
 from tqdm import tqdm
 
 import datasets
-from common.errors import UserError
-from datasets.core import GeneratedDataset
-from datasets.core.split_file import is_made_here
-from launch.config import merge_file
+from clip_prompts.common.errors import UserError
+from clip_prompts.data import GeneratedDataset
+from clip_prompts.data.split_file import is_made_here
+from clip_prompts.run.config import merge_file
 
 from .catalogue import CATALOGUE, is_there, reader, targets
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
-from common.files import SMALL, open_to_write, read_json, write_text_atomically
+from clip_prompts.common.files import SMALL, open_to_write, read_json, write_text_atomically
 
 CHUNK = 2**20
 TRIES = 5

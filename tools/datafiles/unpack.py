@@ -10,8 +10,8 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from common.errors import UserError
-from common.files import open_regular
+from clip_prompts.common.errors import UserError
+from clip_prompts.common.files import open_regular
 
 from .download import storage_error
 from .transfer import CHUNK

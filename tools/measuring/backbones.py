@@ -4,7 +4,7 @@ import torch
 from clip.model import CLIP, convert_weights
 from torchvision.models._meta import _IMAGENET_CATEGORIES
 
-from common.errors import UserError, unknown
+from clip_prompts.common.errors import UserError, unknown
 from tools.measuring.setting import SHAPES
 
 _TOKENS = 49408

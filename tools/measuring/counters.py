@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
-from trainers.clip.linear import linear
-from trainers.clip.memory import TextShape
-from trainers.clip.prompt_set import PromptSet
+from clip_prompts.encoders.linear import linear
+from clip_prompts.encoders.memory import TextShape
+from clip_prompts.encoders.prompt_set import PromptSet
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 

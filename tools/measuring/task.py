@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from clip_prompts.clip.learners import CONTEXT_LENGTH, PromptLearner
+from clip_prompts.clip.model import PromptedCLIP, encode_images, unit
+from clip_prompts.clip.precision import Precision
+from clip_prompts.encoders.blocks import speed_up
+from clip_prompts.encoders.memory import MemoryBudget, peak_bytes, spread_of
+from clip_prompts.encoders.text_encoder import TextEncoder
 from tools.measuring import backbones, plain
 from tools.measuring.setting import Setting
-from trainers.clip.blocks import speed_up
-from trainers.clip.memory import MemoryBudget, peak_bytes, spread_of
-from trainers.clip.model import PromptedCLIP, encode_images, unit
-from trainers.clip.precision import Precision
-from trainers.clip.prompts import CONTEXT_LENGTH, PromptLearner
-from trainers.clip.text_encoder import TextEncoder
 from trainers.cocoop import ConditionalPromptedCLIP, ConditionalPromptLearner
 
 _PLAIN_WIDTHS = 20  # numbers that the plain way keeps per position and layer, in units of d

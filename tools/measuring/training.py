@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from common.errors import UserError
+from clip_prompts.common.errors import UserError
 from tools.measuring import counters
 from tools.measuring.setting import Setting
 from tools.measuring.task import Task, calls, relative

@@ -3,9 +3,9 @@
 import string
 from dataclasses import dataclass
 
-from datasets.rendering.colours import COLOURS
-from datasets.rendering.masks import FILLS
-from datasets.rendering.outlines import SHAPES
+from clip_prompts.data.rendering.colours import COLOURS
+from clip_prompts.data.rendering.masks import FILLS
+from clip_prompts.data.rendering.outlines import SHAPES
 
 
 @dataclass(frozen=True)

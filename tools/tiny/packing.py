@@ -1,4 +1,4 @@
-"""Writes the trained weights in the form that ``trainers.clip.tiny`` reads."""
+"""Writes the trained weights in the form that ``clip_prompts.backbones.tiny`` reads."""
 
 import hashlib
 import json

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from tqdm import tqdm
 
-from datasets.rendering.glyphs import TEXT_FONTS
+from clip_prompts.data.rendering.glyphs import TEXT_FONTS
 from tools.tiny.concepts import ATTRIBUTES
 from tools.tiny.scenes import paint, sample_scene
 

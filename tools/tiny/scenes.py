@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datasets.rendering import effects
-from datasets.rendering.colours import sample_colour
-from datasets.rendering.glyphs import SYMBOL_FONTS, characters, glyph_mask
-from datasets.rendering.masks import fill_pattern, placed_mask, shape_mask
+from clip_prompts.data.rendering import effects
+from clip_prompts.data.rendering.colours import sample_colour
+from clip_prompts.data.rendering.glyphs import SYMBOL_FONTS, characters, glyph_mask
+from clip_prompts.data.rendering.masks import fill_pattern, placed_mask, shape_mask
 from tools.tiny.concepts import ATTRIBUTES, CONCEPTS, KINDS, VALUES
 
 KIND_SHARE = {"digit": 0.27, "letter": 0.11, "symbol": 0.20, "shape": 0.42}

@@ -6,13 +6,13 @@ from pathlib import Path
 from dassl.data.datasets.shared.pictures import read_list
 from dassl.utils import UserError as EngineError
 
-from common.errors import UserError
-from datasets.core.annotations import read_fields, read_names
-from datasets.core.items import leads_outside, to_items
-from datasets.folders.divide import divide
-from datasets.folders.names import name_by_file
-from datasets.folders.stored_split import StoredSplit
-from datasets.folders.table import list_table
+from clip_prompts.common.errors import UserError
+from clip_prompts.data.annotations import read_fields, read_names
+from clip_prompts.data.folders.divide import divide
+from clip_prompts.data.folders.names import name_by_file
+from clip_prompts.data.folders.stored_split import StoredSplit
+from clip_prompts.data.folders.table import list_table
+from clip_prompts.data.items import leads_outside, to_items
 from datasets.imagenet import ImageNet
 from tests.fuzz.mutate import spoil_json, spoil_json_lines, spoil_text
 

@@ -4,23 +4,23 @@ import json
 import re
 from pathlib import Path
 
-from common.errors import UserError
-from launch.protocols import derive, learned_on, source_of
-from launch.results_file import keep_record
+from clip_prompts.common.errors import UserError
+from clip_prompts.records.protocols import derive, learned_on, source_of
+from clip_prompts.records.results_file import keep_record
+from clip_prompts.report.formats import render
+from clip_prompts.report.html import render_page
+from clip_prompts.report.import_logs import import_logs
+from clip_prompts.report.reading import ReportError, collect
+from clip_prompts.report.tables import build
+from clip_prompts.report.upstream_logs import END, result
+from clip_prompts.report.verify import verify
+from clip_prompts.sweep import plan
+from clip_prompts.sweep.errors import SweepError
+from clip_prompts.sweep.request import Request
+from clip_prompts.sweep.status import table
 from tests.fuzz.mutate import spoil_json, spoil_text
 from tests.kinds.test_hostile_names import ACTS
 from tests.tools.records import record
-from tools.reporting.formats import render
-from tools.reporting.html import render_page
-from tools.reporting.import_logs import import_logs
-from tools.reporting.reading import ReportError, collect
-from tools.reporting.tables import build
-from tools.reporting.upstream_logs import END, result
-from tools.reporting.verify import verify
-from tools.sweeping import plan
-from tools.sweeping.errors import SweepError
-from tools.sweeping.request import Request
-from tools.sweeping.status import table
 
 from .base import Format
 

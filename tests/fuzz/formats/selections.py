@@ -10,16 +10,16 @@ import types
 import warnings
 from pathlib import Path
 
-from common.errors import UserError
-from datasets.core.fewshot import FewShotStore
-from datasets.core.image_listing import list_images
-from datasets.core.items import hash_lists
-from datasets.core.shots_file import read_shots, write_shots
-from datasets.core.split_file import read_split, save_split
-from datasets.core.split_rules import split_per_class
-from datasets.folders.divide import Labelled
-from datasets.folders.split_json import image_folder
-from datasets.folders.stored_split import StoredSplit
+from clip_prompts.common.errors import UserError
+from clip_prompts.data.fewshot import FewShotStore
+from clip_prompts.data.folders.divide import Labelled
+from clip_prompts.data.folders.split_json import image_folder
+from clip_prompts.data.folders.stored_split import StoredSplit
+from clip_prompts.data.image_listing import list_images
+from clip_prompts.data.items import hash_lists
+from clip_prompts.data.shots_file import read_shots, write_shots
+from clip_prompts.data.split_file import read_split, save_split
+from clip_prompts.data.split_rules import split_per_class
 from tests.fuzz.mutate import spoil_json, spoil_pickle
 
 from .base import Format

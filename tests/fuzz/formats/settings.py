@@ -3,12 +3,12 @@
 import functools
 from pathlib import Path
 
-from common.errors import UserError
-from launch.config import default_config, merge_file
+from clip_prompts.common.errors import UserError
+from clip_prompts.run.config import default_config, merge_file
+from clip_prompts.sweep import plan
+from clip_prompts.sweep.errors import SweepError
 from tests.conftest import ROOT
 from tests.fuzz.mutate import spoil_yaml
-from tools.sweeping import plan
-from tools.sweeping.errors import SweepError
 
 from .base import Format
 

@@ -27,11 +27,11 @@ from dassl.utils import (
 from PIL import Image
 from torch import nn
 
-from common.errors import UserError
+from clip_prompts.backbones.loading import load_clip
+from clip_prompts.common.errors import UserError
+from clip_prompts.features.cache import FeatureFile
 from tests.fuzz.mutate import spoil_bytes, spoil_value, spoil_zip
 from tools.datafiles.unpack import unpack
-from trainers.clip.backbone import load_clip
-from trainers.clip.features import FeatureFile
 
 from .base import Format
 

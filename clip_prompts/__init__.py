@@ -1,0 +1,1 @@
+"""Prompt learning for CLIP: the package behind ``train.py`` and the methods in ``trainers/``."""

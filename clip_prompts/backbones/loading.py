@@ -1,0 +1,120 @@
+"""CLIP backbones: OpenAI's by name, any checkpoint by path, and the embedded ``tiny``."""
+
+import hashlib
+from pathlib import Path
+
+import clip.clip as openai
+import torch
+from clip.model import CLIP, build_model
+
+from clip_prompts.common.errors import UserError, unknown
+from clip_prompts.common.text import one_line
+
+from .state_dicts import find_clip
+from .structure import Structure, describe
+from .weights_file import read_weights
+
+TINY = "tiny"
+
+
+def load_clip(name: str, heads: int = 0, text_heads: int = 0, activation: str = "") -> CLIP:
+    """Build a frozen CLIP in evaluation mode on the CPU, in its stored precision (see ``Precision.convert``).
+
+    Args:
+        name: an OpenAI model name (``ViT-B/16``), ``tiny``, or the path of a checkpoint: a TorchScript
+            archive, a state dict, or a safetensors file, in OpenAI's naming, maybe wrapped (see ``state_dicts.py``).
+        heads, text_heads: attention heads of a file of another make, whose weights do not tell them; 0: width / 64.
+        activation: of such a file: "" or ``quickgelu``, or ``gelu``.
+
+    Building draws from torch's global generator: CLIP initialises itself before the weights are loaded. Upstream
+    does the same, and seeds promise equal numbers only while we do too.
+
+    Raises:
+        UserError: unknown name, a file that does not hold CLIP weights, or one whose heads are a guess.
+    """
+    structure = Structure(heads, text_heads, activation)
+    weights, note = _weights(name)
+    known = name == TINY or backbone_sha256(name) in {url.split("/")[-2] for url in openai._MODELS.values()}
+    if known and (heads or text_heads or activation not in ("", "quickgelu")):
+        raise UserError(
+            f"MODEL.BACKBONE.HEADS, TEXT_HEADS and ACT are for files of another make, but the structure of '{name}' is "
+            'known. Set them to 0, 0 and ""'
+        )
+    if not known:
+        structure.check(weights, name)
+    try:
+        with torch.device("meta"):  # without memory: sizes that do not belong together may ask for any amount of it
+            build_model({key: value.to("meta") for key, value in weights.items()})
+        model = build_model(dict(weights))
+    except Exception as error:  # the structure is told by the sizes of the weights, and these may say anything
+        reason = (str(error) or type(error).__name__).splitlines()[-1].strip()
+        raise UserError(
+            f"Backbone '{name}' is not a CLIP checkpoint that fits together: {one_line(reason, 400)} Save the whole "
+            "state dict of a CLIP model, and nothing else"
+        ) from error
+    if not all(torch.isfinite(parameter).all() for parameter in model.parameters()):
+        raise UserError(f"Backbone '{name}' holds values that are too large for half precision, which CLIP stores")
+    structure.apply(model, name)
+    if not known:
+        print(f"Backbone '{name}' is not a file of OpenAI's. {note}It is read as {describe(model)}")
+    return model.requires_grad_(False)
+
+
+def backbone_file(name: str) -> Path:
+    """The file that holds a backbone's weights; OpenAI's are downloaded to ``~/.cache/clip`` on first use.
+
+    Raises:
+        UserError: unknown name, missing path, or a download that failed.
+    """
+    if name == TINY:
+        from .tiny import WEIGHTS
+
+        return WEIGHTS
+    if name in openai._MODELS:
+        url, folder = openai._MODELS[name], Path("~/.cache/clip").expanduser()
+        try:
+            return Path(openai._download(url, str(folder)))
+        except (OSError, RuntimeError) as error:
+            raise UserError(
+                f"Backbone '{name}' could not be downloaded ({error}). Get {url} and put it in {folder}/"
+            ) from error
+    check_backbone(name)
+    return Path(name).expanduser()
+
+
+def check_backbone(name: str) -> None:
+    """Raise UserError unless a backbone is known by name, or is the path of a file. Downloads nothing."""
+    path = Path(name).expanduser()
+    if name == TINY or name in openai._MODELS or path.is_file():
+        return
+    if path.suffix or len(path.parts) > 2:
+        raise UserError(f"Backbone file '{name}' does not exist. Give the path of a checkpoint, or one of: {_names()}")
+    raise unknown("backbone", name, [TINY, *openai._MODELS, "<path of a checkpoint>"])
+
+
+def backbone_sha256(name: str) -> str:
+    """SHA-256 of the weights file, in hexadecimal; it belongs to what determines a result."""
+    if name in openai._MODELS:
+        return openai._MODELS[name].split("/")[-2]  # part of the address; checked when downloaded
+    digest = hashlib.sha256()
+    with open(backbone_file(name), "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _names() -> str:
+    return ", ".join([TINY, *openai._MODELS])
+
+
+def _weights(name: str) -> tuple[dict[str, torch.Tensor], str]:
+    """Weights by OpenAI's names, and where in the file they are if it is a wrapped one."""
+    if name == TINY:
+        from .tiny import tiny_state_dict
+
+        return tiny_state_dict(), ""
+    path = backbone_file(name)
+    reading = find_clip(read_weights(path), path, path.stat().st_size)
+    note = "" if reading.place == "the file itself" else f"Its weights are in {reading.place}. "
+    note += f"{reading.left_out} other tensors in it are not used. " if reading.left_out else ""
+    return reading.weights, note

@@ -1,0 +1,186 @@
+"""CLIP's weights from a file, read as data: safetensors, a state dict, or a TorchScript archive as OpenAI publishes.
+
+A TorchScript archive is a program, and ``torch.jit.load`` runs parts of it. Here only its ``data.pkl`` and the numbers
+beside it are read: the modules become records without code, of which the tensors are taken.
+"""
+
+import io
+import os
+import pickle
+import re
+import tarfile
+import zipfile
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from clip_prompts.common.errors import UserError
+from clip_prompts.common.text import one_line
+from clip_prompts.common.unpickling import check_instructions, unpickle
+
+from .state_dicts import ACCEPTED
+
+_MAX_PICKLE = 2**24  # bytes of a pickle that are looked at to tell a module
+_MAX_HEADER = 4 * 2**20  # bytes of the header of a safetensors file; ViT-L/14 has 60,000
+_MAX_VALUES = 100_000  # attributes of all modules; ViT-L/14 has some 2,000
+_DTYPES = {
+    ("torch", f"{name}Storage"): dtype
+    for name, dtype in {
+        "Double": torch.float64, "Float": torch.float32, "Half": torch.float16, "BFloat16": torch.bfloat16,
+        "Long": torch.int64, "Int": torch.int32, "Short": torch.int16, "Char": torch.int8, "Byte": torch.uint8,
+        "Bool": torch.bool,
+    }.items()
+}  # fmt: skip
+# A plain attribute of CLIP's text blocks (the causal mask), and no part of a state dict.
+_NO_WEIGHTS = ("attn_mask",)
+
+
+def read_weights(path: Path) -> object:
+    """Content of the file: parameters and buffers by name, on the CPU, in their stored precision, maybe wrapped.
+
+    Nothing in the file is executed. ``state_dicts.find_clip`` finds the weights in the content.
+
+    Raises:
+        UserError: the file cannot be read, is a pickled module, or asks for code; names what it asks for.
+    """
+    try:
+        return _reader(path)(path)
+    except Exception as error:  # bytes that are no checkpoint make the libraries fail in many ways
+        if not isinstance(error, ValueError) and _is_pickled_module(path):
+            raise UserError(
+                f"Backbone file '{path}' is a pickled module, and reading it would run code. Where the model was made, "
+                "save only its weights: torch.save(model.state_dict(), 'weights.pt')"
+            ) from error
+        reason = _reason(error)
+        raise UserError(f"Backbone file '{path}' is not readable as CLIP weights ({reason}). {ACCEPTED}") from error
+
+
+def _is_pickled_module(path: Path) -> bool:
+    """True if torch.save wrote a whole module: its pickle names the attributes that every module has."""
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                name = next((name for name in archive.namelist() if name.endswith("/data.pkl")), None)
+                content = b"" if name is None else archive.open(name).read(_MAX_PICKLE)
+        else:
+            with open(path, "rb") as file:
+                content = file.read(_MAX_PICKLE)
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
+        return False
+    return b"_parameters" in content and b"_modules" in content
+
+
+def _reason(error: Exception) -> str:
+    if refused := re.search(r"[Uu]nsupported (?:global: GLOBAL|class|GLOBAL) ([\w.]+)", str(error)):
+        return f"it asks for {refused[1]}, which weights have no need of"
+    # torch advises how to read it all the same; an error of the other kinds says nothing to a user
+    unreadable = LookupError | TypeError | AttributeError | EOFError | UnicodeDecodeError
+    if re.search("weights_only|pickle exhausted|opcode .* unknown", str(error)) or isinstance(error, unreadable):
+        return "it is no whole checkpoint"
+    return one_line(str(error) or type(error).__name__, 200)
+
+
+def _reader(path: Path):
+    with open(path, "rb") as file:
+        start = file.read(9)
+    if start[8:] == b"{":  # safetensors: the length of a header in JSON, and the header
+        from safetensors.torch import load_file
+
+        if int.from_bytes(start[:8], "little") > _MAX_HEADER:
+            raise ValueError("its header is too long")
+        return load_file
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            # PyTorch compresses only the code of TorchScript, which is not read. A few bytes could fill the memory.
+            for info in archive.infolist():
+                if info.compress_type != zipfile.ZIP_STORED and "/code/" not in info.filename:
+                    raise ValueError(f"'{info.filename}' is compressed")
+            if sum(info.compress_size for info in archive.infolist()) > path.stat().st_size:
+                raise ValueError("its members share their bytes")
+            if any(name.endswith("/constants.pkl") for name in archive.namelist()):
+                return _read_torchscript
+            for name in archive.namelist():
+                if name.endswith("data.pkl"):
+                    check_instructions(io.BytesIO(archive.read(name)))
+    elif _is_tar(path):  # before 2.6, torch.load reads these without restriction
+        raise ValueError("it is a tar archive")
+    else:
+        with open(path, "rb") as file:  # a file before PyTorch 1.6: mark, version, machine, weights, names of storages
+            for _ in range(5):
+                check_instructions(file)
+    return _read_pickle
+
+
+def _read_pickle(path: Path) -> object:
+    with open(path, "rb") as file:  # given a path, torch.load goes by its ending
+        return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _is_tar(path: Path) -> bool:
+    """True for a tar archive that is not compressed, the only kind that torch.load reads."""
+    try:
+        tarfile.open(path, "r:").close()
+    except tarfile.TarError:
+        return False
+    return True
+
+
+def _read_torchscript(path: Path) -> dict[str, Tensor]:
+    with zipfile.ZipFile(path) as archive:
+        top = next(name for name in archive.namelist() if name.endswith("/constants.pkl")).rpartition("/")[0]
+        modules = type("Module", (), {})  # of this file alone: what it changes of the class ends with it
+        storages: dict[str, Tensor] = {}
+
+        def allowed(module: str, name: str) -> object | None:
+            if module.split(".")[0] == "__torch__":
+                return modules
+            if module == "torch.jit._pickle":  # lists of one type, which is their second argument
+                return lambda values, *_: values
+            return _DTYPES.get((module, name)) or _REBUILT.get((module, name))
+
+        def storage(reference: object) -> Tensor:
+            _, dtype, key, *_ = reference
+            if key not in storages:
+                storages[key] = _numbers(archive, f"{top}/data/{key}", dtype)
+            return storages[key]
+
+        root = unpickle(archive.read(f"{top}/data.pkl"), allowed, storage)
+    return dict(_tensors(root, modules))
+
+
+def _numbers(archive: zipfile.ZipFile, name: str, dtype: torch.dtype) -> Tensor:
+    """A record of the archive as numbers (N,)."""
+    info = archive.getinfo(name)
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size > os.path.getsize(archive.filename):
+        raise ValueError(f"'{name}' is compressed")  # PyTorch never does; a few bytes could fill the memory
+    content = bytearray(archive.read(info))
+    return torch.frombuffer(content, dtype=dtype) if content else torch.empty(0, dtype=dtype)
+
+
+def _tensor(numbers: Tensor, offset: int, size: tuple, stride: tuple, *_) -> Tensor:
+    return torch.as_strided(numbers, size, stride, offset)
+
+
+_REBUILT = {
+    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    ("collections", "OrderedDict"): OrderedDict,
+    ("torch", "device"): str,
+}
+
+
+def _tensors(root: object, modules: type) -> Iterator[tuple[str, Tensor]]:
+    """(dotted name, tensor) of every module's attributes, as in a state dict."""
+    waiting, seen = [("", root)], 0
+    while waiting:
+        prefix, module = waiting.pop()
+        for name, value in vars(module).items() if isinstance(module, modules) else ():
+            seen += 1
+            if seen > _MAX_VALUES:
+                raise pickle.UnpicklingError(f"its modules have more than {_MAX_VALUES:,} attributes")
+            if isinstance(value, Tensor) and name not in _NO_WEIGHTS:
+                yield prefix + name, value
+            elif isinstance(value, modules):
+                waiting.append((f"{prefix}{name}.", value))

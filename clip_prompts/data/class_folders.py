@@ -1,0 +1,83 @@
+"""Datasets that are one folder of images per class."""
+
+import os
+from collections.abc import Collection, Mapping
+
+from clip_prompts.common.errors import UserError
+
+from .benchmark import BenchmarkDataset
+from .items import Row
+from .split_rules import split_per_class
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
+
+
+class ClassFolders(BenchmarkDataset):
+    """A reader of class folders: labels are the ranks of the sorted folder names, each class split 50/20/30.
+
+    A subclass may state ``ignored``, folders that are no class, and ``renamed``, folder name -> class name (all
+    others keep the folder's name). Upstream lists the images in the order of the file system; here they are sorted,
+    so that a split made from raw images is the same on every machine.
+    """
+
+    ignored: Collection[str] = ()
+    renamed: Mapping[str, str] = {}
+
+    def read_raw(self, rng):
+        rows = folder_rows(self.image_dir, self.ignored, self.renamed, self.missing_help())
+        return split_per_class(self.items(rows, self.image_dir), rng=rng, label=lambda item: item.classname)
+
+
+def class_folders(
+    folder: str, ignored: Collection[str] = (), remedy: str = "", none_is_fine: bool = False
+) -> list[str]:
+    """Names of the folders in ``folder``, sorted (capitals first), without hidden ones.
+
+    Raises UserError for none, unless ``none_is_fine``.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            names = [e.name for e in entries if e.is_dir() and not e.name.startswith(".") and e.name not in ignored]
+    except OSError as error:
+        raise UserError(
+            f"Image folder {folder} cannot be read: {error.strerror or error}. {remedy}".rstrip()
+        ) from error
+    if not names and not none_is_fine:
+        raise UserError(f"Image folder {folder} holds no class folders. {remedy}".rstrip())
+    return sorted(names)
+
+
+def image_suffixed(name: str) -> bool:
+    """Whether a file name is an image's, and not hidden."""
+    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+
+
+def image_names(folder: str, remedy: str = "") -> list[str]:
+    """Names of the image files in ``folder``, sorted, without hidden ones.
+
+    Raises UserError for none, and for a link to an image that is not there.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            images = [entry for entry in entries if image_suffixed(entry.name)]
+        names = [entry.name for entry in images if entry.is_file()]
+        if len(names) < len(images) and (lost := sorted(e.path for e in images if not os.path.exists(e.path))):
+            raise UserError(f"{lost[0]} is a link to an image that is not there. {remedy}".rstrip())
+    except OSError as error:
+        raise UserError(
+            f"Class folder {folder} cannot be read: {error.strerror or error}. {remedy}".rstrip()
+        ) from error
+    if not names:
+        raise UserError(f"Class folder {folder} holds no images. {remedy}".rstrip())
+    return sorted(names)
+
+
+def folder_rows(
+    folder: str, ignored: Collection[str] = (), renamed: Mapping[str, str] | None = None, remedy: str = ""
+) -> list[Row]:
+    """``(class folder/image, label, class name)`` of every image; see :class:`ClassFolders`."""
+    return [
+        (f"{name}/{image}", label, (renamed or {}).get(name, name))
+        for label, name in enumerate(class_folders(folder, ignored, remedy))
+        for image in image_names(os.path.join(folder, name), remedy)
+    ]

@@ -1,0 +1,175 @@
+"""Layout ``DIR/<class>/picture.jpg``: not split yet."""
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator
+
+from clip_prompts.common.errors import UserError
+from clip_prompts.common.text import one_line
+from clip_prompts.data.class_folders import IMAGE_SUFFIXES, class_folders
+
+from .listing import Listing, Picture
+from .names import name_folders
+
+try:
+    from dassl.utils import image_suffixes
+except ImportError:  # upstream's Dassl has no such function
+
+    def image_suffixes() -> frozenset[str]:
+        """Endings of pictures, in lower case."""
+        return frozenset(IMAGE_SUFFIXES)
+
+
+# Folders that other programs and this one put next to the classes.
+NO_CLASSES = ("split_fewshot", "__MACOSX")
+LAYOUTS = (
+    "ImageFolder takes class folders, train/ val/ test/ of class folders, annotations.csv or .jsonl, a split_*.json, "
+    "or, with --source-domains and --target-domains, one folder of class folders per domain."
+)
+_EMPTY = (
+    "Add pictures or remove the folder. If it is a part that holds class folders, call it train, val or test; if it is "
+    "a domain, give --source-domains and --target-domains."
+)
+_RUN_FILES = ("log.txt", "results.json", "sweep.json")
+_DEEPEST = 8  # levels of folders of a sweep
+
+
+class Skipped:
+    """Counts the files that are left out of a listing."""
+
+    def __init__(self) -> None:
+        self.endings: Counter[str] = Counter()
+        self.deeper: list[str] = []
+
+    def add_loose(self, root: str, inner: str = "") -> None:
+        """Count the pictures that are next to the class folders of ``root/inner``."""
+        folder, prefix = os.path.join(root, inner), f"{inner}/" if inner else ""
+        self.deeper += [prefix + name for name in sorted(_safe_listdir(folder)) if _is_picture(folder, name)]
+
+    def report(self) -> None:
+        """Print one line for files of other kinds, and one for pictures that lie too deep."""
+        if self.endings:
+            print(one_line(f"Skipped {_files(self.endings)}"))
+        if self.deeper:
+            number = "1 picture that is" if len(self.deeper) == 1 else f"{len(self.deeper)} pictures that are"
+            print(one_line(f"Skipped {number} not directly in a class folder, such as {self.deeper[0]}"))
+
+
+def list_classes(folder: str, ignored: Collection[str] = ()) -> Listing:
+    """``ignored``: folders that are no classes. Raises UserError: no class folders, or one without pictures."""
+    skipped = Skipped()
+    pictures = list(pictures_of(folder, skipped, ignored=ignored))
+    skipped.add_loose(folder)
+    skipped.report()
+    return Listing(f"Folder {folder}", pictures, name_folders(folder, {picture.key: 0 for picture in pictures}))
+
+
+def pictures_of(
+    root: str, skipped: Skipped, inner: str = "", part: str = "", domain: str = "", ignored: Collection[str] = ()
+) -> Iterator[Picture]:
+    """The pictures of the class folders in ``root/inner``, sorted: classes, then pictures. Raises UserError."""
+    folder = os.path.join(root, inner).rstrip(os.sep)
+    prefix = f"{inner}/" if inner else ""
+    for key in class_folders(folder, (*NO_CLASSES, *ignored), LAYOUTS):
+        for name in _picture_names(folder, key, skipped):
+            yield Picture(f"{prefix}{key}/{name}", key, part, domain)
+
+
+def run_folders(folder: str, output_dir: str = "") -> list[str]:
+    """Names of the folders in ``folder`` that hold runs of this program instead of a class.
+
+    ``output_dir``, and folders without pictures of their own in which it or a run's files lie.
+    Raises UserError: ``output_dir`` is ``folder`` itself.
+    """
+    out = os.path.join(os.path.realpath(output_dir), "") if output_dir else ""
+    if out == os.path.join(os.path.realpath(folder), ""):
+        raise UserError(f"The output folder {output_dir} is the folder of the pictures. Choose another --output-dir.")
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    except OSError:
+        return []  # the layout's reader says what is wrong
+    found = []
+    for name in names:
+        path = os.path.join(folder, name)
+        real = os.path.join(os.path.realpath(path), "")
+        holds_out = out.startswith(real) and not _has_pictures(path)
+        if out == real or holds_out or _holds_run(path):
+            found.append(name)
+    return found
+
+
+def _holds_run(folder: str, depth: int = 0) -> bool:
+    try:
+        with os.scandir(folder) as found:
+            entries = list(found)
+    except OSError:
+        return False
+    if _has_pictures(folder):
+        return False
+    if any(entry.name in _RUN_FILES for entry in entries):
+        return True
+    inner = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    return depth < _DEEPEST and any(_holds_run(path, depth + 1) for path in inner)
+
+
+def _picture_names(folder: str, key: str, skipped: Skipped) -> list[str]:
+    """Names of the pictures in a class folder, sorted, without hidden ones. Raises UserError: there are none."""
+    path = os.path.join(folder, key)
+    names, endings, deeper = [], Counter(), []
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    deeper += [f"{key}/{entry.name}/{name}" for name in _safe_listdir(entry.path)
+                               if _is_picture(entry.path, name)]  # fmt: skip
+                elif _ending(entry.name).lower() in image_suffixes() and entry.is_file():
+                    names.append(entry.name)
+                elif not os.path.exists(entry.path):
+                    raise UserError(f"{entry.path} is a link to an image that is not there. {_EMPTY}")
+                else:  # of another kind, or a special file
+                    endings[_ending(entry.name)] += 1
+    except OSError as error:
+        raise UserError(f"Class folder {path} cannot be read: {error.strerror or error}. {_EMPTY}") from error
+    if not names:
+        there = ""
+        if deeper:
+            there = f", but {len(deeper)} one folder deeper, such as {sorted(deeper)[0]}: move them into {key}/"
+        elif endings:
+            there = f", but {_files(endings)}"
+        raise UserError(f"Class folder {path} holds no images{there}. {_EMPTY}")
+    skipped.endings += endings
+    skipped.deeper += sorted(deeper)
+    return sorted(names)
+
+
+def _files(endings: Counter) -> str:
+    """ "40 files that are not read as pictures: .HEIC 40", and the remedy where there is one."""
+    each = ", ".join(f"{ending or 'no ending'} {count}" for ending, count in sorted(endings.items()))
+    number = sum(endings.values())
+    heic = any(ending.lower() in (".heic", ".heif") for ending in endings)
+    remedy = ". To read HEIC: pip install pillow-heif" if heic else ""
+    files = "1 file that is not read as a picture" if number == 1 else f"{number} files that are not read as pictures"
+    return f"{files}: {each}{remedy}"
+
+
+def _ending(name: str) -> str:
+    return os.path.splitext(name)[1]
+
+
+def _is_picture(folder: str, name: str) -> bool:
+    picture = _ending(name).lower() in image_suffixes() and not name.startswith(".")
+    return picture and os.path.isfile(os.path.join(folder, name))
+
+
+def _has_pictures(folder: str) -> bool:
+    return any(_is_picture(folder, name) for name in _safe_listdir(folder))
+
+
+def _safe_listdir(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []

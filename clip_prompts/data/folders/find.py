@@ -1,0 +1,67 @@
+"""Which layout a folder has."""
+
+import os
+from collections.abc import Collection
+
+from clip_prompts.common.errors import UserError
+from clip_prompts.common.text import one_line
+
+from .class_folders import list_classes, run_folders
+from .domain_folders import list_domains
+from .listing import Listing
+from .part_folders import find_parts, list_parts
+from .table import SUFFIXES, list_table
+
+TABLES = tuple(f"annotations{suffix}" for suffix in SUFFIXES)
+
+
+def find_folder(root: str) -> str:
+    """The folder that ``DATASET.ROOT`` names, absolute. Raises UserError: none is named, or it does not exist."""
+    if not root:
+        raise UserError("ImageFolder needs --root, the folder of the pictures (DATASET.ROOT is empty).")
+    folder = os.path.abspath(os.path.expanduser(root))
+    if not os.path.isdir(folder):
+        reason = "is not a folder" if os.path.exists(folder) else "does not exist"
+        raise UserError(f"Folder {folder} {reason}. Give --root, the folder of the pictures.")
+    return folder
+
+
+def find_list(folder: str, wanted: str = "") -> str:
+    """The path of the file that lists the pictures, or "" where folders do.
+
+    ``wanted``: DATASET.LIST_FILE, a path from ``folder`` on. Without it the folder's ``split_*.json``,
+    ``annotations.csv`` or ``annotations.jsonl`` is taken.
+    Raises UserError: the wanted file does not exist or is of another kind, or there are several to choose from.
+    """
+    if wanted:
+        path = os.path.join(folder, os.path.expanduser(wanted))
+        if not os.path.isfile(path):
+            raise UserError(f"DATASET.LIST_FILE: there is no file {path}. Give its name in the folder, or its path.")
+        if not path.endswith((*SUFFIXES, ".json")):
+            raise UserError(f"DATASET.LIST_FILE: {path} is none of .csv, .jsonl and .json (a split file).")
+        return path
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        raise UserError(f"Folder {folder} cannot be read: {error.strerror or error}.") from error
+    found = [n for n in names if n in TABLES or (n.startswith("split_") and n.endswith(".json"))]
+    if len(found) > 1:
+        raise UserError(f"{folder} holds several lists: {', '.join(found)}. Choose one: DATASET.LIST_FILE {found[0]}")
+    return os.path.join(folder, found[0]) if found else ""
+
+
+def make_listing(folder: str, list_file: str, domains: Collection[str], output_dir: str = "") -> Listing:
+    """Read the layout. ``domains``: those that the run names; they make the folders of ``folder`` domains.
+
+    Folders in ``folder`` that hold runs, ``output_dir`` among them, are no classes.
+    Raises UserError for everything in the layout that does not fit together.
+    """
+    if list_file:
+        print(one_line(f"Reading the list of pictures {list_file}"))
+        return list_table(list_file, folder)
+    if domains:
+        return list_domains(folder, domains)
+    runs = run_folders(folder, output_dir)
+    if runs:
+        print(one_line(f"Skipped folders of runs in {folder}: {', '.join(f'{name}/' for name in runs)}"))
+    return list_parts(folder, runs) if find_parts(folder) else list_classes(folder, runs)

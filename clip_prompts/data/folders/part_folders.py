@@ -1,0 +1,71 @@
+"""Layout ``DIR/train/<class>/picture.jpg``, the same for ``test`` and, if it is there, for ``val``."""
+
+import os
+from collections.abc import Collection
+
+from clip_prompts.common.errors import UserError
+from clip_prompts.common.text import one_line
+from clip_prompts.data.class_folders import class_folders
+
+from .class_folders import NO_CLASSES, Skipped, pictures_of
+from .listing import PARTS, SPELLINGS, Listing
+from .names import name_folders
+
+
+def find_parts(folder: str) -> dict[str, str]:
+    """Part -> its folder, as "val" -> "Validation". Folders of pictures are classes, even if one is called train.
+
+    Raises UserError: two folders stand for one part.
+    """
+    found: dict[str, str] = {}
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return {}  # the reader of class folders says what is wrong
+    for name in names:
+        part = SPELLINGS.get(name.lower())
+        if part is None or not _holds_folders(os.path.join(folder, name)):
+            continue
+        if part in found:
+            raise UserError(
+                f"{folder} has {found[part]}/ and {name}/, which both stand for {part}. Keep one. "
+                "The parts are called train, val and test."
+            )
+        found[part] = name
+    return found
+
+
+def list_parts(folder: str, ignored: Collection[str] = ()) -> Listing:
+    """``ignored``: folders that are no classes.
+
+    Raises UserError: no ``test`` folder, a part without class folders, a class folder without pictures.
+    """
+    there = {part: name for part, name in find_parts(folder).items()}
+    there = {part: there[part] for part in PARTS if part in there}
+    shown = " and ".join(f"{name}/" for name in there.values())
+    if "test" not in there:
+        raise UserError(f"{folder} has {shown} but no test/. Add test/<class>/ folders.")
+    others = class_folders(folder, (*NO_CLASSES, *ignored, *there.values()), none_is_fine=True)
+    if list(there) == ["test"] and others:
+        raise UserError(
+            f"{folder} has a folder '{others[0]}' next to {shown}. Move the classes to train on into train/."
+        )
+    if list(there) == ["val", "test"]:
+        raise UserError(f"{folder} has {shown} but no train/. Add train/<class>/ folders, or rename {there['val']}.")
+    if others:
+        names = ", ".join(f"{name}/" for name in others)
+        print(one_line(f"Skipped folders that are none of train, val and test: {names}"))
+    skipped = Skipped()
+    pictures = [picture for part, name in there.items() for picture in pictures_of(folder, skipped, name, part=part)]
+    for inner in ("", *there.values()):
+        skipped.add_loose(folder, inner)
+    skipped.report()
+    return Listing(f"Folder {folder}", pictures, name_folders(folder, {picture.key: 0 for picture in pictures}))
+
+
+def _holds_folders(folder: str) -> bool:
+    """Whether this is a part, and not a class named "train" (of locomotives)."""
+    try:
+        return bool(class_folders(folder))
+    except UserError:
+        return False

@@ -1,0 +1,102 @@
+"""Records of images: made of rows, and identified by a hash.
+
+A record is a ``Datum``, whose constructor asks the file system about its image. For a million images that takes
+minutes on a slow disk; here each folder is listed once instead, and images that were seen are not asked for again.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+
+from dassl.data.datasets import Datum
+
+from clip_prompts.common.errors import UserError
+
+from .storage import relative_paths
+
+Row = tuple[str, int, str]  # relative path, label, class name
+UNPACK_AGAIN = "Unpack the images again."
+
+
+def known_item(impath: str, label: int, domain: int, classname: str) -> Datum:
+    """The Datum that the constructor would make, for a file that is known to exist: nothing is checked.
+
+    The four attributes are what pickled selections of upstream's engine hold too, so their names are fixed.
+    """
+    item = Datum.__new__(Datum)
+    item._impath = impath
+    item._label = label
+    item._domain = domain
+    item._classname = classname
+    return item
+
+
+def view_as_shown(items: Iterable) -> None:
+    """Have images read as a viewer shows them, see ``as_viewed`` of Datum. Upstream's engine has no such choice."""
+    if hasattr(Datum, "as_viewed"):
+        for item in items:
+            item.as_viewed = True
+
+
+def to_items(rows: Iterable[Row], image_dir: str, source: str, remedy: str = UNPACK_AGAIN) -> list:
+    """Make Datum objects of rows; ``source`` starts the message, ``remedy`` says what to do about a missing image.
+
+    Raises UserError that names a path outside ``image_dir``, or the first missing image with their number.
+    """
+    items, missing, number = [], [], 0
+    prefix = os.path.join(image_dir, "")
+    listings: dict[str, set[str]] = {}
+    for number, (path, label, classname) in enumerate(rows, start=1):
+        if leads_outside(path):
+            raise UserError(f"{source}, entry {number}: the path {path} leads outside the image folder {image_dir}.")
+        folder, _, name = path.rpartition("/")
+        if folder not in listings:
+            listings[folder] = _files(prefix + folder)
+        impath = prefix + path
+        # Asked for itself where the listing spells it otherwise: some systems know one name by several spellings.
+        if name in listings[folder] or os.path.isfile(impath):
+            items.append(known_item(impath, label, 0, classname))
+        else:
+            missing.append(impath)
+    if missing:
+        more = f" ({len(missing)} of {number} are missing)" if len(missing) > 1 else ""
+        raise UserError(f"{source} names an image that is not there: {missing[0]}{more}. {remedy}")
+    return items
+
+
+def leads_outside(path: str) -> bool:
+    """Whether a path that should be relative to a folder is absolute or climbs out of it."""
+    return os.path.isabs(path) or (".." in path and ".." in path.replace("\\", "/").split("/"))
+
+
+def is_row(entry: object) -> bool:
+    """Whether a value that was read from a file is ``(path, label, class name)``."""
+    return isinstance(entry, list | tuple) and [type(value) for value in entry] == [str, int, str]
+
+
+def is_encodable(text: str) -> bool:
+    """Whether a text can be written as UTF-8; JSON's escapes allow others. File names may hold bytes that are none."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def hash_lists(lists: Sequence[Sequence], image_dir: str) -> str:
+    """SHA-256 over relative path, label and class name of every item, in order; the same wherever the data lies."""
+    digest = hashlib.sha256()
+    for items in lists:
+        paths = relative_paths([item.impath for item in items], image_dir)
+        lines = [f"{p}\t{item.label}\t{item.classname}\n" for p, item in zip(paths, items, strict=True)]
+        digest.update(f"{len(items)}\n{''.join(lines)}".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _files(folder: str) -> set[str]:
+    """Names of the files in a folder; none where it cannot be listed."""
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries if entry.is_file()}
+    except (OSError, ValueError):  # a name with a zero byte is a ValueError
+        return set()

@@ -1,0 +1,110 @@
+"""ImageNet and its variants: one folder per WordNet id (wnid), named by ``classnames.txt``."""
+
+import os
+import re
+from itertools import chain
+
+from clip_prompts.common.errors import UserError
+
+from .annotations import read_lines
+from .benchmark import BenchmarkDataset
+from .class_folders import class_folders, image_suffixed
+from .image_listing import list_images
+from .imagenet_names import check_names
+from .items import known_item
+
+NAMES_FILE = "classnames.txt"
+
+
+class WnidFolders(BenchmarkDataset):
+    """A reader of ``<wnid>/*.JPEG``: a class's label is the rank of its folder among the sorted wnids.
+
+    ``classnames.txt`` has a line ``n01440764 tench`` per class; it is looked for in the dataset's folder and then in
+    ImageNet's. The names are those curated for CLIP (see ``imagenet_names.py``); two classes may share one, the wnid
+    tells them apart.
+    ``all_classes``: whether every class of the file must have a folder (ImageNetA and ImageNetR have 200 of them).
+    Upstream takes images in the order of the file system, here they are sorted. The listing is kept, see
+    ``image_listing.py``. A ``test_only`` reader needs nothing else; labels and halves are then those of its own
+    folders.
+    """
+
+    unique_names = False
+    all_classes = True
+
+    def read_raw(self, rng):
+        (test,) = self.read_folders("")
+        return list(test), [], test
+
+    def classes(self) -> dict[str, str]:
+        """Folder name -> class name, in the order of the labels. Raises UserError."""
+        return dict(sorted(self.names().items()))
+
+    def names(self) -> dict[str, str]:
+        """wnid -> class name, in the order of ``classnames.txt``. Raises UserError."""
+        own = os.path.join(self.dataset_dir, NAMES_FILE)
+        imagenets = os.path.join(os.path.dirname(self.dataset_dir), "imagenet", NAMES_FILE)
+        path = imagenets if not os.path.exists(own) and os.path.exists(imagenets) else own
+        remedy = f"Put CoOp's {NAMES_FILE} there, or run: python tools/data.py prepare ImageNet"
+        names: dict[str, str] = {}
+        for line in read_lines(path, remedy):
+            wnid, _, name = line.partition(" ")
+            if not re.fullmatch(r"n\d{8}", wnid) or not name.strip():
+                raise UserError(f"{path}: '{line}' is not a wnid and a name, as 'n01440764 tench'. {remedy}")
+            if wnid in names:
+                raise UserError(f"{path} names the class {wnid} twice: '{names[wnid]}' and '{name.strip()}'. {remedy}")
+            names[wnid] = name.strip()
+        check_names(names, path, remedy)
+        return names
+
+    def read_folders(self, *parts: str) -> list[list]:
+        """A list for each part: a Datum for every image in its class folders ``<part>/<name>/``. Raises UserError."""
+        classes = self.classes()
+        found = [{f"{part}/{name}".lstrip("/"): classes[name] for name in self.check_folders(part, classes)}
+                 for part in parts]  # fmt: skip
+        kept_in = self.listing_paths()
+        keep_in = kept_in if self.keeps_files else kept_in[1:]  # not beside the images
+        listing = list_images(self.image_dir, [*chain(*found)], kept_in, self.missing_help(), keep_in)
+        return [
+            [
+                known_item(prefix + image, label, 0, classname)
+                for label, (folder, classname) in enumerate(folders.items())
+                for prefix in [os.path.join(self.image_dir, folder, "")]
+                for image in listing[folder]
+            ]
+            for folders in found
+        ]
+
+    def check_folders(self, part: str, classes: dict[str, str]) -> list[str]:
+        """The class folders in ``part``, in the order of ``classes``. Raises UserError for what does not fit."""
+        place = os.path.join(self.image_dir, part).rstrip(os.sep)
+        self.refuse_flat(place)
+        found = set(class_folders(place, remedy=self.missing_help()))
+        if strange := found - set(classes):
+            raise UserError(
+                f"{place} holds the folder {min(strange)}, which is no class of {NAMES_FILE}. Move it away, or take "
+                f"CoOp's {NAMES_FILE}."
+            )
+        lacking = [name for name in classes if name not in found]
+        if lacking and self.all_classes:
+            raise UserError(
+                f"{place} lacks {len(lacking)} of {len(classes)} class folders, the first is {lacking[0]}. "
+                f"{self.missing_help()}"
+            )
+        return [name for name in classes if name in found]
+
+    def refuse_flat(self, place: str) -> None:
+        """Raise UserError where images lie beside the class folders: nothing tells their classes."""
+        if not os.path.isdir(place):
+            return  # class_folders says so
+        with os.scandir(place) as entries:
+            flat = sorted(entry.name for entry in entries if image_suffixed(entry.name) and entry.is_file())
+        if flat:
+            raise UserError(
+                f"{place} holds {len(flat)} images that are not in class folders, such as {flat[0]}. Move each into "
+                "the folder of its class; for ImageNet's val/, run valprep.sh of "
+                "https://github.com/soumith/imagenetloader.torch inside it."
+            )
+
+    def listing_paths(self) -> list[str]:
+        """Where the listing is kept: beside the images, or in the user's cache where that cannot be written."""
+        return [os.path.join(self.dataset_dir, "listing.json"), self.own_cache("listings") + ".json"]

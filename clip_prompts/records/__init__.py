@@ -1,0 +1,1 @@
+"""Records of evaluations, and the identity of the run that made them."""

@@ -1,0 +1,272 @@
+"""Facts of a run for its record: what happened, what determined the result, and what it cost."""
+
+import contextlib
+import hashlib
+import io
+import json
+import math
+import os
+import platform
+import random
+import resource
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import torch
+from dassl.data.datasets import build_dataset
+from yacs.config import CfgNode
+
+from clip_prompts.common.errors import UserError
+from clip_prompts.data import BenchmarkDataset
+from clip_prompts.run.config import default_config
+
+from .identity import Identity, flat, is_of_training
+from .image_lists import images_per_class, list_sha256
+from .settings import IRRELEVANT_SETTINGS
+from .stored_identity import facts_of
+
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "torchmetrics",
+    "clip-anytorch",
+    "dassl-engine",
+    "dassl",
+    "numpy",
+    "pillow",
+    "scikit-learn",
+    "yacs",
+)
+OWN_PICTURES = "ImageFolder"  # the dataset that reads a user's own folder
+# Settings beside the irrelevant ones that runs of one recipe may differ in.
+_OF_ONE_RUN = (
+    "SEED", "DATASET.NAME", "DATASET.LABEL", "DATASET.SUBSAMPLE_CLASSES", "DATASET.TARGET_DOMAINS",
+    "DATASET.SHOTS_FILE", "DATASET.LIST_FILE", "DATALOADER.NUM_WORKERS", "DATALOADER.PERSISTENT_WORKERS",
+)  # fmt: skip
+
+
+def training_facts(trainer, cfg: CfgNode, determines: dict, config_file: str | None) -> dict:
+    """Facts of a training that its checkpoints carry, so that whoever loads one knows what it was learned on.
+
+    Args:
+        determines: of the run's identity. config_file: path of the method's YAML file, or None.
+    """
+    items = getattr(getattr(getattr(trainer, "dm", None), "dataset", None), "train_x", None) or []
+    return {
+        "trainer": cfg.TRAINER.NAME,
+        "dataset": cfg.DATASET.NAME,
+        "label": label_of(cfg),
+        "classes": cfg.DATASET.SUBSAMPLE_CLASSES,
+        "shots": cfg.DATASET.NUM_SHOTS,
+        "seed": cfg.SEED,
+        "config": Path(config_file).stem if config_file else None,
+        "recipe": recipe(cfg),
+        "images": images_per_class(items),
+        "epochs": getattr(trainer, "max_epoch", cfg.OPTIM.MAX_EPOCH),
+        "schedule": schedule_of(cfg) if any(getattr(trainer, "_optims", {}).values()) else "",
+        "parameters": learned_shapes(trainer),
+        "training": {key: value for key, value in flat(cfg).items() if is_of_training(key)},
+        "test": list_sha256(determines.get("data.test")),
+    }
+
+
+def schedule_of(cfg: CfgNode) -> str:
+    """The schedule of the learning rate in words: "cosine from 0.002 over 50 epochs, 1 of them warm-up"."""
+    own = cfg.OPTIM
+    warm_up = f", {own.WARMUP_EPOCH} of them warm-up ({own.WARMUP_TYPE})" if own.WARMUP_EPOCH > 0 else ""
+    return f"{own.NAME}, {own.LR_SCHEDULER} from {own.LR:g} over {own.MAX_EPOCH} epochs{warm_up}"
+
+
+def label_of(cfg: CfgNode) -> str:
+    """The name of the data in tables: ``DATASET.LABEL``, or the folder's name of own pictures, or the dataset's."""
+    if label := cfg.DATASET.get("LABEL", ""):
+        return label
+    if cfg.DATASET.NAME == OWN_PICTURES:
+        return os.path.basename(os.path.realpath(os.path.expanduser(cfg.DATASET.ROOT)))
+    return cfg.DATASET.NAME
+
+
+def check_effects(trainer, cfg: CfgNode, trains: bool) -> None:
+    """Refuse settings that a dataset ignores: they would label what never happened.
+
+    Raises:
+        UserError: ``DATASET.NUM_SHOTS`` of a training, or ``DATASET.SUBSAMPLE_CLASSES``, has no effect.
+    """
+    dataset, own = getattr(getattr(trainer, "dm", None), "dataset", None), cfg.DATASET
+    most = images_per_class(getattr(dataset, "train_x", None) or [])["most"]
+    if trains and own.NUM_LABELED < 1 and 1 <= own.NUM_SHOTS < most:
+        raise UserError(
+            f"DATASET.NUM_SHOTS {own.NUM_SHOTS} has no effect: {own.NAME} trains on up to {most} images of a class. "
+            "Leave it out (-1), or call generate_fewshot_dataset(train, num_shots=cfg.DATASET.NUM_SHOTS) in the dataset"
+        )
+    if trains and own.NUM_LABELED < 1 and own.NUM_SHOTS > most > 0:
+        print(f"Note: no class has {own.NUM_SHOTS} training images; up to {most} of a class are trained on")
+    if trains and cfg.OPTIM.WARMUP_EPOCH >= cfg.OPTIM.MAX_EPOCH:
+        print(
+            f"Note: OPTIM.LR {cfg.OPTIM.LR:g} is never reached: the warm-up takes {cfg.OPTIM.WARMUP_EPOCH} epochs, and "
+            f"the run has {cfg.OPTIM.MAX_EPOCH}. Train for more epochs, or set OPTIM.WARMUP_EPOCH 0"
+        )
+    if own.SUBSAMPLE_CLASSES == "all" or dataset is None or isinstance(dataset, BenchmarkDataset):
+        return
+    if _classes_of_all(cfg) == dataset.num_classes:
+        raise UserError(
+            f"DATASET.SUBSAMPLE_CLASSES {own.SUBSAMPLE_CLASSES} has no effect: {own.NAME} has {dataset.num_classes} "
+            "classes with and without it. Leave it out (all), or call OxfordPets.subsample_classes in the dataset"
+        )
+
+
+def _classes_of_all(cfg: CfgNode) -> int:
+    """Number of classes of the dataset without a selection; draws nothing from the random streams of the run."""
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.DATASET.SUBSAMPLE_CLASSES = "all"
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            return build_dataset(cfg).num_classes
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+
+
+def run_facts(trainer, cfg: CfgNode, identity: Identity, weights: list[dict]) -> dict:
+    """Settings, versions and hashes that determined a run's result; those of the training if it loads a model.
+
+    Args:
+        weights: of the models that an evaluation loads, see ``loaded.py``; [] for a run that trains.
+    """
+    learns, trained = bool(learned_parameters(trainer)), facts_of(weights[0]["identity"]) if weights else {}
+    if not weights:
+        trained = identity.facts if learns else {}
+    settings = json.loads(json.dumps(cfg))
+    for key, value in trained.get("training", {}).items():
+        if is_of_training(key):  # a checkpoint may say anything
+            _put(settings, key.split("."), value)
+    data = {part: list_sha256(identity.lists.get(f"data.{part}")) for part in ("train_x", "val", "test")}
+    seed = trained.get("seed") if weights else None
+    return {
+        "identity": identity.sha256,
+        "trainer": cfg.TRAINER.NAME,
+        "dataset": cfg.DATASET.NAME,
+        "label": label_of(cfg),
+        "classes": cfg.DATASET.SUBSAMPLE_CLASSES,
+        "shots": trained.get("shots"),
+        "images_trained_on": trained.get("images"),
+        "seed": cfg.SEED if seed is None else seed,
+        "backbone": cfg.MODEL.BACKBONE.NAME,
+        "precision": _precision(trainer),
+        "recipe": recipe(cfg),
+        "learned": learned_parameters(trainer),
+        "parameters": learned_shapes(trainer),
+        "schedule": trained.get("schedule"),
+        "hashes": {
+            "config": _config_sha256(cfg),
+            "backbone": getattr(trainer, "backbone_sha256", None),
+            **data,
+        },
+        "unreadable": list(getattr(getattr(getattr(trainer, "dm", None), "dataset", None), "unreadable", None) or []),
+        "versions": {"python": platform.python_version(), "code": _git_revision(), **_versions()},
+        "settings": settings,
+    }
+
+
+def _put(tree: dict, path: list[str], value: object) -> None:
+    """Set a value in a tree of settings; one that the tree lacks, or that is of another kind, is left out."""
+    for part in path[:-1]:
+        tree = tree.get(part)
+        if not isinstance(tree, dict):
+            return
+    known = tree.get(path[-1])
+    if type(value) is type(known) or (isinstance(value, int | float) and isinstance(known, int | float)):
+        tree[path[-1]] = value
+
+
+def recipe(cfg: CfgNode) -> str:
+    """SHA-256 over the settings that differ from the defaults and change what a number means.
+
+    Seeds, datasets and class subsets of one recipe share it; another backbone, number of shots or epochs is another.
+    """
+    defaults, own = flat(default_config()), flat(cfg)
+    left_out = {*IRRELEVANT_SETTINGS, *_OF_ONE_RUN}
+    changed = {key: value for key, value in own.items() if key not in left_out and defaults.get(key) != value}
+    return hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()
+
+
+def learned_parameters(trainer) -> int | None:
+    """Number of parameters that the registered models learn; None if the trainer does not say."""
+    shapes = learned_shapes(trainer)
+    return None if shapes is None else sum(math.prod(entry["shape"]) for entry in shapes)
+
+
+def learned_shapes(trainer) -> list[dict] | None:
+    """Name, shape and kind of every learned parameter; None if the trainer does not say.
+
+    ``class_specific``: whether each class has its own, as the model says; None if it does not say.
+    """
+    models = getattr(trainer, "_models", None)
+    if models is None:
+        return None
+    return [
+        {
+            "name": f"{name}.{parameter}",
+            "shape": list(value.shape),
+            "class_specific": getattr(model, "class_specific", None),
+        }
+        for name, model in models.items()
+        if model is not None
+        for parameter, value in model.named_parameters()
+        if value.requires_grad
+    ]
+
+
+def peak_memory(device: torch.device | None) -> dict[str, float | None]:
+    """Most memory so far in MiB: of the process, and that of tensors on its GPU (None without)."""
+    on_gpu = device is not None and device.type == "cuda"
+    return {
+        "process_mib": round(_peak_bytes() / 2**20, 1),
+        "cuda_mib": round(torch.cuda.max_memory_allocated(device) / 2**20, 1) if on_gpu else None,
+    }
+
+
+def _peak_bytes() -> int:
+    try:  # getrusage counts what the process that started this one had
+        with open("/proc/self/status", encoding="ascii") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM"))
+    except (OSError, StopIteration, ValueError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _precision(trainer) -> str | None:
+    precision = getattr(trainer, "precision", None)
+    return precision if isinstance(precision, str) else getattr(precision, "name", None)
+
+
+def _config_sha256(cfg: CfgNode) -> str:
+    """Of all settings but RESUME: a run that was resumed is the same run."""
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.RESUME = ""
+    return hashlib.sha256(cfg.dump().encode()).hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            pass
+    return found | ({"cuda": torch.version.cuda} if torch.cuda.is_available() else {})
+
+
+def _git_revision() -> str | None:
+    root = Path(__file__).resolve().parents[2]
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,214 @@
+"""Groups runs into methods and cells, and refuses to average what is not the same thing.
+
+A cell is a method on a dataset's classes with a number of shots; its runs differ in the seed only. Runs of a trainer
+with different settings are different methods, labelled by what differs. Some settings may follow from the dataset or
+the number of shots (``BY_CELL``: ImageNet is learned for fewer epochs); those tell methods apart only where one cell
+has both.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from clip_prompts.report.reading import ReportError, Run
+
+BY_CELL = ("OPTIM.MAX_EPOCH", "DATASET.", "load epoch", "config")
+ORDER = ("ZeroshotCLIP", "ZeroshotCLIP2", "LinearProbe", "CoOp", "CoCoOp")
+LONG = 3  # a label with more differing settings than this is the config's name, with a note
+
+
+@dataclass(eq=False)
+class Method:
+    """A row of tables: runs of one trainer whose settings agree, and ``cells``: cell -> seed -> run.
+
+    Runs that cannot be averaged leave their cell out; ``conflicts`` maps the files of two of them to the reason.
+    """
+
+    trainer: str
+    label: str
+    runs: list[Run]
+    cells: dict[tuple, dict[int, Run]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    conflicts: dict[tuple, str] = field(default_factory=dict)
+
+    @property
+    def idle(self) -> bool:
+        return self.runs[0].idle
+
+
+def methods(runs: Iterable[Run], cell_of: Callable[[Run], tuple]) -> list[Method]:
+    """The methods of a table, zero-shot first.
+
+    A cell is left out if its runs were tested on different images, have other weights, or are there twice.
+
+    Args:
+        cell_of: what of a run makes a cell; the same for all runs that may be averaged.
+    """
+    by_trainer = defaultdict(list)
+    for run in runs:
+        by_trainer[run.trainer].append(run)
+    found = [method for group in by_trainer.values() for method in _variants(group, cell_of)]
+    for method in found:
+        in_cells = defaultdict(list)
+        for run in method.runs:
+            in_cells[cell_of(run)].append(run)
+        for cell, group in in_cells.items():
+            try:
+                method.cells[cell] = _by_seed(method, cell, group)
+            except _Conflict as conflict:
+                method.conflicts[conflict.files] = str(conflict)
+                method.notes.append(f"{_name(method, cell)}: left out, because its runs conflict")
+    rank = {name: i for i, name in enumerate(ORDER)}
+    return sorted(found, key=lambda m: (not m.idle, rank.get(m.trainer, len(rank)), m.trainer, _natural(m.label)))
+
+
+def _variants(runs: list[Run], cell_of) -> list[Method]:
+    values = {run: run.settings | _pseudo(run) for run in runs}
+    varying = _varying(values.values())
+    keys = [key for key in varying if not key.startswith(BY_CELL)]
+    for key in sorted((k for k in varying if k.startswith(BY_CELL)), key=lambda k: (k == "config", k)):
+        seen = defaultdict(set)
+        for run in runs:
+            if values[run].get(key) is not None:
+                seen[cell_of(run), _identity(values[run], keys)].add(values[run][key])
+        if any(len(found) > 1 for found in seen.values()):
+            keys.append(key)
+    groups = defaultdict(list)
+    for run in runs:
+        groups[_identity(values[run], keys)].append(run)
+    trainer = runs[0].trainer
+    if len(groups) == 1:
+        method = Method(trainer, trainer, runs)
+        method.notes += _notes(method, varying, keys, values)
+        return [method]
+    names = _names(keys)
+    labels = {i: ", ".join(f"{names[k]} {_text(v)}" for k, v in zip(keys, i, strict=True)) for i in groups}
+    configs = {i: {run.config for run in group} for i, group in groups.items()}
+    short = len(keys) > LONG and all(len(c) == 1 and None not in c for c in configs.values())
+    short = short and len({next(iter(c)) for c in configs.values()}) == len(groups)
+    found = []
+    for identity, group in groups.items():
+        shown = next(iter(configs[identity])) if short else labels[identity]
+        method = Method(trainer, f"{trainer} ({shown})", group)
+        method.notes += [f"{method.label}: {labels[identity]}"] if short else []
+        method.notes += _notes(method, varying, keys, values)
+        found.append(method)
+    return found
+
+
+def _pseudo(run: Run) -> dict:
+    loaded = run.record.get("loaded") or {}
+    return {"load epoch": loaded.get("load_epoch"), "config": run.config}
+
+
+def _varying(all_values) -> list[str]:
+    """Keys with more than one value, in the order of the settings; a key that a run lacks does not count."""
+    seen: dict[str, set] = {}
+    for values in all_values:
+        for key, value in values.items():
+            if value is not None:
+                seen.setdefault(key, set()).add(value)
+    return [key for key, found in seen.items() if len(found) > 1]
+
+
+def _identity(values: dict, keys: list[str]) -> tuple:
+    return tuple(values.get(key) for key in keys)
+
+
+def _names(keys: list[str]) -> dict[str, str]:
+    """Short names of settings: the last part, or the last two where that is not unique."""
+    last = Counter(key.split(".")[-1] for key in keys)
+    return {key: ".".join(key.split(".")[-1 if last[key.split(".")[-1]] == 1 else -2 :]) for key in keys}
+
+
+def _text(value: object) -> str:
+    return {"": "none", None: "-"}.get(value, str(value)) if isinstance(value, str | None) else str(value)
+
+
+def _notes(method: Method, varying: list[str], keys: list[str], values: dict) -> list[str]:
+    """Settings that follow from the dataset or shots, and precision, where they differ within the method's row."""
+    notes = []
+    for key in (k for k in varying if k.startswith(("OPTIM.MAX_EPOCH", "DATASET.")) and k not in keys):
+        where = defaultdict(set)
+        for run in method.runs:
+            if values[run].get(key) is not None:
+                where[values[run][key]].add(run.dataset)
+        if len(where) > 1 and not method.idle:
+            parts = [f"{_text(value)} ({_some(where[value])})" for value in sorted(where, key=_natural)]
+            notes.append(f"{method.label}, {key}: {', '.join(parts)}")
+    used = {run.record.get("precision") for run in method.runs} - {None}
+    if len(used) > 1:
+        notes.append(f"{method.label}: precision differs between its runs: {', '.join(sorted(used))}")
+    return notes
+
+
+def _some(names: set[str]) -> str:
+    return ", ".join(sorted(names)) if len(names) < 4 else f"{len(names)} datasets"
+
+
+class _Conflict(ReportError):
+    """Two runs that cannot stand in one cell."""
+
+    def __init__(self, one: Run, two: Run, text: str) -> None:
+        super().__init__(f"{one.path} and {two.path}: {text}")
+        self.files = (one.path, two.path)
+
+
+def _by_seed(method: Method, cell: tuple, runs: list[Run]) -> dict[int, Run]:
+    """The runs of a cell. The same result twice (a repeated evaluation, a copied folder) is one.
+
+    Raises:
+        _Conflict: the runs cannot be averaged.
+    """
+    found: dict[int, Run] = {}
+    for run in runs:
+        other = found.setdefault(run.seed, run)
+        if other is run or (other.accuracy == run.accuracy and other.hash("test") == run.hash("test")):
+            continue
+        _check(method, cell, [other, run])
+        raise _Conflict(
+            run, other, f"{_name(method, cell)} has two results for seed {run.seed} ({other.accuracy:.2f} and "
+            f"{run.accuracy:.2f}) and no setting tells them apart. Delete one, or name only folders that hold one"
+        )  # fmt: skip
+    _check(method, cell, list(found.values()))
+    return found
+
+
+def _check(method: Method, cell: tuple, runs: list[Run]) -> None:
+    def recipe(run):
+        return None if run.idle else (run.source if run.source else run.record).get("recipe")
+
+    asked = {
+        "were tested on different images (test list)": lambda run: run.hash("test"),
+        "have different weights of the backbone": lambda run: run.hash("backbone"),
+        "follow different recipes": recipe,
+    }
+    for what, value_of in asked.items():
+        known = {}
+        for run in runs:
+            if (value := value_of(run)) is not None:
+                known.setdefault(value, run)
+        if len(known) > 1:
+            (one, a), (two, b) = list(known.items())[:2]
+            label = " (two datasets of your own are told apart by DATASET.LABEL)" if _is_own(a) else ""
+            raise _Conflict(
+                a, b, f"{_name(method, cell)}, seeds {a.seed} and {b.seed}, {what}: {one[:12]} and {two[:12]}. They "
+                f"cannot be averaged: run one of them again, or name only folders that belong together{label}"
+            )  # fmt: skip
+
+
+def _is_own(run: Run) -> bool:
+    """True for the user's own pictures."""
+    return run.record["dataset"] == "ImageFolder"
+
+
+def _name(method: Method, cell: tuple) -> str:
+    return f"{method.label} on {', '.join(str(part) for part in cell if part not in (None, ''))}"
+
+
+def _natural(value: object) -> tuple:
+    """Sorts numbers inside texts by their value."""
+    return tuple(
+        (0, float(p), "") if p[:1].isdigit() else (1, 0.0, p) for p in re.split(r"(\d+(?:\.\d+)?)", str(value))
+    )

@@ -1,0 +1,93 @@
+"""The paired difference between two methods: over the same seeds, tested on the same images."""
+
+import statistics
+from collections.abc import Iterable
+
+from clip_prompts.report.numbers import Block, Number, Row, Table
+from clip_prompts.report.reading import ReportError
+from clip_prompts.report.statistics import paired_difference
+
+
+def compare(tables: Iterable[Table], a: str, b: str) -> list[Table]:
+    """For each table that has both methods, a table of their differences.
+
+    Args:
+        a, b: labels of rows, or trainers of which a table has one row.
+
+    Raises:
+        ReportError: no table has both, or a trainer has several rows.
+    """
+    tables, found = list(tables), []
+    for table in tables:
+        notes: list[str] = []
+        blocks = []
+        for block in table.blocks:
+            one, other = _row(block, a), _row(block, b)
+            if one is not None and other is not None:
+                blocks.append(Block(block.name, _differences(table, block, one, other, notes)))
+        blocks = [block for block in blocks if block.rows]
+        if blocks:
+            columns = list(blocks[0].rows[0].values)
+            facts = [*table.facts, "means over the seeds that both have; 95 % t-interval of the paired difference"]
+            if any(row.label == "H" for block in blocks for row in block.rows):
+                notes.insert(0, "H is the mean of the seeds' H here, so that it can be paired")
+            found.append(Table(f"{table.title}: {a} minus {b}", facts, columns, blocks, notes, table.key, "column"))
+    if not found:
+        labels = sorted({row.label for table in tables for block in table.blocks for row in block.rows})
+        raise ReportError(f"No table has results of '{a}' and '{b}' for the same seeds. Methods: {', '.join(labels)}")
+    return found
+
+
+def _row(block: Block, name: str) -> Row | None:
+    for row in block.rows:
+        if row.label == name:
+            return row
+    of_trainer = [row for row in block.rows if row.method and row.method.trainer == name]
+    if len(of_trainer) > 1:
+        raise ReportError(f"'{name}' has several rows, name one: {', '.join(repr(row.label) for row in of_trainer)}")
+    return of_trainer[0] if of_trainer else None
+
+
+def _differences(table: Table, block: Block, one: Row, other: Row, notes: list[str]) -> list[Row]:
+    rows = []
+    for column in table.columns:
+        a, b = one.values.get(column), other.values.get(column)
+        if not isinstance(a, Number) or not isinstance(b, Number):
+            continue
+        seeds = _common_seeds(a, b, one.idle, other.idle)
+        same = [seed for seed in seeds if _same_images(a, b, seed)]
+        if len(same) < len(seeds):
+            where = f"{block.name} {column}".strip()
+            notes.append(f"{where}: {len(seeds) - len(same)} seeds left out, they were tested on different images")
+        if same:
+            mine, yours = ([_of(number, seed) for seed in same] for number in (a, b))
+            mean, half = paired_difference(mine, yours)
+            rows.append(Row(column, {
+                "n": len(same),
+                one.label: statistics.mean(mine),
+                other.label: statistics.mean(yours),
+                "difference": f"{mean:+.2f}",
+                "95 % interval": None if half is None else f"{mean - half:+.2f} to {mean + half:+.2f}",
+            }))  # fmt: skip
+    return rows
+
+
+def _common_seeds(a: Number, b: Number, a_idle: bool, b_idle: bool) -> list:
+    """Seeds of both; where one learns nothing and ran once, its value goes with every seed of the other."""
+    if a_idle and len(a.by_seed) == 1:
+        return list(b.by_seed)
+    if b_idle and len(b.by_seed) == 1:
+        return list(a.by_seed)
+    return [seed for seed in a.by_seed if seed in b.by_seed]
+
+
+def _of(number: Number, seed: int | None) -> float:
+    return number.by_seed[seed] if seed in number.by_seed else next(iter(number.by_seed.values()))
+
+
+def _same_images(a: Number, b: Number, seed: int | None) -> bool:
+    one, other = (
+        {(run.dataset, run.classes): run.hash("test") for run in n.runs.get(seed, next(iter(n.runs.values()), ()))}
+        for n in (a, b)
+    )
+    return all(None in (test, other.get(where)) or test == other[where] for where, test in one.items())

@@ -1,0 +1,126 @@
+"""What stands in a table: numbers over seeds, in rows, blocks and tables."""
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from clip_prompts.report.cells import Method
+from clip_prompts.report.reading import Run
+from clip_prompts.report.statistics import harmonic_mean
+
+AVERAGE = "average"
+
+
+@dataclass(frozen=True, eq=False)
+class Number:
+    """A mean over seeds, in percent; ``by_seed`` holds what it is the mean of (H: what its spread is of)."""
+
+    mean: float
+    by_seed: dict[int | None, float]
+    runs: dict[int | None, tuple[Run, ...]] = field(default_factory=dict, repr=False)
+
+    @property
+    def n(self) -> int:
+        return len(self.by_seed)
+
+
+@dataclass(eq=False)
+class Row:
+    """A method's values by column: a Number, a whole number, a text, or None where there is nothing."""
+
+    label: str
+    values: dict[str, Number | int | float | str | None]
+    method: Method | None = None
+    best: set[str] = field(default_factory=set)
+
+    @property
+    def idle(self) -> bool:
+        return self.method is not None and self.method.idle
+
+
+@dataclass(eq=False)
+class Block:
+    """Rows under one heading (a dataset); "" where the table has no headings."""
+
+    name: str
+    rows: list[Row]
+
+
+@dataclass(eq=False)
+class Table:
+    """``facts`` stand above it, ``notes`` below; ``key`` names what it holds, for CSV; ``corner`` heads the labels.
+
+    ``n`` is the usual number of seeds: cells that have another say so. ``conflicts`` maps two files to the reason why
+    their cell is left out.
+    """
+
+    title: str
+    facts: list[str]
+    columns: list[str]
+    blocks: list[Block]
+    notes: list[str] = field(default_factory=list)
+    key: dict = field(default_factory=dict)
+    corner: str = "method"
+    heading: str = "dataset"
+    n: int | None = None
+    conflicts: dict[tuple, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.n is None:
+            self.n = self._usual_n()
+
+    def numbers(self) -> list[Number]:
+        return [v for b in self.blocks for r in b.rows for v in r.values.values() if isinstance(v, Number)]
+
+    def _usual_n(self) -> int:
+        """The most frequent number of seeds, of methods that learn something."""
+        rows = [r for b in self.blocks for r in b.rows]
+        rows = [r for r in rows if not r.idle] or rows
+        counts = Counter(v.n for r in rows for v in r.values.values() if isinstance(v, Number))
+        return max(counts, key=lambda n: (counts[n], n)) if counts else 0
+
+    def mark_best(self) -> None:
+        """The highest value of each column of a block, as printed, where there is a choice."""
+        for block in self.blocks:
+            for column in self.columns:
+                found = [(r, r.values.get(column)) for r in block.rows]
+                found = [(row, round(value.mean, 2)) for row, value in found if isinstance(value, Number)]
+                if len(found) > 1:
+                    top = max(value for _, value in found)
+                    for row, value in found:
+                        if value == top:
+                            row.best.add(column)
+
+
+def number(by_seed: dict[int | None, Run]) -> Number | None:
+    """Accuracy over seeds; None without runs."""
+    if not by_seed:
+        return None
+    values = {seed: run.accuracy for seed, run in sorted(by_seed.items(), key=_seed)}
+    return Number(statistics.mean(values.values()), values, {seed: (by_seed[seed],) for seed in values})
+
+
+def harmonic(base: Number | None, new: Number | None) -> Number | None:
+    """H of the mean base and the mean new accuracy (not the mean of the seeds' H, whose spread it carries)."""
+    if base is None or new is None:
+        return None
+    seeds = [seed for seed in base.by_seed if seed in new.by_seed]
+    by_seed = {seed: harmonic_mean(base.by_seed[seed], new.by_seed[seed]) for seed in seeds}
+    runs = {s: base.runs.get(s, ()) + new.runs.get(s, ()) for s in seeds}
+    return Number(harmonic_mean(base.mean, new.mean), by_seed, runs)
+
+
+def average(numbers: Sequence[Number | None]) -> Number | None:
+    """Mean over datasets; it has values of single seeds only where all datasets have the same seeds."""
+    if not numbers or any(n is None for n in numbers):
+        return None
+    same = all(set(n.by_seed) == set(numbers[0].by_seed) for n in numbers)
+    by_seed = {s: statistics.mean(n.by_seed[s] for n in numbers) for s in numbers[0].by_seed} if same else {}
+    seeds = {seed for n in numbers for seed in n.runs}
+    runs = {seed: tuple(run for n in numbers for run in n.runs.get(seed, ())) for seed in seeds}
+    return Number(statistics.mean(n.mean for n in numbers), by_seed, runs)
+
+
+def _seed(item: tuple) -> tuple:
+    return (item[0] is None, item[0] or 0)

@@ -1,0 +1,170 @@
+"""The evaluations behind a table's cells, and what their records hold beside accuracy, pooled over seeds."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from clip_prompts.report.numbers import AVERAGE, Number, Row, Table
+from clip_prompts.report.reading import ReportError, Run
+
+Bin = tuple[int, float, float]  # images, mean confidence, accuracy (both as fractions)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A method's evaluations, over seeds, on one test list."""
+
+    row: Row
+    runs: tuple[Run, ...]
+
+    @property
+    def label(self) -> str:
+        return self.row.label
+
+
+@dataclass(frozen=True)
+class Group:
+    """The methods that a table compares in one place: a dataset's classes at a number of shots."""
+
+    name: str
+    dataset: str
+    shots: int | None
+    entries: list[Entry]
+
+
+def groups(table: Table) -> list[Group]:
+    """Every place of a table, in its order. What learns nothing stands beside each number of shots."""
+    over_shots = table.key.get("protocol") == "few_shot"
+    found: dict[tuple[str, str], dict[str, Entry]] = {}
+    for block in table.blocks:
+        columns = [c for c in table.columns if not c.startswith(AVERAGE) and c != "H"]
+        if block.name.startswith(AVERAGE):
+            continue
+        for column in columns:
+            for row in block.rows:
+                entry = _entry(row, column)
+                if entry is None:
+                    continue
+                learned = [c for c in columns if c != "0" and _anything(block.rows, c)]
+                places = learned if over_shots and column == "0" else [column]
+                for place in places:
+                    found.setdefault((block.name, place), {})[row.label] = entry
+    order = [row.label for block in table.blocks for row in block.rows]
+    return [
+        Group(
+            _name(block, column, over_shots),
+            block or column,
+            int(column) if over_shots and column.isdigit() else None,
+            sorted(entries.values(), key=lambda e: order.index(e.label)),
+        )
+        for (block, column), entries in found.items()
+    ]
+
+
+def _entry(row: Row, column: str) -> Entry | None:
+    value = row.values.get(column)
+    if not isinstance(value, Number) or not value.runs or any(len(runs) != 1 for runs in value.runs.values()):
+        return None
+    return Entry(row, tuple(runs[0] for runs in value.runs.values()))
+
+
+def _anything(rows: list[Row], column: str) -> bool:
+    return any(isinstance(row.values.get(column), Number) for row in rows)
+
+
+def _name(block: str, column: str, over_shots: bool) -> str:
+    if over_shots:
+        return f"{block}, {column} shot{'s' * (column != '1')}"
+    if not block:
+        return column
+    return f"{block}, {'base and new classes jointly' if column == 'joint' else f'{column} classes'}"
+
+
+def per_class(entry: Entry) -> dict[int, tuple[str, int, int]]:
+    """Label -> name, images and hits."""
+    found: dict[int, tuple[str, int, int]] = {}
+    for run in entry.runs:
+        with _reading(run, "per_class"):
+            for c in run.record.get("per_class") or ():
+                label, own, own_correct = (_whole(c[key]) for key in ("label", "total", "correct"))
+                name, total, correct = found.get(label, (None, 0, 0))
+                name = name or c["name"] or f"class {label}"
+                found[label] = (str(name), total + own, correct + own_correct)
+    return found
+
+
+def confusions(entry: Entry) -> Counter:
+    """(true, predicted) -> images."""
+    found: Counter = Counter()
+    for run in entry.runs:
+        with _reading(run, "confusion"):
+            for true, predicted, count in run.record.get("confusion") or ():
+                found[_whole(true), _whole(predicted)] += _whole(count)
+    return found
+
+
+def calibration(entry: Entry) -> list[Bin]:
+    """The bins of all seeds together; [] where a record has none."""
+    pooled: list[Bin] = []
+    for run in entry.runs:
+        with _reading(run, "calibration"):
+            own = [
+                (_whole(b["count"]), _share(b["confidence"] or 0), _share(b["accuracy"] or 0))
+                for b in run.record.get("calibration") or ()
+            ]
+        if not own or (pooled and len(own) != len(pooled)):
+            return []
+        pooled = [_together(a, b) for a, b in zip(pooled, own, strict=True)] if pooled else own
+    return pooled if sum(n for n, _, _ in pooled) else []
+
+
+def _together(a: Bin, b: Bin) -> Bin:
+    n = a[0] + b[0]
+    mean = [(a[0] * x + b[0] * y) / n if n else 0.0 for x, y in zip(a[1:], b[1:], strict=True)]
+    return n, mean[0], mean[1]
+
+
+def calibration_error(bins: list[Bin]) -> float:
+    """Expected calibration error in percent: mean |accuracy - confidence|, weighted with the images."""
+    return 100 * sum(n * abs(hit - sure) for n, sure, hit in bins) / sum(n for n, _, _ in bins)
+
+
+def losses(run: Run) -> list[tuple[float, float]]:
+    """(epoch, loss) as the trainer reported them."""
+    with _reading(run, "curve"):
+        points = [(p["epoch"], p.get("loss")) for p in run.record.get("curve") or ()]
+        return [(float(_whole(epoch)), _finite(loss)) for epoch, loss in points if loss is not None]
+
+
+def _whole(value: object) -> int:
+    """A count or label from 0, of less than 16 digits: such numbers can be added and drawn."""
+    if type(value) is not int or not 0 <= value < 10**15:
+        raise ValueError
+    return value
+
+
+def _finite(value: object) -> float:
+    if type(value) not in (int, float) or not abs(value) < 10**15:
+        raise ValueError
+    return float(value)
+
+
+def _share(value: object) -> float:
+    if not 0 <= _finite(value) <= 1 + 1e-6:
+        raise ValueError
+    return float(value)
+
+
+class _reading:
+    """Turns what a damaged record raises into one line."""
+
+    def __init__(self, run: Run, field: str) -> None:
+        self.run, self.field = run, field
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind, error, trace) -> None:
+        if kind and issubclass(kind, KeyError | TypeError | ValueError | AttributeError):
+            raise ReportError(
+                f"{self.run.path}: the field '{self.field}' is not as train.py writes it. Run its job again"
+            ) from error

@@ -1,0 +1,171 @@
+"""The page's pictures: accuracy over shots, base against new, reliability, loss over epochs."""
+
+from clip_prompts.report.numbers import AVERAGE, Block, Number, Row, Table
+from clip_prompts.report.page.evaluations import Entry, Group, calibration, calibration_error, losses
+from clip_prompts.report.page.svg import Chart, around
+from clip_prompts.report.statistics import spread
+
+Styles = dict[str, int]  # label of a method -> its colour and marker
+
+
+def shot_curves(table: Table, kind: str, styles: Styles) -> list[Chart]:
+    """A panel for each dataset, the average first, if it is of the same datasets at every number of shots.
+
+    [] where a single number of shots makes no curve.
+    """
+    shots = [c for c in table.columns if c.isdigit()]
+    if len([s for s in shots if s != "0"]) < 2:
+        return []
+    blocks = [block for block in table.blocks if block.name != AVERAGE]  # named so, it is of other ones at each
+    blocks.sort(key=lambda block: not block.name.startswith(AVERAGE))
+    return [chart for block in blocks if (chart := _shot_panel(block, shots, kind, styles))]
+
+
+def _shot_panel(block: Block, shots: list[str], kind: str, styles: Styles) -> Chart | None:
+    places = {shot: i for i, shot in enumerate(shots)}
+    series = {row.label: _points(row, places, kind) for row in block.rows}
+    series = {label: points for label, points in series.items() if points}
+    if not series:
+        return None
+    ends = [y + sign * half for points in series.values() for _, y, half, _ in points for sign in (-1, 1)]
+    about = "; ".join(
+        f"{label}: " + ", ".join(f"{y:.2f} % at {_shots(shot)}" for _, y, _, shot in points)
+        for label, points in series.items()
+    )
+    title = block.name[:1].upper() + block.name[1:] if block.name.startswith(AVERAGE) else block.name
+    ticks = {i: shot for shot, i in places.items()}
+    low, high = around(ends, 0, 100)
+    chart = Chart(title, about, (-0.3, len(shots) - 0.7), (low, high), ("shots per class", "accuracy (%)"), ticks)
+    for row in block.rows:
+        if not (points := series.get(row.label)):
+            continue
+        style = f"m{styles[row.label]}"
+        if row.idle:
+            chart.line([(-0.3, points[0][1]), (len(shots) - 0.7, points[0][1])], f"line dashed {style}")
+        elif len(points) > 1:
+            chart.line([(x, y) for x, y, _, _ in points], f"line {style}")
+        if whiskers := [(x, y, half) for x, y, half, _ in points if half]:
+            chart.whiskers(whiskers, f"whisker {style}")
+        for x, y, half, shot in points:
+            text = f"{row.label}, {_shots(shot)}: {y:.2f} %" + (f" ± {half:.2f}" if half else "")
+            chart.mark(x, y, styles[row.label], text)
+    return chart
+
+
+def _shots(count: str) -> str:
+    return f"{count} shot{'s' * (count != '1')}"
+
+
+def _points(row: Row, places: dict[str, int], kind: str) -> list[tuple[float, float, float, str]]:
+    found = []
+    for shot, place in places.items():
+        if isinstance(value := row.values.get(shot), Number):
+            half = 0.0 if row.idle else spread(list(value.by_seed.values()), kind) or 0.0
+            found.append((place, value.mean, half, shot))
+    return found
+
+
+def base_against_new(table: Table, styles: Styles) -> Chart | None:
+    """A point for each dataset and method, and the diagonal on which both kinds of classes do as well."""
+    points = []
+    for block in table.blocks:
+        for row in block.rows:
+            base, new = row.values.get("base"), row.values.get("new")
+            if isinstance(base, Number) and isinstance(new, Number):
+                points.append((block.name, row.label, base.mean, new.mean))
+    if not points:
+        return None
+    low, high = around([v for point in points for v in point[2:]], 0, 100)
+    about = "; ".join(f"{label} on {where}: base {base:.2f} %, new {new:.2f} %" for where, label, base, new in points)
+    names = ("base classes (%)", "new classes (%)")
+    chart = Chart("New against base classes", about, (low, high), (low, high), names, size=(460, 400))
+    chart.line([(low, low), (high, high)], "diagonal")
+    taken = [(chart.h(base), chart.v(new), 10.0) for _, _, base, new in points]
+    by_dataset: dict[str, list] = {}
+    for where, _, base, new in points:
+        by_dataset.setdefault(where, []).append((base, new))
+    for where, places in by_dataset.items():
+        chart.line(sorted(places), "link")
+        _label(chart, where, places, taken)
+    for where, label, base, new in points:
+        text = f"{label} on {where}: base {base:.2f} %, new {new:.2f} %"
+        chart.mark(base, new, styles[label], text, where.startswith(AVERAGE))
+    return chart
+
+
+def _label(chart: Chart, name: str, places: list[tuple[float, float]], taken: list[tuple[float, float, float]]) -> None:
+    """The dataset's name beside one of its points, where there is room; tooltips have it anyway."""
+    name = AVERAGE if name.startswith(AVERAGE) else name
+    width = 5.6 * len(name)
+    for base, new in places:
+        for dh, dv, anchor in ((9, 4, "start"), (-9, 4, "end"), (0, -10, "middle"), (0, 18, "middle")):
+            h, v = chart.h(base) + dh, chart.v(new) + dv
+            left = h - {"start": 0, "middle": width / 2, "end": width}[anchor]
+            box = (left, left + width, v - 9, v + 3)
+            inside = chart.left < box[0] and box[1] < chart.right and chart.top < box[2] and box[3] < chart.bottom
+            free = all(not (box[0] - r < x < box[1] + r and box[2] - r / 2 < y < box[3] + r / 2) for x, y, r in taken)
+            if inside and free:
+                chart._text(name, h, v, "note", anchor)
+                taken.extend((left + i * 6, v - 3, 6.0) for i in range(int(width / 6) + 1))
+                return
+
+
+def reliability(entry: Entry, styles: Styles) -> Chart | None:
+    """Accuracy over confidence, with the distance to the diagonal; None where a record has no bins."""
+    bins = calibration(entry)
+    if not bins:
+        return None
+    error, images = calibration_error(bins), sum(n for n, _, _ in bins)
+    used = [(i, b) for i, b in enumerate(bins) if b[0]]
+    about = f"expected calibration error {error:.2f} %. " + "; ".join(
+        f"confidence {100 * sure:.0f} %: accuracy {100 * hit:.0f} %, {n} images" for _, (n, sure, hit) in used
+    )
+    names = ("confidence", "accuracy; share of images")
+    chart = Chart(entry.label, about, (0, 1), (0, 1), names, size=(250, 250))
+    size = len(bins)
+    chart.bars([_bar(i, size, 0, n / images) for i, (n, _, _) in used], "share")
+    chart.bars([_bar(i, size, *sorted((sure, hit))) for i, (_, sure, hit) in used], "gap")
+    chart.line([(0, 0), (1, 1)], "diagonal")
+    tops = [f"M{chart.h(i / size):.1f} {chart.v(hit):.1f}H{chart.h((i + 1) / size):.1f}" for i, (_, _, hit) in used]
+    chart.path("".join(tops), f"line thick m{styles[entry.label]}")
+    chart.note(f"ECE {error:.2f} %", 0.03, 0.92, kind="note strong")
+    return chart
+
+
+def _bar(i: int, of: int, low: float, high: float) -> tuple[float, float, float, float]:
+    return (i + 0.08) / of, (i + 0.92) / of, low, high
+
+
+def training_curves(groups: list[Group], styles: Styles) -> list[Chart]:
+    """A panel for each dataset and method: a thin line for each seed, darker for more shots."""
+    panels: dict[tuple[str, str], dict[int | None, list]] = {}
+    for group in groups:
+        for entry in group.entries:
+            lines = [points for run in entry.runs if len(points := losses(run)) > 1]
+            if lines and not entry.row.idle:
+                shots = panels.setdefault((group.dataset, entry.label), {})
+                shots.setdefault(group.shots, []).extend(lines)
+    return [_training_panel(*key, by_shots, styles[key[1]]) for key, by_shots in panels.items()]
+
+
+def _training_panel(dataset: str, label: str, by_shots: dict[int | None, list], style: int) -> Chart:
+    every = [point for lines in by_shots.values() for line in lines for point in line]
+    last = max(x for x, _ in every)
+    shots = sorted(by_shots, key=lambda s: s or 0)
+    about = "; ".join(
+        f"{f'{s} shots, ' if s else ''}{len(by_shots[s])} runs: loss from {_mean(by_shots[s], 0):.3g} "
+        f"to {_mean(by_shots[s], -1):.3g}"
+        for s in shots
+    )
+    names = ("epoch" + (" (darker: more shots)" if len(shots) > 1 else ""), "loss")
+    low, high = around([y for _, y in every], 0)
+    chart = Chart(f"{dataset}, {label}", about, (min(1, last), last), (low, high), names, size=(300, 200))
+    for i, s in enumerate(shots):
+        strength = 0.3 + 0.7 * (i + 1) / len(shots)
+        for line in by_shots[s]:
+            chart.line(line, f"line thin m{style}", opacity=f"{strength:.2f}")
+    return chart
+
+
+def _mean(lines: list, index: int) -> float:
+    return sum(line[index][1] for line in lines) / len(lines)

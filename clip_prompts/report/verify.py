@@ -1,0 +1,185 @@
+"""Compares our numbers with published ones, cell by cell, and names the settings in which they differ.
+
+Each cell is compared with the published table of its method whose recipe agrees in the most settings (a paper before a
+rerun). Tolerance: 1.0 point (0.5 for methods that learn nothing), or two standard errors of the difference between two
+means over as many seeds, 2 s sqrt(2 / n), where that is more; s is the sample deviation over our seeds, taken for the
+published ones too, since few papers print theirs.
+"""
+
+import math
+import statistics
+from collections import defaultdict
+from pathlib import PurePath
+
+from clip_prompts.report.numbers import AVERAGE, Block, Number, Row, Table
+from clip_prompts.report.published import Published, published
+from clip_prompts.report.reading import Run
+from clip_prompts.report.tables import DATASETS, TITLES, TRANSFERS
+
+FLOOR, FLOOR_IDLE = 1.0, 0.5
+RULE = "tolerance: 1.0 (nothing learned: 0.5), or 2 s sqrt(2/n) where that is more (s: sample deviation over our seeds)"
+COLUMNS = ["published", "ours", "difference", "tolerance", "within", "status"]
+# What a published average is over.
+AVERAGED = {
+    "cross_dataset": set(DATASETS[1:11]),
+    "domain_generalization": set(DATASETS[11:]),
+    None: set(DATASETS[:11]),
+}
+
+
+def verify(tables: list[Table], source: str | None = None) -> tuple[list[Table], int, int]:
+    """Tables of comparisons, the number of cells compared, and how many are outside the tolerance.
+
+    Args:
+        source: compare with this source of ``published.json`` only.
+    """
+    found, compared, outside = [], 0, 0
+    for table in tables:
+        groups: dict[tuple, list] = defaultdict(list)
+        for label, idle, dataset, column, number in _cells(table):
+            entry = _closest(table.key["protocol"], dataset, column, number, source)
+            if entry is not None:
+                groups[label, entry].append((dataset, column, number, idle))
+        for (label, entry), cells in groups.items():
+            one, wrong = _comparison(table, label, entry, cells)
+            found.append(one)
+            compared, outside = compared + len(cells), outside + wrong
+    return found, compared, outside
+
+
+def tolerance(values: list[float], idle: bool = False) -> float:
+    """Points by which a mean over these seeds may differ from the published one."""
+    floor = FLOOR_IDLE if idle else FLOOR
+    return max(floor, 2 * statistics.stdev(values) * math.sqrt(2 / len(values))) if len(values) > 1 else floor
+
+
+def differences(run: Run, recipe: dict) -> dict[str, str]:
+    """Setting -> "ours instead of theirs", for those that both know and that differ."""
+    ours = settings_of(run)
+    found = {}
+    for name, wanted in recipe.items():
+        wanted = wanted.get(run.dataset, wanted["*"]) if isinstance(wanted, dict) else wanted
+        value = ours.get(name)
+        if value is not None and _plain(name, value) != _plain(name, wanted):
+            found[name] = f"{_shown(value)} instead of {_shown(wanted)}"
+    return found
+
+
+def settings_of(run: Run) -> dict[str, object]:
+    """The settings that the papers state, of a run; None where its record does not tell."""
+    if run.idle:
+        return {"backbone": run.backbone}
+    own = {
+        key.split(".")[2]: value
+        for key, value in run.settings.items()
+        if key.count(".") == 2 and key.startswith(f"TRAINER.{run.trainer.upper()}.")
+    }
+    words = own.get("CTX_INIT")
+    words = " ".join(words.replace("_", " ").split()) if isinstance(words, str) else None
+    return {
+        "backbone": run.backbone,
+        "shots": run.shots,
+        "epochs": run.settings.get("OPTIM.MAX_EPOCH"),
+        "batch": run.settings.get("DATALOADER.TRAIN_X.BATCH_SIZE"),
+        "lr": run.settings.get("OPTIM.LR"),
+        "N_CTX": None if words else own.get("N_CTX"),  # words set the number of vectors
+        "CTX_INIT": words,
+        "CSC": own.get("CSC"),
+        "CLASS_TOKEN_POSITION": own.get("CLASS_TOKEN_POSITION"),
+        "precision": run.record.get("precision") or own.get("PREC"),
+        "selection": run.selection,
+    }
+
+
+def _plain(name: str, value: object) -> object:
+    if name == "backbone":  # "ViT-B/16", "ViT-B-16.pt"
+        stem = str(value) if "/" in str(value) and not str(value).endswith(".pt") else PurePath(str(value)).stem
+        return "".join(c for c in stem.lower() if c.isalnum())
+    return value
+
+
+def _shown(value: object) -> str:
+    return f"'{value}'" if isinstance(value, str) and (" " in value or not value) else str(value)
+
+
+def _cells(table: Table):
+    """(label, idle, dataset or "average", column as published, Number) of every cell of a table."""
+    wanted = AVERAGED.get(table.key["protocol"], AVERAGED[None])
+    for block in table.blocks:
+        for row in block.rows:
+            for name in table.columns:
+                number = row.values.get(name)
+                if not isinstance(number, Number):
+                    continue
+                if block.name:
+                    dataset, column = AVERAGE if block.name.startswith(AVERAGE) else block.name, name
+                    column = "accuracy" if column == "all" else column
+                else:
+                    dataset, column = AVERAGE if name.startswith(AVERAGE) else name, "accuracy"
+                if dataset != AVERAGE or {run.dataset for run in _runs(number)} == wanted:
+                    yield row.label, row.idle, dataset, column, number
+
+
+def _runs(number: Number) -> list[Run]:
+    return [run for runs in number.runs.values() for run in runs]
+
+
+def _closest(protocol: str, dataset: str, column: str, number: Number, source: str | None) -> Published | None:
+    runs = _runs(number)
+    if not runs:
+        return None
+    trainer = _name(runs[0].trainer)
+    best, best_score = None, None
+    for entry in published():
+        here = entry.protocol == protocol and _name(entry.trainer) == trainer
+        if not here or source not in (None, entry.source) or entry.value(dataset, column) is None:
+            continue
+        differ = differences(runs[0], entry.recipe)
+        known = settings_of(runs[0])
+        agree = sum(known.get(name) is not None for name in entry.recipe) - len(differ)
+        score = (agree - 2 * len(differ) - 100 * ("backbone" in differ) - 10 * ("shots" in differ), not entry.rerun)
+        if best is None or score > best_score:
+            best, best_score = entry, score
+    return best
+
+
+def _name(trainer: str) -> str:
+    return trainer.lower().replace("-", "")
+
+
+def _comparison(table: Table, label: str, entry: Published, cells: list) -> tuple[Table, int]:
+    blocks: dict[str, Block] = {}
+    transfer = table.key["protocol"] in (*TRANSFERS, "zeroshot")
+    outside = 0
+    for dataset, column, number, idle in cells:
+        printed = entry.value(dataset, column)
+        allowed = tolerance(list(number.by_seed.values()), idle)
+        # numbers are printed with two decimals: rounding is no difference
+        within = abs(number.mean - printed) <= allowed + 0.005
+        outside += not within
+        values = [printed, number.mean, f"{number.mean - printed:+.2f}", allowed, "yes" if within else "NO"]
+        values = dict(zip(COLUMNS, [*values, entry.status(dataset)], strict=True))
+        block = blocks.setdefault("" if transfer else dataset, Block("" if transfer else dataset, []))
+        block.rows.append(Row(dataset if transfer else column, values))
+    runs = [run for *_, number, _ in cells for run in _runs(number)]
+    facts = [f"published: {entry.title}" + (" (a rerun)" if entry.rerun else ""), _settings(runs, entry.recipe), RULE]
+    facts.append(f"{len(cells) - outside} of {len(cells)} cells within tolerance")
+    title = f"{TITLES.get(entry.protocol, entry.protocol)}, {label}, against the published numbers"
+    corner = "dataset" if transfer else "shots" if entry.protocol == "few_shot" else "column"
+    return Table(title, facts, COLUMNS, list(blocks.values()), [], table.key, corner), outside
+
+
+def _settings(runs: list[Run], recipe: dict) -> str:
+    """Which settings differ from the recipe, and where, or that none does."""
+    found: dict[tuple, set] = defaultdict(set)
+    for run in runs:
+        for name, text in differences(run, recipe).items():
+            found[name, text].add(run.dataset)
+    unknown = sorted({name for run in runs for name in recipe if settings_of(run).get(name) is None})
+    every = {run.dataset for run in runs}
+    parts = [
+        f"{name} {text}" + ("" if where == every else f" ({', '.join(sorted(where))})")
+        for (name, text), where in found.items()
+    ]
+    text = f"settings that differ: {'; '.join(parts)}" if parts else "settings: as published"
+    return text + (f" (not recorded: {', '.join(unknown)})" if unknown else "")

@@ -1,0 +1,78 @@
+"""Where the processes of a sweep run: the interface, and the launchers by name."""
+
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from .errors import SweepError, unknown
+from .job import Job
+
+NAMES = ("local", "ray", "slurm")
+
+
+class Launcher(ABC):
+    """Runs jobs in processes, some at a time. ``drive`` decides which jobs and when; a launcher only runs them.
+
+    A process does for one job what ``python -m clip_prompts.sweep.worker OUTPUT FOLDER`` does in the repository:
+    it takes the folder's lock, runs, and leaves the marker. So a launcher need not look at folders, and whatever
+    happens to its processes, another start of the sweep goes on from the markers. OUTPUT must be the same path on every
+    machine, on a file system whose flock works between them. How many threads and which GPUs a process has is the
+    launcher's affair (OMP_NUM_THREADS, CUDA_VISIBLE_DEVICES).
+
+    Args:
+        output: the sweep's folder, absolute; ``sweep.json`` in it holds every job before the first is started.
+        workers: jobs at a time; 0 lets the launcher choose.
+
+    Attributes:
+        workers: jobs at a time, as chosen. ``drive`` keeps at most so many under way.
+    """
+
+    workers: int = 1
+
+    @abstractmethod
+    def __init__(self, output: Path, workers: int = 0) -> None:
+        """Raises SweepError where the launcher cannot work here (a package or cluster is missing)."""
+
+    @abstractmethod
+    def start(self, jobs: list[Job]) -> None:
+        """Start jobs, at most as many as are free, and return without waiting. None depends on another of them."""
+
+    @abstractmethod
+    def ended(self) -> list[tuple[Job, int]]:
+        """Jobs that ended since the last call, with the worker's exit status; returns at once.
+
+        The status is ``worker.BUSY`` where another sweep holds the job. Of a process that was lost (killed, machine
+        gone) it is negative; a launcher may start such a job again some times before it says so.
+        """
+
+    def wait(self, seconds: float) -> None:
+        """Return when a job ends, if the launcher can tell, and after ``seconds`` at the latest."""
+        time.sleep(seconds)
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End what is still under way. The jobs stay interrupted: their locks go, and they leave no marker."""
+
+
+def launcher(name: str, output: Path, workers: int) -> Launcher:
+    """Make a launcher by its name; modules are imported only when asked for.
+
+    Raises:
+        SweepError: unknown name, or a launcher that cannot work here.
+    """
+    if name == "local":
+        from .local import LocalLauncher
+
+        return LocalLauncher(output, workers)
+    if name == "ray":
+        from .ray import RayLauncher
+
+        return RayLauncher(output, workers)
+    if name == "slurm":
+        from .slurm import SlurmLauncher
+
+        return SlurmLauncher(output, workers)
+    raise unknown("launcher", name, NAMES)
+
+
+__all__ = ["Launcher", "SweepError", "launcher"]

@@ -1,0 +1,116 @@
+"""Which jobs a sweep has: from arguments, from a YAML file, and from the ``sweep.json`` that an earlier start left."""
+
+import contextlib
+import fcntl
+import itertools
+import json
+import math
+import os
+from pathlib import Path
+
+from clip_prompts.common.files import FileRefused, open_to_write, read_json, write_text_atomically
+from clip_prompts.common.yaml_files import YamlError, read_yaml
+
+from .errors import SweepError, unknown
+from .job import Job
+from .protocols import jobs_of, merged
+from .request import Request
+
+FILE = "sweep.json"
+MOST_VARIANTS = 10_000  # of an entry's settings
+_LISTS = {"trainers": str, "datasets": str, "seeds": int, "shots": int, "plugins": str, "studies": str}
+_ONE = ("protocol", "config", "root", "source", "variant", "part")
+
+
+def plan(requests: list[Request]) -> list[Job]:
+    """The jobs of all requests, each once. Raises SweepError."""
+    return merged([job for request in requests for job in jobs_of(request)])
+
+
+def read_requests(file: str, given: dict) -> list[Request]:
+    """The requests of a YAML file::
+
+        sweep:
+          - protocol: base2new
+            trainers: CoOp, CoCoOp       # lists may also be written in one line
+            datasets: [digits, shapes]   # or all
+            seeds: [1, 2, 3]             # seeds, shots, config, source, plugins, studies: as the options
+            set:                         # settings; those with a list are varied, each with each
+              TRAINER.COOP.N_CTX: [4, 8]
+
+    Args:
+        given: fields of ``Request`` that the command line gives; they win over the file's.
+
+    Raises:
+        SweepError: no such file, not YAML, an unknown key, a value of the wrong kind.
+    """
+    if not os.path.isfile(file):
+        raise SweepError(f"No sweep file '{file}'")
+    try:
+        content = read_yaml(file)
+    except OSError as error:
+        raise SweepError(f"Sweep file '{file}' cannot be read: {error.strerror or error}") from error
+    except YamlError as error:
+        raise SweepError(f"Sweep file '{file}' is not valid YAML: {error}") from error
+    entries = content.get("sweep") if isinstance(content, dict) and set(content) == {"sweep"} else None
+    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
+        raise SweepError(f"Sweep file '{file}' should hold one key, sweep, with a list of entries (protocol: ...)")
+    return [request for entry in entries for request in _requests(entry, file, given)]
+
+
+def _requests(entry: dict, file: str, given: dict):
+    fields = {}
+    for key, value in entry.items():
+        if key in _LISTS:
+            fields[key] = _list(value, _LISTS[key], f"'{key}' in sweep file '{file}'")
+        elif key in _ONE:
+            fields[key] = str(value)
+        elif key != "set":
+            raise unknown(f"key in sweep file '{file}'", key, [*_LISTS, *_ONE, "set"])
+    if "protocol" not in fields:
+        raise SweepError(f"An entry of sweep file '{file}' names no protocol")
+    if not isinstance(entry.get("set") or {}, dict):
+        raise SweepError(f"'set' in sweep file '{file}' should hold lines KEY: VALUE")
+    pairs = {str(k): v if isinstance(v, list) else [v] for k, v in (entry.get("set") or {}).items()}
+    if (count := math.prod(len(values) for values in pairs.values())) > MOST_VARIANTS:
+        raise SweepError(f"'set' in sweep file '{file}' varies {count:,} ways, more than {MOST_VARIANTS:,}")
+    for values in itertools.product(*pairs.values()):
+        settings = [str(part) for pair in zip(pairs, values, strict=True) for part in pair]
+        yield Request(**{**fields, **given, "settings": settings + given.get("settings", [])})
+
+
+def _list(value: object, kind: type, what: str) -> list:
+    values = value.replace(",", " ").split() if isinstance(value, str) else value
+    values = values if isinstance(values, list) else [values]
+    try:
+        return [kind(v) for v in values]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise SweepError(f"{what}: {' '.join(str(error).split())}") from error
+
+
+def save(jobs: list[Job], output: Path) -> None:
+    """Add the jobs to ``OUTPUT/sweep.json``, which ``status`` reads; two sweeps may do so at once."""
+    output.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = open_to_write(output / ".sweep.lock", 0)
+    except FileRefused as error:
+        raise SweepError(f"{error}. Remove it") from error
+    with open(handle, "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with contextlib.suppress(SweepError):  # one that cannot be read is written anew
+            jobs = list({job.folder: job for job in [*read(output), *jobs]}.values())
+        lines = ",\n".join(json.dumps(job.to_json()) for job in jobs)
+        write_text_atomically(output / FILE, f'{{"format": 1, "jobs": [\n{lines}\n]}}\n')
+
+
+def read(output: Path) -> list[Job]:
+    """The jobs of all sweeps that were started into a folder. Raises SweepError where there are none."""
+    file = output / FILE
+    try:
+        return [Job.from_json(job) for job in read_json(file)["jobs"]]
+    except FileNotFoundError as error:
+        raise SweepError(f"No sweep was started into '{output}': there is no {FILE}") from error
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise SweepError(
+            f"'{file}' is not the plan of a sweep ({error}); remove it and start the sweep again"
+        ) from error

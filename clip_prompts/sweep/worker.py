@@ -1,0 +1,175 @@
+"""What runs one job, in a process of its own: ``python -m clip_prompts.sweep.worker OUTPUT FOLDER``.
+
+OUTPUT is the sweep's folder, FOLDER the job's below it, as ``sweep.json`` has it. Launchers on other machines start
+that, in the repository; the local one forks and calls ``run_job``.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import sys
+import time
+import traceback
+from datetime import datetime, timezone
+from pathlib import Path
+
+from clip_prompts.common.files import SMALL, check_output_folder, open_to_write, read_text, write_text_atomically
+
+from . import evidence
+from .job import ROOT, Job
+from .plan import read
+from .state import (
+    CONSOLE,
+    DONE,
+    FAILED,
+    JOB,
+    LOCK,
+    RESULTS,
+    has_test_record,
+    last_line,
+    lock,
+    mark_done,
+    mark_failed,
+    read_json,
+    was_stopped,
+)
+
+BUSY = 75  # exit status: another process runs this job
+
+
+def run_job(content: dict, output: str, environment: dict[str, str]) -> int:
+    """Run a job unless it is done or runs elsewhere, and leave the marker of how it ended.
+
+    What it prints goes to ``console.txt`` in its folder. An interrupted run goes on from its newest checkpoint. What
+    another job left in the folder is set aside.
+
+    Args:
+        content: ``Job.to_json()``. output: the sweep's folder. environment: variables to set before anything else.
+
+    Returns:
+        0 when the job is done, ``BUSY``, or the run's exit status.
+    """
+    os.environ.update(environment)
+    job = Job.from_json(content)
+    folder = job.path(output)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        check_output_folder(folder)
+    except OSError as error:
+        mark_failed(folder, job.key, 2, str(error))
+        return 2
+    with lock(folder) as held:
+        if not held:
+            return BUSY
+        if evidence.holds(job, output):
+            return 0
+        (folder / FAILED).unlink(missing_ok=True)
+        with open(open_to_write(folder / CONSOLE), "w", encoding="utf-8", buffering=1) as stream:
+            os.dup2(stream.fileno(), 1)
+            os.dup2(stream.fileno(), 2)
+            sys.stdout = sys.stderr = stream
+            os.chdir(ROOT)
+            started, earlier, before = time.time(), read_json(folder / DONE), _results_time(folder)
+            try:
+                _prepare(folder, job, output)
+                status = _train(job, output)
+            except SystemExit as error:  # bad arguments
+                status = error.code if isinstance(error.code, int) else 1
+            except Exception:
+                traceback.print_exc()
+                status = 1
+            if status == 0 and not has_test_record(folder):
+                print("The run ended without a test record in results.json (TEST.NO_TEST?)")
+                status = 1
+            stream.flush()
+        if status == 0:
+            # A run that was found to be done already keeps the time that it took.
+            ran = _results_time(folder) != before
+            seconds = time.time() - started if ran else earlier.get("seconds")
+            mark_done(folder, job.key, seconds, evidence.take(job, output))
+        elif not was_stopped(status):
+            mark_failed(folder, job.key, status, last_line(folder))
+        return status
+
+
+def _train(job: Job, output: str) -> int:
+    import train
+
+    argv = ["--again-if-changed", *job.argv(output)]
+    if job.after and "--load-epoch" not in argv and (last := _last_epoch(Path(output) / job.after)):
+        argv = ["--load-epoch", str(last), *argv]
+    return train.main(argv)
+
+
+def _last_epoch(model_dir: Path) -> int | None:
+    """The newest epoch of a run; None where it kept the best one, or nothing."""
+    names = []
+    with contextlib.suppress(OSError, ValueError):  # train.py says what is wrong with a checkpoint
+        names = [read_text(file, SMALL).strip() for file in model_dir.glob("*/checkpoint")]
+    if not names or any(model_dir.glob("*/model-best.pth.tar")):
+        return None
+    found = re.fullmatch(r"model\.pth\.tar-(\d+)", names[0])
+    return int(found[1]) if found else None
+
+
+def _results_time(folder: Path) -> int | None:
+    """When the folder's records were written."""
+    with contextlib.suppress(OSError):
+        return (folder / RESULTS).stat().st_mtime_ns
+    return None
+
+
+def _same_job(folder: Path, key: str) -> bool:
+    return read_json(folder / JOB).get("key") == key
+
+
+def _prepare(folder: Path, job: Job, output: str) -> None:
+    """Leave in the folder only what this job may go on from."""
+    if not _same_job(folder, job.key):
+        if os.path.exists(folder / JOB):  # without it, train.py was called by hand, and compares for itself
+            set_aside(folder)
+        content = {**job.to_json(), "output": str(output), "command": ["train.py", *job.argv(output)]}
+        write_text_atomically(folder / JOB, json.dumps(content, indent=1) + "\n")
+    (folder / DONE).unlink(missing_ok=True)
+    for model in folder.iterdir():
+        files = [f.name for f in model.iterdir()] if model.is_dir() and not model.is_symlink() else []
+        # Killed before its first checkpoint was whole: the pointer file, written last, is not there.
+        if files and all(re.match(r"\.?model.*\.pth\.tar|\.checkpoint\.", name) for name in files):
+            shutil.rmtree(model)
+        for name in files:
+            if name.startswith(".") and name.endswith((".tmp", ".part")):
+                (model / name).unlink(missing_ok=True)
+    for part in folder.glob(".*.part"):
+        part.unlink(missing_ok=True)
+
+
+def set_aside(folder: Path) -> bool:
+    """Move what another job left into a hidden folder, its results under another name: no table reads them again.
+
+    Returns False if there is nothing to move.
+    """
+    left = [f for f in folder.iterdir() if f.name not in (LOCK, CONSOLE) and not f.name.startswith(".earlier-")]
+    if not left:
+        return False
+    to = folder / f".earlier-{datetime.now(timezone.utc).strftime('%Y%m%d-%H%M%S-%f')}"
+    to.mkdir()
+    for file in sorted(left, key=lambda f: f.name == JOB):
+        os.replace(file, to / (file.name + ".earlier" if file.suffix == ".json" else file.name))
+    return True
+
+
+def main(argv: list[str]) -> int:
+    jobs = {job.folder: job for job in read(Path(argv[0]))} if len(argv) == 2 else {}
+    if len(argv) != 2 or argv[1] not in jobs:
+        print(
+            "Error: usage: python -m clip_prompts.sweep.worker OUTPUT FOLDER, as sweep.json in OUTPUT has it",
+            file=sys.stderr,
+        )
+        return 2
+    return run_job(jobs[argv[1]].to_json(), argv[0], {})
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
