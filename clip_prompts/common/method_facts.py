@@ -1,0 +1,148 @@
+"""Facts about methods that tools need, read from ``configs/trainers/NAME/method.yml``. Imports nothing heavy.
+
+All keys of the file are optional::
+
+    order: 40                     # row in tables: smaller is higher; methods without a number come last, by name
+    learns: prompts               # prompts (default), classes, or nothing (a zero-shot method: no seeds, no shots)
+    by_default: true              # take part when a sweep names no trainer
+    protocols: [few_shot]         # default: all
+    configs:                      # config file (without .yaml) per protocol; `other` is for all protocols not named
+      few_shot: rn50
+      other: vit_b16
+    full_epochs: 200              # the rules below are for config files with so many epochs (OPTIM.MAX_EPOCH)
+    epochs:                       # the first rule that fits says the number of epochs; every condition may be missing
+      - {dataset: imagenet, epochs: 50}
+      - {protocol: few_shot, most_shots: 1, epochs: 50}
+    ablation:                     # settings that the ablations change
+      length: TRAINER.COOP.N_CTX
+      words: TRAINER.COOP.CTX_INIT
+      capacity: 60                # context length with as many parameters as the method it is compared with
+"""
+
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .text import OneLineError, shown
+from .yaml_files import YamlError, read_yaml
+
+FILE = "method.yml"
+FOLDER = Path(__file__).resolve().parents[2] / "configs" / "trainers"
+LEARNS = ("prompts", "classes", "nothing")
+_KINDS = {
+    "order": (int, float), "learns": str, "by_default": bool, "protocols": list, "configs": dict, "full_epochs": int,
+    "epochs": list, "ablation": dict,
+}  # fmt: skip
+_RULE = {"protocol": str, "dataset": str, "most_shots": int, "epochs": int}
+_ABLATION = {"length": str, "words": str, "capacity": int}
+
+
+@dataclass(frozen=True)
+class MethodFacts:
+    """Facts about a method, see the module. The defaults are those of a method without a file.
+
+    ``folder``: the folder of its config files; None if it has none.
+    """
+
+    name: str
+    folder: Path | None = None
+    order: float = math.inf
+    learns: str = "prompts"
+    by_default: bool = False
+    protocols: tuple[str, ...] = ()
+    configs: Mapping[str, str] = field(default_factory=dict)
+    full_epochs: int | None = None
+    epochs: tuple[Mapping, ...] = ()
+    ablation: Mapping = field(default_factory=dict)
+
+    @property
+    def is_zero_shot(self) -> bool:
+        """True if the method learns nothing, so that shots, seeds and epochs mean nothing for it."""
+        return self.learns == "nothing"
+
+    def takes_part(self, protocol: str) -> bool:
+        """True if the method has results in a protocol."""
+        return not self.protocols or protocol in self.protocols
+
+    def config(self, protocol: str) -> str | None:
+        """Returns the name of the default config file of a protocol; None if the method's file names none."""
+        return self.configs.get(protocol) or self.configs.get("other")
+
+    def epochs_for(self, protocol: str, dataset: str, shots: int) -> int | None:
+        """Returns the number of epochs of the first rule that fits; None if none does."""
+        for rule in self.epochs:
+            fits = rule.get("protocol", protocol) == protocol and rule.get("dataset", dataset) == dataset
+            if fits and shots <= rule.get("most_shots", shots):
+                return rule["epochs"]
+        return None
+
+    def context_settings(self, length: int, words: str) -> list[str]:
+        """Returns KEY VALUE pairs that give prompts a context of some length, or of words ("" for none)."""
+        node = f"TRAINER.{self.name.upper()}"
+        keys = self.ablation.get("length", f"{node}.N_CTX"), self.ablation.get("words", f"{node}.CTX_INIT")
+        return [keys[0], str(length), keys[1], words]
+
+
+def read_facts(name: str) -> MethodFacts:
+    """Returns the facts about a method.
+
+    A name without a folder takes the folder of the longest name that it begins with, such as ``CoOp2`` that of
+    ``CoOp``. Without any, the defaults hold.
+
+    Raises:
+        OneLineError: its file is not as the module says.
+    """
+    return _read(name, FOLDER)
+
+
+def row_order(name: str) -> tuple:
+    """Returns a key that sorts methods as rows of tables: zero-shot methods first, then by order and name."""
+    facts = read_facts(name)
+    return not facts.is_zero_shot, facts.order, name
+
+
+def default_methods(protocol: str) -> list[str]:
+    """Returns the methods of a sweep that names none; for the protocol ``zeroshot``, those that learn nothing."""
+    names = sorted((file.parent.name for file in FOLDER.glob(f"*/{FILE}")), key=row_order)
+    return [
+        name for name in names
+        if (facts := read_facts(name)).by_default and (facts.is_zero_shot or protocol != "zeroshot")
+    ]  # fmt: skip
+
+
+@functools.lru_cache(maxsize=256)
+def _read(name: str, top: Path) -> MethodFacts:
+    folders = [f for f in top.iterdir() if f.is_dir() and name.startswith(f.name)] if top.is_dir() else []
+    if not folders:
+        return MethodFacts(name)
+    folder = max(folders, key=lambda f: len(f.name))
+    file = folder / FILE
+    if not file.is_file():
+        return MethodFacts(name, folder)
+    try:
+        content = read_yaml(file)
+    except (OSError, YamlError) as error:
+        raise OneLineError(f"{file} cannot be read: {error}. Correct it, or remove it") from error
+    _check(content or {}, _KINDS, file)
+    found = dict(content or {})
+    for rule in found.get("epochs", ()):
+        _check(rule, _RULE, file, "epochs: ")
+        if "epochs" not in rule:
+            raise OneLineError(f"{file}: the rule {shown(rule)} lacks 'epochs'. Add it")
+    _check(found.get("ablation", {}), _ABLATION, file, "ablation: ")
+    if (learns := found.get("learns", LEARNS[0])) not in LEARNS:
+        raise OneLineError(f"{file}: learns: {shown(learns)} is none of {', '.join(LEARNS)}")
+    return MethodFacts(name, folder, **{key: tuple(v) if isinstance(v, list) else v for key, v in found.items()})
+
+
+def _check(content: object, kinds: Mapping, file: Path, where: str = "") -> None:
+    """Raise OneLineError unless content is a mapping with known keys and values of their kinds."""
+    if not isinstance(content, dict):
+        raise OneLineError(f"{file}: {where}{shown(content)} is not a list of KEY: VALUE. Correct it")
+    for key, value in content.items():
+        if key not in kinds:
+            raise OneLineError(f"{file}: unknown key '{where}{key}'. Known: {', '.join(kinds)}")
+        if not isinstance(value, kinds[key]) or (isinstance(value, bool) and kinds[key] is not bool):
+            raise OneLineError(f"{file}: {where}{key}: {shown(value)} is of the wrong kind. Correct it")
