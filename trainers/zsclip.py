@@ -37,7 +37,7 @@ class ZeroshotCLIP(CLIPTrainer):
 
     def model_inference(self, image):
         with self.precision.autocast():
-            x = unit(encode_images(self.model.visual, image, self.model.dtype))
+            x = unit(encode_images(self.image_encoder, image))
         return self.model.logit_scale.float().exp() * x @ self.text_features.t()
 
     def train(self):

@@ -1,10 +1,11 @@
 """A trainer that sees features instead of images, wherever the image encoder is frozen."""
 
 from dassl.engine import TrainerX
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from clip_prompts.common.errors import UserError
+from clip_prompts.encoders.image_encoder import ImageEncoder
 from clip_prompts.features.cache import FeatureFile, FeatureLoader, feature_folder, feature_key, has_fixed_order
 from clip_prompts.features.views import view_loader
 
@@ -30,7 +31,7 @@ class FeatureTrainer(TrainerX):
     """
 
     CACHEABLE = True
-    image_encoder: nn.Module
+    image_encoder: ImageEncoder
     precision: Precision
     backbone_sha256: str
     backbone_reading = ""  # heads and activation, where they are not CLIP's own
@@ -42,7 +43,7 @@ class FeatureTrainer(TrainerX):
     def encode_images(self, image: Tensor) -> Tensor:
         """Images (B, 3, H, W) to features (B, D), in the precision of the run, not normalised."""
         with self.precision.autocast():
-            return encode_images(self.image_encoder, image.to(self.device), self.image_encoder.conv1.weight.dtype)
+            return encode_images(self.image_encoder, image.to(self.device))
 
     def test(self, split: str | None = None) -> float:
         """As Dassl's; the loader of the split is replaced for the time by one of features."""
@@ -65,7 +66,7 @@ class FeatureTrainer(TrainerX):
         return self.cfg.get("FEATURES", FEATURES_CONFIG)[name]
 
     def _is_cacheable(self) -> bool:
-        return self.CACHEABLE and not any(p.requires_grad for p in self.image_encoder.parameters())
+        return self.CACHEABLE and self.image_encoder.is_frozen
 
     def _file(self, loader: DataLoader, views: int = 0) -> FeatureFile | None:
         weights = self.backbone_sha256 + self.backbone_reading

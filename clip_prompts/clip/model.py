@@ -8,6 +8,7 @@ from clip.model import CLIP
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from clip_prompts.encoders.image_encoder import ImageEncoder
 from clip_prompts.encoders.text_encoder import TextEncoder
 
 from .learners import PromptLearner
@@ -18,9 +19,9 @@ def unit(features: Tensor) -> Tensor:
     return normalize(features.float(), dim=-1)
 
 
-def encode_images(image_encoder: nn.Module, image: Tensor, dtype: torch.dtype) -> Tensor:
+def encode_images(image_encoder: nn.Module, image: Tensor) -> Tensor:
     """Images (B, 3, H, W) to features (B, D); what is features already (see ``features.py``) stays as it is."""
-    return image if image.dim() == 2 else image_encoder(image.to(dtype))
+    return image if image.dim() == 2 else image_encoder(image)
 
 
 class PromptedCLIP(nn.Module):
@@ -33,21 +34,27 @@ class PromptedCLIP(nn.Module):
         clip_model: frozen, already in the precision of the run.
         text_encoder: the same model's text side.
         prompt_learner: what is learned.
+        image_encoder: the same model's image side, if the caller uses it too.
     """
 
-    def __init__(self, clip_model: CLIP, text_encoder: TextEncoder, prompt_learner: nn.Module) -> None:
+    def __init__(
+        self,
+        clip_model: CLIP,
+        text_encoder: TextEncoder,
+        prompt_learner: nn.Module,
+        image_encoder: ImageEncoder | None = None,
+    ) -> None:
         super().__init__()
-        self.image_encoder = clip_model.visual
+        self.image_encoder = image_encoder or ImageEncoder(clip_model.visual)
         self.text_encoder = text_encoder
         self.logit_scale = clip_model.logit_scale
-        self.dtype = clip_model.dtype
         self.prompt_learner = prompt_learner
         self._static_text: Tensor | None = None
         self._keep_text = False
 
     def image_features(self, image: Tensor) -> Tensor:
         """Images (B, 3, H, W), or their features (B, D), to unit vectors x (B, D)."""
-        return unit(encode_images(self.image_encoder, image, self.dtype))
+        return unit(encode_images(self.image_encoder, image))
 
     def text_features(self) -> Tensor:
         """Unit vectors w (C, D) of the learned prompts."""

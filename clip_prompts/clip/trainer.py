@@ -14,7 +14,7 @@ from yacs.config import CfgNode
 
 from clip_prompts.backbones.loading import backbone_file, backbone_sha256, check_backbone, load_clip
 from clip_prompts.common.errors import UserError, unknown
-from clip_prompts.encoders.blocks import speed_up
+from clip_prompts.encoders.image_encoder import ImageEncoder
 from clip_prompts.encoders.memory import MemoryBudget
 from clip_prompts.encoders.text_encoder import TextEncoder
 from clip_prompts.features.lookahead import LookaheadLoader, images_at_once
@@ -122,13 +122,12 @@ class CLIPTrainer(FeatureTrainer):
             )
         self.precision = Precision(precision, self.device)
         clip_model = self.precision.convert(clip_model)
-        speed_up(clip_model.visual)
-        self.image_encoder = clip_model.visual
+        self.image_encoder = ImageEncoder(clip_model.visual)
         shared = self.cfg.TRAINER.get("CLIP", SHARED_CONFIG)  # a config made for upstream has no such node
         self.memory = MemoryBudget(shared["MEMORY_GB"])
         text_encoder = TextEncoder(clip_model, self.memory)
         if backend := shared["COMPILE"]:
-            clip_model.visual.compile(backend=backend)
+            self.image_encoder.compile(backend=backend)
             text_encoder.compile_encoding(backend)
         return clip_model, text_encoder
 
@@ -196,7 +195,7 @@ class PromptTrainer(CLIPTrainer):
         cfg = self.cfg
         clip_model, text_encoder = self.load_clip(self.settings.PREC)
         learner = self.build_prompt_learner(clip_model, text_encoder, self.dm.dataset.classnames)
-        self.model = self.MODEL(clip_model, text_encoder, learner)
+        self.model = self.MODEL(clip_model, text_encoder, learner, self.image_encoder)
         learned = sum(p.numel() for p in learner.parameters() if p.requires_grad)
         print(f"Learned: {learned:,} parameters; CLIP is frozen")
         if cfg.MODEL.INIT_WEIGHTS:

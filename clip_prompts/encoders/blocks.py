@@ -1,23 +1,52 @@
 """The parts of CLIP's transformer blocks that both encoders compute, with frozen weights in mind."""
 
+from collections.abc import Mapping
+
 import torch.nn.functional as F
-from clip.model import QuickGELU, ResidualAttentionBlock, Transformer
-from torch import Tensor, nn
+from clip.model import QuickGELU, ResidualAttentionBlock
+from torch import Tensor
+
+from clip_prompts.common.errors import UserError
 
 from .linear import add_linear, linear
 
 QUICK = 1.702  # of CLIP's QuickGELU, x sigmoid(1.702 x)
 
 
-def queries_keys_values(block: ResidualAttentionBlock, x: Tensor) -> Tensor:
-    """What a block's attention works on: rows (R, d) to (R, 3 d)."""
-    return linear(block.ln_1(x), block.attn.in_proj_weight, block.attn.in_proj_bias)
+class BlockHook:
+    """Adds something inside one transformer block; this one adds nothing.
+
+    Adapters and low-rank updates override what they need. All arguments are packed rows (R, d), of any number of
+    prompts or images, so a hook works on each row alone. ``normed`` are the block's input rows after its first norm.
+    The last block computes only the rows that are read, and ``after`` sees only these.
+    """
+
+    def queries_keys_values(self, normed: Tensor, qkv: Tensor) -> Tensor:
+        """Return the rows (R, 3 d) that attention takes instead of ``qkv``, the projections of ``normed``."""
+        return qkv
+
+    def projection(self, seen: Tensor, x: Tensor) -> Tensor:
+        """Return x (R, d), the input rows plus the output projection of what attention saw (``seen``)."""
+        return x
+
+    def after(self, normed: Tensor, x: Tensor) -> Tensor:
+        """Return x (R, d), the block's result."""
+        return x
 
 
-def add_projection(block: ResidualAttentionBlock, x: Tensor, seen: Tensor) -> Tensor:
-    """Rows x (R, d) plus the output projection of what attention saw (R, d)."""
+NO_HOOK = BlockHook()
+
+
+def queries_keys_values(block: ResidualAttentionBlock, normed: Tensor) -> Tensor:
+    """Rows (R, d) after the block's first norm to queries, keys and values (R, 3 d)."""
+    return linear(normed, block.attn.in_proj_weight, block.attn.in_proj_bias)
+
+
+def finish_block(block: ResidualAttentionBlock, hook: BlockHook, x: Tensor, normed: Tensor, seen: Tensor) -> Tensor:
+    """The rest of a block behind attention: rows x (R, d) and what they saw (R, d) to the block's result (R, d)."""
     out = block.attn.out_proj
-    return add_linear(x + out.bias, seen, out.weight)
+    x = hook.projection(seen, add_linear(x + out.bias, seen, out.weight))
+    return hook.after(normed, add_mlp(block, x))
 
 
 def add_mlp(block: ResidualAttentionBlock, x: Tensor) -> Tensor:
@@ -34,43 +63,51 @@ def add_mlp(block: ResidualAttentionBlock, x: Tensor) -> Tensor:
     return add_linear(x + proj.bias, F.silu(hidden), proj.weight, 1 / QUICK)
 
 
-class FrozenBlock(ResidualAttentionBlock):
-    """A block of an image encoder: same parameters, same result, fused attention, and ``linear`` for its products."""
+def image_block(block: ResidualAttentionBlock, x: Tensor, hook: BlockHook = NO_HOOK, read: int | None = None) -> Tensor:
+    """One block of an image encoder: rows (B, L, d) of B images to rows of the same shape.
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Rows (L, B, d) of B images to rows of the same shape."""
-        rows = x.flatten(0, 1)
-        qkv = queries_keys_values(self, rows).view(*x.shape[:2], 3, self.attn.num_heads, -1)
-        q, k, v = qkv.permute(2, 1, 3, 0, 4)  # each (B, h, L, d/h)
-        return self._result(rows, q, k, v).view(x.shape)
-
-    def _result(self, rows: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        mask = None if self.attn_mask is None else self.attn_mask.to(rows)
-        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        return add_mlp(self, add_projection(self, rows, seen.permute(2, 0, 1, 3).reshape(rows.shape)))
-
-
-class FrozenLastBlock(FrozenBlock):
-    """The last block of an image encoder, of whose result only the row of the class token is read, and computed."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Rows (L, B, d) of B images to the rows (1, B, d) of their class tokens."""
-        rows, weight, bias, width = self.ln_1(x), self.attn.in_proj_weight, self.attn.in_proj_bias, x.shape[-1]
-        heads = (self.attn.num_heads, -1)
-        q = linear(rows[:1], weight[:width], bias[:width]).unflatten(-1, heads).permute(1, 2, 0, 3)  # (B, h, 1, d/h)
-        kv = linear(rows, weight[width:], bias[width:]).unflatten(-1, (2, *heads))
-        k, v = kv.permute(2, 1, 3, 0, 4)  # each (B, h, L, d/h)
-        return self._result(x[0], q, k, v).unsqueeze(0)
-
-
-def speed_up(image_encoder: nn.Module) -> None:
-    """Let an image encoder's transformer compute as ``FrozenBlock`` and ``FrozenLastBlock`` do; ResNets stay.
-
-    The modules keep their parameters, names and hooks; only what the blocks call changes.
+    Args:
+        read: number of leading rows per image to compute, if the others are not read: (B, read, d).
     """
-    for module in image_encoder.modules():
-        if isinstance(module, Transformer):
-            for block in module.resblocks:
-                if type(block) is ResidualAttentionBlock:
-                    is_last = block is module.resblocks[-1] and block.attn_mask is None
-                    block.__class__ = FrozenLastBlock if is_last else FrozenBlock
+    normed, heads = block.ln_1(x), (block.attn.num_heads, -1)
+    if read is None or hook is not NO_HOOK:
+        qkv = hook.queries_keys_values(normed.flatten(0, 1), queries_keys_values(block, normed.flatten(0, 1)))
+        q, k, v = qkv.view(*x.shape[:2], 3, *heads).unbind(2)  # each (B, L, h, d/h)
+        q = q[:, :read]
+    else:
+        weight, bias, width = block.attn.in_proj_weight, block.attn.in_proj_bias, x.shape[-1]
+        q = linear(normed[:, :read], weight[:width], bias[:width]).unflatten(-1, heads)
+        k, v = linear(normed, weight[width:], bias[width:]).unflatten(-1, (2, *heads)).unbind(2)
+    seen = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
+    x, normed, seen = x[:, :read], normed[:, :read], seen.transpose(1, 2).flatten(2)
+    return finish_block(block, hook, *(rows.flatten(0, 1) for rows in (x, normed, seen))).view(x.shape)
+
+
+def check_layers(
+    encoder: str,
+    layers: int,
+    replaced: int | None,
+    deep: Mapping[int, Tensor],
+    inserted: Mapping[int, Tensor],
+    hooks: Mapping[int, BlockHook],
+) -> None:
+    """Check the layers and numbers of rows that an encoder is given.
+
+    Args:
+        encoder: its name, for messages. layers: its number of layers.
+        replaced: number of rows that deep rows replace; None if any number will do.
+
+    Raises:
+        UserError: a layer that the encoder does not have.
+        ValueError: another number of deep rows than there are to replace, or numbers of inserted rows that differ.
+    """
+    for kind, given, first in (("deep rows", deep, 1), ("inserted rows", inserted, 0), ("hooks", hooks, 0)):
+        if wrong := [layer for layer in given if not first <= layer < layers]:
+            raise UserError(
+                f"The {encoder} takes {kind} at layers {first} to {layers - 1}, not at layer {wrong[0]}. "
+                "Lower the prompt depth"
+            )
+    if replaced is not None and any(len(rows) != replaced for rows in deep.values()):
+        raise ValueError(f"Deep rows replace the {replaced} appended rows, so there must be {replaced} per layer")
+    if len({len(rows) for rows in inserted.values()}) > 1:
+        raise ValueError("Inserted rows must be equally many at all layers")

@@ -8,7 +8,7 @@ from clip.model import LayerNorm, QuickGELU, ResidualAttentionBlock
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .blocks import QUICK, add_mlp, add_projection, queries_keys_values
+from .blocks import NO_HOOK, QUICK, finish_block, queries_keys_values
 from .linear import SMALL
 from .prompt_set import Attention
 
@@ -34,11 +34,11 @@ def text_block(
     """
     if _is_small(x) and (weights := _Weights.of(block)):
         return _SmallBlock.apply(x, qkv, weights, at, ends)
-    q, k, v = _gathered(queries_keys_values(block, x) if qkv is None else qkv, at, block.attn.num_heads)
+    q, k, v = _gathered(queries_keys_values(block, block.ln_1(x)) if qkv is None else qkv, at, block.attn.num_heads)
     seen = F.scaled_dot_product_attention(q, k, v, attn_mask=at.mask).transpose(1, 2).reshape(len(at.gather), -1)
     x = x if ends is None else x.index_select(0, ends)
     seen = seen.index_select(0, at.scatter if ends is None else at.scatter.index_select(0, ends))
-    return add_mlp(block, add_projection(block, x, seen))
+    return finish_block(block, NO_HOOK, x, x, seen)
 
 
 def _gathered(qkv: Tensor, at: Attention, heads: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -82,7 +82,8 @@ class TextEncoder(nn.Module):
         """
         places = self.positional_embedding.index_select(0, prompts.positions).to(self.dtype)
         x = prompts.token_rows() + places
-        qkv = queries_keys_values(self.blocks[0], x)
+        first = self.blocks[0]
+        qkv = queries_keys_values(first, first.ln_1(x))
         if learned is None:
             return x, qkv
         own = (prompts.learned_rows(learned).to(self.dtype) + places.index_select(0, prompts.places)).flatten(0, 1)
@@ -92,4 +93,4 @@ class TextEncoder(nn.Module):
             every = fixed if len(learned) == 1 else fixed.repeat(len(learned), 1)
             return every.index_copy(0, rows, values)
 
-        return joined(x, own), joined(qkv, queries_keys_values(self.blocks[0], own))
+        return joined(x, own), joined(qkv, queries_keys_values(first, first.ln_1(own)))

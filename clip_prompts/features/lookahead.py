@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from dassl.data import DatasetWrapper
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, default_collate
+
+from clip_prompts.encoders.image_encoder import ImageEncoder
 
 # Rows (patches and class tokens) of an image encoder at once. With fewer, calling its operators takes longer than
 # computing them; with more, nothing is won, and on a CPU they no longer fit its cache.
@@ -87,7 +89,6 @@ def _can_load_together(loader: DataLoader) -> bool:
     return usual and known and loader.num_workers == 0
 
 
-def images_at_once(image_encoder: nn.Module, device: torch.device) -> int:
-    """How many images an encoder (a ViT or ResNet of CLIP's) should be given at least, so that arithmetic counts."""
-    pooled = getattr(image_encoder, "attnpool", image_encoder)  # ResNets have one row per cell of their last map
-    return max(1, ROWS_AT_ONCE.get(device.type, 1) // len(pooled.positional_embedding))
+def images_at_once(image_encoder: ImageEncoder, device: torch.device) -> int:
+    """Return the fewest images per call for which arithmetic, not calling the operators, takes most of the time."""
+    return max(1, ROWS_AT_ONCE.get(device.type, 1) // image_encoder.tokens)

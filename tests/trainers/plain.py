@@ -61,3 +61,43 @@ def logits(model: CLIP, images: torch.Tensor, names: list[str], context, positio
 def tokens_of(text: str) -> int:
     """Length of a text with start and end tokens."""
     return int(clip.tokenize(text).argmax()) + 1
+
+
+def image_states(visual, image, rows=None, deep=None, inserted=None, hooks=None) -> torch.Tensor:
+    """One image (3, H, W) to the states (L, v) of its rows after the last norm, with what a method adds."""
+    patches = visual.conv1(image[None])[0].flatten(1).t()
+    x = torch.cat([visual.class_embedding[None], patches]) + visual.positional_embedding
+    if rows is not None:
+        x = torch.cat([x, rows])
+    return visual.ln_post(_layers(visual.transformer.resblocks, visual.ln_pre(x), deep, inserted, hooks, "last", False))
+
+
+def _layers(blocks, x, deep, inserted, hooks, replaced, causal) -> torch.Tensor:
+    """Rows x (L, d) through all blocks; deep rows replace the last rows, or those at positions 1 to n."""
+    inserted = inserted or {}
+    for layer, block in enumerate(blocks):
+        if (rows := (deep or {}).get(layer)) is not None:
+            x = torch.cat([x[: -len(rows)], rows] if replaced == "last" else [x[:1], rows, x[1 + len(rows) :]])
+        if layer in inserted:
+            after = 1 if layer == min(inserted) else 1 + len(inserted[layer])
+            x = torch.cat([x[:1], inserted[layer], x[after:]])
+        x = _block(block, x, (hooks or {}).get(layer), causal)
+    return x
+
+
+def _block(block, x, hook, causal) -> torch.Tensor:
+    """One of CLIP's blocks as its formulas are written, one head at a time."""
+    normed, heads = block.ln_1(x), block.attn.num_heads
+    qkv = normed @ block.attn.in_proj_weight.t() + block.attn.in_proj_bias
+    qkv = hook.queries_keys_values(normed, qkv) if hook else qkv
+    seen = []
+    for q, k, v in zip(*(part.chunk(heads, dim=1) for part in qkv.chunk(3, dim=1)), strict=True):
+        scores = q @ k.t() / q.shape[1] ** 0.5
+        if causal:
+            scores = scores.masked_fill(torch.ones_like(scores).triu(1).bool(), float("-inf"))
+        seen.append(scores.softmax(dim=1) @ v)
+    seen = torch.cat(seen, dim=1)
+    x = x + block.attn.out_proj(seen)
+    x = hook.projection(seen, x) if hook else x
+    x = x + block.mlp(block.ln_2(x))
+    return hook.after(normed, x) if hook else x

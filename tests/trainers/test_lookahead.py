@@ -12,6 +12,7 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, default_co
 from torchvision import transforms as T
 
 from clip_prompts.clip.trainer import PromptTrainer
+from clip_prompts.encoders.image_encoder import ImageEncoder
 from clip_prompts.features import lookahead
 from clip_prompts.features.lookahead import LookaheadLoader, _can_load_together, images_at_once
 from tests.trainers.test_features import Images, mean
@@ -107,7 +108,7 @@ def test_it_passes_for_the_loader(small):
 
 def test_small_encoders_get_many_images_large_ones_few():
     def visual(layers, patch, pixels):
-        return CLIP(64, pixels, layers, 64, patch, 77, 100, 64, 1, 2).visual
+        return ImageEncoder(CLIP(64, pixels, layers, 64, patch, 77, 100, 64, 1, 2).visual)
 
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
     tiny, large = visual(1, 8, 32), visual(1, 16, 224)  # 17 and 197 rows an image

@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from clip_prompts.clip.learners import CONTEXT_LENGTH, PromptLearner
-from clip_prompts.clip.model import PromptedCLIP, encode_images, unit
+from clip_prompts.clip.model import PromptedCLIP, unit
 from clip_prompts.clip.precision import Precision
-from clip_prompts.encoders.blocks import speed_up
+from clip_prompts.encoders.image_encoder import ImageEncoder
 from clip_prompts.encoders.memory import MemoryBudget, peak_bytes, spread_of
 from clip_prompts.encoders.text_encoder import TextEncoder
 from tools.measuring import backbones, plain
@@ -36,15 +36,14 @@ class Task:
         names = backbones.class_names(setting.classes)
         self.encoder = encoder = TextEncoder(clip_model, MemoryBudget(setting.memory_gb))
         self.plain_image_encoder = copy.deepcopy(clip_model.visual) if with_plain else None
-        speed_up(clip_model.visual)
-        self.image_encoder, self.dtype = clip_model.visual, clip_model.dtype
+        self.image_encoder, self.dtype = ImageEncoder(clip_model.visual), clip_model.dtype
         if setting.method == "CoCoOp":
             width = clip_model.visual.output_dim
             learner = ConditionalPromptLearner(encoder, names, width, setting.n_ctx, "", torch.float32)
-            self.model = ConditionalPromptedCLIP(clip_model, encoder, learner)
+            self.model = ConditionalPromptedCLIP(clip_model, encoder, learner, self.image_encoder)
         else:
             learner = PromptLearner(encoder, names, setting.n_ctx)
-            self.model = PromptedCLIP(clip_model, encoder, learner)
+            self.model = PromptedCLIP(clip_model, encoder, learner, self.image_encoder)
         self.learner = learner
         self.model.to(self.device)
         self.plain = plain.PlainText(clip_model, names, setting.n_ctx) if with_plain else None
@@ -97,7 +96,7 @@ class Task:
         """Images (B, 3, H, W) to features (B, D), through CLIP's own modules or ours."""
         encoder = self.plain_image_encoder if way == "plain" else self.image_encoder
         with torch.no_grad(), self.precision.autocast():
-            return encode_images(encoder, images, self.dtype)
+            return encoder(images.to(self.dtype))
 
     def step(self, images: Tensor, label: Tensor) -> None:
         """One whole training step, ours: image encoder, text encoder, backward, optimiser."""

@@ -1,0 +1,137 @@
+"""CLIP's image encoder, which also takes learned rows and hooks as arguments."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from clip.model import ModifiedResNet, ResidualAttentionBlock, VisionTransformer
+from torch import Tensor, nn
+
+from clip_prompts.common.errors import UserError
+
+from .blocks import NO_HOOK, BlockHook, check_layers, image_block
+
+
+class ImageFeatures(NamedTuple):
+    """What ``ImageEncoder.encode`` returns."""
+
+    features: Tensor  # (B, D), not normalized
+    inserted: Tensor | None  # mean of the inserted rows after the last norm (B, v); None without inserted rows
+
+
+class ImageEncoder(nn.Module):
+    """f(x) of the papers: images to image features.
+
+    The modules are CLIP's own and stay as they are. A vision transformer's forward pass is computed here, with the
+    block functions of ``blocks.py``; a ResNet, or a transformer with blocks of another class, computes its own.
+    Without any rows and hooks the result is that of CLIP's own forward pass, up to rounding.
+
+    Args:
+        visual: the image side of a CLIP model.
+    """
+
+    def __init__(self, visual: nn.Module) -> None:
+        super().__init__()
+        self.visual = visual
+        self.is_vit = type(visual) is VisionTransformer and all(
+            type(block) is ResidualAttentionBlock for block in visual.transformer.resblocks
+        )
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Data type of the weights; images are cast to it."""
+        return self.visual.conv1.weight.dtype
+
+    @property
+    def input_resolution(self) -> int:
+        """Height and width of an image in pixels."""
+        return self.visual.input_resolution
+
+    @property
+    def output_dim(self) -> int:
+        """Width of the features, D."""
+        return self.visual.output_dim
+
+    @property
+    def tokens(self) -> int:
+        """Rows per image: patches and class token, or, for a ResNet, cells of the last map and their mean."""
+        pooled = self.visual.attnpool if isinstance(self.visual, ModifiedResNet) else self.visual
+        return len(pooled.positional_embedding)
+
+    @property
+    def is_frozen(self) -> bool:
+        """True if no weight of the encoder is trained."""
+        return not any(p.requires_grad for p in self.parameters())
+
+    def forward(
+        self,
+        image: Tensor,
+        rows: Tensor | None = None,
+        deep: Mapping[int, Tensor] | None = None,
+        inserted: Mapping[int, Tensor] | None = None,
+        hooks: Mapping[int, BlockHook] | None = None,
+    ) -> Tensor:
+        """Encode images; layers count from 0.
+
+        Args:
+            image: (B, 3, H, W).
+            rows: (n, v), appended to each image's rows before the first norm.
+            deep: layer from 1 on to (n, v): replaces the appended rows at the input of that layer.
+            inserted: layer to (K, v): inserted behind the class token at the input of the first of these layers,
+                replaced at the later ones.
+            hooks: layer to hook.
+
+        Returns:
+            Features (B, D), not normalized.
+
+        Raises:
+            UserError: rows or hooks for a ResNet, or a layer that the encoder does not have.
+        """
+        return self.encode(image, rows, deep, inserted, hooks).features
+
+    def encode(
+        self,
+        image: Tensor,
+        rows: Tensor | None = None,
+        deep: Mapping[int, Tensor] | None = None,
+        inserted: Mapping[int, Tensor] | None = None,
+        hooks: Mapping[int, BlockHook] | None = None,
+    ) -> ImageFeatures:
+        """Encode images as ``forward`` does, and also return the mean of the inserted rows."""
+        image = image.to(self.dtype)
+        if not self.is_vit:
+            if rows is not None or deep or inserted or hooks:
+                raise UserError(
+                    f"{type(self.visual).__name__} takes no learned image rows and no hooks: they need one of CLIP's "
+                    "vision transformers. Choose a ViT as MODEL.BACKBONE.NAME"
+                )
+            return ImageFeatures(self.visual(image), None)
+        return self._encode(image, rows, deep or {}, inserted or {}, hooks or {})
+
+    def _encode(self, image, rows, deep, inserted, hooks) -> ImageFeatures:
+        visual, blocks = self.visual, self.visual.transformer.resblocks
+        appended = 0 if rows is None else len(rows)
+        added = len(inserted[min(inserted)]) if inserted else 0
+        check_layers("image encoder", len(blocks), appended, deep, inserted, hooks)
+        x = visual.conv1(image).flatten(2).transpose(1, 2)  # (B, patches, v)
+        x = torch.cat([_per_image(visual.class_embedding.unsqueeze(0), x), x], dim=1)
+        x = x + visual.positional_embedding.to(x.dtype)
+        if rows is not None:
+            x = torch.cat([x, _per_image(rows, x)], dim=1)
+        x = visual.ln_pre(x)
+        for layer, block in enumerate(blocks):
+            if layer in deep:
+                x = torch.cat([x[:, :-appended], _per_image(deep[layer], x)], dim=1)
+            if layer in inserted:
+                behind = 1 if layer == min(inserted) else 1 + added
+                x = torch.cat([x[:, :1], _per_image(inserted[layer], x), x[:, behind:]], dim=1)
+            is_last = layer == len(blocks) - 1  # only the class token and the inserted rows are read
+            x = image_block(block, x, hooks.get(layer, NO_HOOK), 1 + added if is_last else None)
+        x = visual.ln_post(x)
+        features = x[:, 0] if visual.proj is None else x[:, 0] @ visual.proj
+        return ImageFeatures(features, x[:, 1:].mean(dim=1) if added else None)
+
+
+def _per_image(rows: Tensor, x: Tensor) -> Tensor:
+    """Rows (n, v) for each image of x (B, L, v), in the data type of x: (B, n, v)."""
+    return rows.to(x.dtype).expand(len(x), -1, -1)
