@@ -100,7 +100,6 @@ def shots(args) -> int:
     from dassl.utils import set_random_seed
 
     from clip_prompts.common.errors import UserError
-    from clip_prompts.data.shots_file import write_shots
     from tools.datafiles.catalogue import reader
     from tools.datafiles.state import build
 
@@ -114,7 +113,7 @@ def shots(args) -> int:
     data = build(args.name, args.root, args.shots, args.seed)
     val = [] if data.val is None or data.val is data.test else data.val  # ImageNet: no shots are drawn from it
     Path(args.output).absolute().parent.mkdir(parents=True, exist_ok=True)
-    write_shots(args.output, args.name, args.shots, args.seed, data.train_x, val, data.image_dir)
+    data.store.write(args.output, data.train_x, val)
     print(f"Wrote {len(data.train_x)} training and {len(val)} validation images to {args.output}")
     return 0
 

@@ -14,10 +14,9 @@ from clip_prompts.common.errors import UserError
 from clip_prompts.common.places import user_cache_dir
 
 from .checks import check_contents, check_splits
-from .fewshot import FewShotStore
+from .fewshot import VAL_SHOTS, FewShotStore, read_shots
 from .items import Row, hash_lists, to_items
 from .readable import skip_unreadable
-from .shots_file import read_shots
 from .split_file import read_split, save_split
 from .split_rules import split_trainval
 from .subsample import subsample_classes
@@ -195,13 +194,13 @@ class BenchmarkDataset(DatasetBase):
         def draw() -> tuple[list, list]:
             return (
                 self.generate_fewshot_dataset(train, num_shots=num_shots),
-                self.generate_fewshot_dataset(val, num_shots=min(num_shots, 4)),
+                self.generate_fewshot_dataset(val, num_shots=min(num_shots, VAL_SHOTS)),
             )
 
-        if seed < 0:  # an unseeded run draws anew each time: nothing to keep
+        if seed < 0:  # an unseeded run draws again each time: nothing to store
             return draw()
         folders = [os.path.join(self.dataset_dir, "split_fewshot"), self.own_cache("split_fewshot")]
-        store = FewShotStore(folders, train, val, num_shots, seed, self.image_dir)
+        self.store = store = FewShotStore(folders, type(self).__name__, train, val, num_shots, seed, self.image_dir)
         kept = store.find()
         self.selection_file = store.path
         if kept is not None:

@@ -12,8 +12,6 @@ from dassl.data.datasets import Datum
 
 from clip_prompts.common.errors import UserError
 
-from .storage import relative_paths
-
 Row = tuple[str, int, str]  # relative path, label, class name
 UNPACK_AGAIN = "Unpack the images again."
 
@@ -62,6 +60,20 @@ def to_items(rows: Iterable[Row], image_dir: str, source: str, remedy: str = UNP
         more = f" ({len(missing)} of {number} are missing)" if len(missing) > 1 else ""
         raise UserError(f"{source} names an image that is not there: {missing[0]}{more}. {remedy}")
     return items
+
+
+def relative_paths(paths: Iterable[str], folder: str) -> list[str]:
+    """Returns paths relative to ``folder``, with ``/`` between the parts. Raises ValueError for one that is outside."""
+    prefix = folder.rstrip(os.sep) + os.sep
+    start, result = len(prefix), []
+    for path in paths:
+        inside = path[start:] if path.startswith(prefix) else os.path.relpath(path, folder)
+        if os.sep != "/":
+            inside = inside.replace(os.sep, "/")
+        if inside.startswith("..") and inside.split("/")[0] == "..":
+            raise ValueError(f"{path} lies outside {folder}")
+        result.append(inside)
+    return result
 
 
 def leads_outside(path: str) -> bool:

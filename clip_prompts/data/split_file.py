@@ -10,12 +10,11 @@ import reprlib
 from collections.abc import Iterable, Sequence
 
 from clip_prompts.common.errors import UserError
-from clip_prompts.common.files import LIST, read_json
+from clip_prompts.common.files import LIST, read_json, write_text_atomically
 from clip_prompts.common.text import shown
 
 from .checks import check_splits
-from .items import UNPACK_AGAIN, Row, is_encodable, leads_outside, to_items
-from .storage import relative_paths, write_text_atomically
+from .items import UNPACK_AGAIN, Row, is_encodable, leads_outside, relative_paths, to_items
 
 PARTS = ("train", "val", "test")
 MADE_BY = "a reader of this toolbox, by the published rule: not the released split"

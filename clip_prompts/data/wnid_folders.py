@@ -2,14 +2,12 @@
 
 import os
 import re
-from itertools import chain
 
 from clip_prompts.common.errors import UserError
 
 from .annotations import read_lines
 from .benchmark import BenchmarkDataset
-from .class_folders import class_folders, image_suffixed
-from .image_listing import list_images
+from .class_folders import class_folders, image_names, image_suffixed
 from .imagenet_names import check_names
 from .items import known_item
 
@@ -17,15 +15,13 @@ NAMES_FILE = "classnames.txt"
 
 
 class WnidFolders(BenchmarkDataset):
-    """A reader of ``<wnid>/*.JPEG``: a class's label is the rank of its folder among the sorted wnids.
+    """A reader of ``<wnid>/*.JPEG``: the label of a class is the rank of its folder among the sorted wnids.
 
-    ``classnames.txt`` has a line ``n01440764 tench`` per class; it is looked for in the dataset's folder and then in
-    ImageNet's. The names are those curated for CLIP (see ``imagenet_names.py``); two classes may share one, the wnid
-    tells them apart.
-    ``all_classes``: whether every class of the file must have a folder (ImageNetA and ImageNetR have 200 of them).
-    Upstream takes images in the order of the file system, here they are sorted. The listing is kept, see
-    ``image_listing.py``. A ``test_only`` reader needs nothing else; labels and halves are then those of its own
-    folders.
+    ``classnames.txt`` has a line ``n01440764 tench`` per class. The reader looks for it in the dataset's folder, then
+    in ImageNet's. The names are those curated for CLIP (see ``imagenet_names.py``); two classes may share a name.
+    ``all_classes``: every class of the file must have a folder (ImageNetA and ImageNetR have 200 of them).
+    Upstream takes images in the order of the file system; here they are sorted. A ``test_only`` reader needs no other
+    code; its labels and halves are those of its own folders.
     """
 
     unique_names = False
@@ -57,22 +53,16 @@ class WnidFolders(BenchmarkDataset):
         return names
 
     def read_folders(self, *parts: str) -> list[list]:
-        """A list for each part: a Datum for every image in its class folders ``<part>/<name>/``. Raises UserError."""
-        classes = self.classes()
-        found = [{f"{part}/{name}".lstrip("/"): classes[name] for name in self.check_folders(part, classes)}
-                 for part in parts]  # fmt: skip
-        kept_in = self.listing_paths()
-        keep_in = kept_in if self.keeps_files else kept_in[1:]  # not beside the images
-        listing = list_images(self.image_dir, [*chain(*found)], kept_in, self.missing_help(), keep_in)
-        return [
-            [
-                known_item(prefix + image, label, 0, classname)
-                for label, (folder, classname) in enumerate(folders.items())
-                for prefix in [os.path.join(self.image_dir, folder, "")]
-                for image in listing[folder]
-            ]
-            for folders in found
-        ]
+        """Returns a list per part: a Datum per image in its class folders ``<part>/<name>/``. Raises UserError."""
+        classes, lists = self.classes(), []
+        for part in parts:
+            lists.append(items := [])
+            for label, name in enumerate(self.check_folders(part, classes)):
+                folder = os.path.join(self.image_dir, part, name)
+                prefix = os.path.join(folder, "")
+                for image in image_names(folder, self.missing_help()):
+                    items.append(known_item(prefix + image, label, 0, classes[name]))
+        return lists
 
     def check_folders(self, part: str, classes: dict[str, str]) -> list[str]:
         """The class folders in ``part``, in the order of ``classes``. Raises UserError for what does not fit."""
@@ -104,7 +94,3 @@ class WnidFolders(BenchmarkDataset):
                 "the folder of its class; for ImageNet's val/, run valprep.sh of "
                 "https://github.com/soumith/imagenetloader.torch inside it."
             )
-
-    def listing_paths(self) -> list[str]:
-        """Where the listing is kept: beside the images, or in the user's cache where that cannot be written."""
-        return [os.path.join(self.dataset_dir, "listing.json"), self.own_cache("listings") + ".json"]

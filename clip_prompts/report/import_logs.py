@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from clip_prompts.common.files import read_json, read_text
+from clip_prompts.common.files import read_json, read_text, write_text_atomically
 from clip_prompts.report.reading import FILE, ReportError, check_record
 from clip_prompts.report.upstream_logs import END, RESULT, arguments, config, logs_of, read_lines, values
 
@@ -33,8 +33,6 @@ def import_logs(folders: Iterable[str | Path], say=print) -> int:
     Raises:
         ReportError: no such folder, or no log below it.
     """
-    from clip_prompts.data.storage import write_text_atomically
-
     runs: dict[Path, None] = {}
     for folder in map(Path, folders):
         if not folder.is_dir():

@@ -153,7 +153,7 @@ def test_a_read_only_folder_makes_the_same_split_each_time(pets, build, names, m
 
 def refuse_writes_below(folder, monkeypatch):
     """As a read-only mount does, and also for root, whom permissions do not stop."""
-    import clip_prompts.data.storage as storage
+    from clip_prompts.common import files
 
     def replace(source, target):
         if str(target).startswith(str(folder)):
@@ -161,7 +161,7 @@ def refuse_writes_below(folder, monkeypatch):
         return os_replace(source, target)
 
     os_replace = os.replace
-    monkeypatch.setattr(storage.os, "replace", replace)
+    monkeypatch.setattr(files.os, "replace", replace)
 
 
 @pytest.mark.parametrize("root", ["/somewhere/else/oxford_pets/images/", "D:\\data\\oxford_pets\\images\\", ""])
@@ -189,7 +189,7 @@ def test_our_own_datum_pickles_as_upstreams_does(pets, build, names, tmp_path):
 
 def test_shots_of_upstream_that_do_not_fit_are_named_and_drawn_anew(pets, build, write_legacy):
     path = write_legacy(drop=1)
-    with pytest.warns(UserWarning, match=f"{path.name} is not used: its train list"):
+    with pytest.warns(UserWarning, match=f"{path.name} is not used, it does not have 2 train images"):
         assert len(build(shots=2).train_x) == 20
 
 

@@ -10,7 +10,6 @@ from clip_prompts.common.errors import UserError
 from clip_prompts.common.files import read_json
 from clip_prompts.data.annotations import read_fields
 from clip_prompts.data.folders.table import list_table
-from clip_prompts.data.image_listing import list_images
 from clip_prompts.data.legacy_pickle import read_legacy
 from clip_prompts.data.split_file import read_split
 
@@ -84,12 +83,3 @@ def test_the_first_line_of_json_lines_may_lack_everything(tmp_path):
     (tmp_path / "a.jsonl").write_text('{}\n{"path": "a.jpg", "classname": "cat"}\n')
     with pytest.raises(UserError, match="line 2 has the key 'path'"):
         list_table(str(tmp_path / "a.jsonl"), str(tmp_path))
-
-
-@pytest.mark.parametrize("names", [["../../x.jpg"], ["/etc/passwd"], ["\ud800.jpg"], "abc", [], [1]], ids=ascii)
-def test_a_listing_names_only_files_of_its_folders(names, tmp_path):
-    (tmp_path / "cat").mkdir()
-    (tmp_path / "cat" / "a.jpg").touch()
-    changed = (tmp_path / "cat").stat().st_mtime_ns
-    (tmp_path / "listing.json").write_text(json.dumps({"version": 1, "folders": {"cat": [changed, names]}}))
-    assert list_images(str(tmp_path), ["cat"], [str(tmp_path / "listing.json")]) == {"cat": ["a.jpg"]}

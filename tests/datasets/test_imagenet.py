@@ -1,16 +1,13 @@
-"""ImageNet and its variants: class folders named by ``classnames.txt``, and a listing that is kept."""
+"""ImageNet and its variants: class folders named by ``classnames.txt``."""
 
 import json
-import os
 import random
-import time
 from pathlib import Path
 
 import pytest
 from dassl.data import DataManager
 from dassl.data.checks import is_test_only, validates_on_test
 
-import clip_prompts.data.image_listing as image_listing
 from tests.datasets.replicas import touch
 from tests.datasets.replicas.imagenet import CLASSES, REPLICAS
 
@@ -20,31 +17,10 @@ CRANES = [label for label, name in enumerate(CLASSES.values()) if name == "crane
 
 @pytest.fixture
 def imagenet(tmp_path):
-    """The dataset folder; its folders have not changed for long."""
+    """The dataset folder."""
     REPLICAS["ImageNet"](tmp_path / "root")
     folder = tmp_path / "root" / "imagenet"
-    age(folder)
     return folder
-
-
-def age(folder, seconds=3600):
-    then = time.time() - seconds
-    for path in sorted(folder.rglob("*/"), reverse=True):
-        os.utime(path, (then, then))
-
-
-@pytest.fixture
-def listed(monkeypatch):
-    """The names of the folders that were listed, in order."""
-    calls = []
-
-    def image_names(folder, remedy=""):
-        calls.append(Path(folder).name)
-        return original(folder, remedy)
-
-    original = image_listing.image_names
-    monkeypatch.setattr(image_listing, "image_names", image_names)
-    return calls
 
 
 def test_two_classes_of_one_name_are_two_classes(imagenet, build):
@@ -80,88 +56,12 @@ def test_val_is_the_test_list_by_design_and_selects_no_epoch(classes, imagenet, 
     assert data.val is data.test and validates_on_test(data) and not is_test_only(data)
 
 
-def test_a_second_load_lists_no_folder(imagenet, build, listed, names):
-    first = build(name="ImageNet")
-    assert len(listed) == 2 * len(CLASSES)
-    listed.clear()
-    again = build(name="ImageNet")
-    assert not listed
-    assert again.split_sha256 == first.split_sha256
-
-
-def test_only_a_folder_that_changed_is_listed_again(imagenet, build, listed):
+def test_every_load_sees_new_and_removed_images(imagenet, build):
     build(name="ImageNet")
-    listed.clear()
     touch(imagenet / "images" / "val" / WNIDS[3] / "new.JPEG")
     (imagenet / "images" / "train" / WNIDS[5] / f"{WNIDS[5]}_2.JPEG").unlink()
     dataset = build(name="ImageNet")
-    assert listed == [WNIDS[5], WNIDS[3]]
     assert (len(dataset.train_x), len(dataset.test)) == (35, 37)
-
-
-def test_a_folder_that_changed_just_now_is_not_relied_upon(imagenet, build, listed):
-    """Two changes within one tick of the file system's clock leave the same time."""
-    place = imagenet / "images" / "val" / WNIDS[3]
-    now = time.time_ns()
-    os.utime(place, ns=(now, now))
-    build(name="ImageNet")
-    touch(place / "late.JPEG")
-    os.utime(place, ns=(now, now))
-    assert len(build(name="ImageNet").test) == 37
-
-
-def replaced(change):
-    def damage(path):
-        content = json.loads(path.read_text())
-        change(content)
-        path.write_text(json.dumps(content))
-
-    return damage
-
-
-def names_of(content):
-    return content["folders"][f"train/{WNIDS[0]}"][1]
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda path: path.write_text("{"),
-        lambda path: path.write_text("[]"),
-        lambda path: path.write_bytes(b"\xff"),
-        replaced(lambda content: content.update(version=0)),
-        replaced(lambda content: content.update(folders=[])),
-        replaced(lambda content: names_of(content).append("../../../secret.JPEG")),
-        replaced(lambda content: names_of(content).append(3)),
-        replaced(lambda content: names_of(content).clear()),
-        replaced(lambda content: content["folders"].update({f"train/{WNIDS[0]}": 3})),
-    ],
-)
-def test_a_damaged_listing_is_made_anew(imagenet, build, damage):
-    first = build(name="ImageNet").split_sha256
-    damage(imagenet / "listing.json")
-    assert build(name="ImageNet").split_sha256 == first
-    content = json.loads((imagenet / "listing.json").read_text())
-    assert content["version"] == 1 and len(names_of(content)) == 3
-
-
-def test_the_listing_goes_to_the_users_cache_where_the_folder_cannot_be_written(
-    imagenet, build, own_cache, listed, monkeypatch
-):
-    import clip_prompts.data.storage as storage
-
-    def replace(source, target):
-        if str(target).startswith(str(imagenet)):
-            raise OSError(30, "Read-only file system")
-        return os_replace(source, target)
-
-    os_replace = os.replace
-    monkeypatch.setattr(storage.os, "replace", replace)
-    build(name="ImageNet")
-    listed.clear()
-    build(name="ImageNet")
-    assert not listed
-    assert len(list(own_cache.glob("listings/ImageNet-*.json"))) == 1
 
 
 def flat(folder):

@@ -87,14 +87,17 @@ def entry(part, value):
 @pytest.mark.parametrize(
     "change, says",
     [
-        (lambda c: c.update(dataset="Food101"), "of the dataset 'Food101', not of OxfordPets"),
+        (lambda c: c.update(dataset="Food101"), 'of the dataset "Food101", not of OxfordPets'),
         (lambda c: c.update(num_shots=4), "has 4 shots, DATASET.NUM_SHOTS is 2"),
         *((lacks(key), f"lacks the key '{key}'") for key in ("dataset", "num_shots", "train", "val")),
-        (lambda c: c.update(train={}), "'train' is not a list"),
+        (lambda c: c.update(train={}), "has a 'train' that is not a list"),
         (entry("train", ["a.jpg", 0]), "not [path, label, class name]"),
-        (entry("val", ["../a.jpg", 0, "abyssinian"]), "not a relative path inside"),
-        (entry("val", ["/a.jpg", 0, "abyssinian"]), "not a relative path inside"),
-        (entry("train", ["none.jpg", 0, "abyssinian"]), "none.jpg (abyssinian, label 0) is not in the train list"),
+        (entry("val", ["../a.jpg", 0, "abyssinian"]), "which is not a relative path inside"),
+        (entry("val", ["/a.jpg", 0, "abyssinian"]), "which is not a relative path inside"),
+        (
+            entry("train", ["none.jpg", 0, "abyssinian"]),
+            "(abyssinian, label 0), which is not in the train list",
+        ),
         (lambda c: c["train"].append(c["train"][0]), "twice in 'train'"),
         (lambda c: c.update(train=c["train"][2:]), "no training image of class 'abyssinian'"),
         (lambda c: c.update(num_shots=2, train=c["train"] + MORE), "has 3 training images of label 0, not 2"),

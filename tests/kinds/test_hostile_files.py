@@ -17,11 +17,10 @@ from clip_prompts.common.errors import UserError
 from clip_prompts.common.files import FileRefused
 from clip_prompts.common.yaml_files import read_yaml
 from clip_prompts.data.annotations import read_lines, read_names
+from clip_prompts.data.fewshot import read_shots
 from clip_prompts.data.folders.names import name_by_file
 from clip_prompts.data.folders.table import list_table
-from clip_prompts.data.image_listing import list_images
 from clip_prompts.data.legacy_pickle import read_legacy
-from clip_prompts.data.shots_file import read_shots
 from clip_prompts.data.split_file import read_split
 from clip_prompts.features.cache import FeatureFile
 from clip_prompts.records.results_file import read_records
@@ -69,11 +68,6 @@ def test_a_reader_refuses_all_but_regular_files(reader, kind, tmp_path):
 # What the project writes itself and can do without: nothing is read, and the file is written again.
 QUIET = {
     "records": ("results.json", lambda folder: read_records(folder / "results.json"), []),
-    "listing": (
-        "listing.json",
-        lambda folder: list_images(str(folder), ["a"], [str(folder / "listing.json")]),
-        {"a": ["1.jpg"]},
-    ),
     "marker of a sweep": ("done.json", lambda folder: state.read_json(folder / "done.json"), {}),
     "console": ("console.txt", state.last_line, "no output"),
     "console, epoch": ("console.txt", state.epoch, ""),
@@ -86,8 +80,6 @@ QUIET = {
 @pytest.mark.parametrize("reader", QUIET)
 def test_files_of_the_project_itself_are_passed_over(reader, kind, tmp_path):
     name, read, expected = QUIET[reader]
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "1.jpg").touch()
     SPECIAL[kind](tmp_path / name)
     with limited(), contextlib.suppress(FileRefused):
         assert read(tmp_path) == expected or (name == "console.txt" and kind == "a terabyte")

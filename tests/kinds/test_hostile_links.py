@@ -158,7 +158,9 @@ def test_a_dangling_log_gets_another_name(tmp_path):
 def test_selections_are_not_written_into_a_linked_folder_of_the_data(tmp_path, capsys):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "split_fewshot").symlink_to("elsewhere")
-    store = FewShotStore([str(tmp_path / "split_fewshot"), str(tmp_path / "cache")], [], [], 1, 1, str(tmp_path))
+    store = FewShotStore(
+        [str(tmp_path / "split_fewshot"), str(tmp_path / "cache")], "Pets", [], [], 1, 1, str(tmp_path)
+    )
     store.keep([], [])
     assert not everything(tmp_path / "elsewhere") and len(everything(tmp_path / "cache")) == 1
 

@@ -1,9 +1,7 @@
 """tools/data.py check and shots, on replicas of the raw releases."""
 
 import json
-import os
 import random
-import time
 
 import pytest
 from dassl.config import get_cfg_default
@@ -11,7 +9,6 @@ from dassl.data.datasets import DATASET_REGISTRY, build_dataset
 from PIL import Image
 
 import datasets
-from clip_prompts.data import image_listing
 from tests.datasets.replicas import REPLICAS, write_split
 from tests.tools.releases import counts_of
 from tools.data import main
@@ -149,27 +146,6 @@ def test_looking_writes_nothing(name, tmp_path, capsys):
         out = str(tmp_path / "shots.json")
         assert main(["shots", name, "--shots", "1", "--seed", "3", "--root", str(root), "--output", out]) == 0
     assert files(root) == before
-
-
-def test_imagenets_listing_is_kept_in_the_users_cache(tmp_path, capsys, monkeypatch, own_cache):
-    REPLICAS["ImageNet"](tmp_path / "root")
-    for path in (tmp_path / "root" / "imagenet").rglob("*/"):
-        os.utime(path, (time.time() - 3600,) * 2)
-    listed = []
-    names = image_listing.image_names
-    monkeypatch.setattr(image_listing, "image_names", lambda folder, remedy: listed.append(1) or names(folder, remedy))
-    check(capsys, tmp_path / "root", "ImageNet")
-    assert listed and len(list(own_cache.rglob("listings/ImageNet-*.json"))) == 1
-    listed.clear()
-    check(capsys, tmp_path / "root", "ImageNet")
-    assert not listed
-    (kept,) = own_cache.rglob("listings/ImageNet-*.json")
-    kept.unlink()
-    run("ImageNet", tmp_path / "root")
-    kept = tmp_path / "root" / "imagenet" / "listing.json"
-    listed.clear()
-    check(capsys, tmp_path / "root", "ImageNet")  # what a run has kept beside the images is read
-    assert kept.is_file() and not listed
 
 
 def test_test_only_sets_have_no_training_images(tmp_path, capsys):

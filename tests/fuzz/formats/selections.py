@@ -1,23 +1,18 @@
-"""Split files, few-shot selections of all three kinds, and the listing of a large folder."""
+"""Split files, few-shot selections of all kinds, and the stored split."""
 
 import functools
-import json
-import os
 import pickle
 import sys
-import time
 import types
 import warnings
 from pathlib import Path
 
 from clip_prompts.common.errors import UserError
-from clip_prompts.data.fewshot import FewShotStore
+from clip_prompts.data.fewshot import FewShotStore, read_shots
 from clip_prompts.data.folders.divide import Labelled
 from clip_prompts.data.folders.split_json import image_folder
 from clip_prompts.data.folders.stored_split import StoredSplit
-from clip_prompts.data.image_listing import list_images
 from clip_prompts.data.items import hash_lists
-from clip_prompts.data.shots_file import read_shots, write_shots
 from clip_prompts.data.split_file import read_split, save_split
 from clip_prompts.data.split_rules import split_per_class
 from tests.fuzz.mutate import spoil_json, spoil_pickle
@@ -68,7 +63,7 @@ def read_split_file(path: Path) -> None:
 
 def shots_seeds(folder: Path) -> list[bytes]:
     train, val, _ = lists_of(folder)
-    write_shots(str(folder / "shots.json"), "Pets", 2, 1, train[::2], val[::2], str(folder / "images"))
+    store(folder).write(str(folder / "shots.json"), train[::2], val[::2])
     return [(folder / "shots.json").read_bytes()]
 
 
@@ -80,7 +75,7 @@ def read_shots_file(path: Path) -> None:
 
 def store(folder: Path) -> FewShotStore:
     train, val, _ = lists_of(folder)
-    return FewShotStore([str(folder)], train, val, 2, 1, str(folder / "images"))
+    return FewShotStore([str(folder)], "Pets", train, val, 2, 1, str(folder / "images"))
 
 
 def kept_seeds(folder: Path) -> list[bytes]:
@@ -139,23 +134,6 @@ def read_legacy(path: Path) -> str | None:
     return _found(kept)
 
 
-def listing_seeds(folder: Path) -> list[bytes]:
-    lists_of(folder)
-    for name in CLASSES:  # a folder that changed just now is not relied upon
-        os.utime(folder / "images" / name.replace(" ", "_"), ns=(0, time.time_ns() - 10**11))
-    file = folder / "listing.json"
-    list_images(str(folder / "images"), [name.replace(" ", "_") for name in CLASSES], [str(file)])
-    return [file.read_bytes()]
-
-
-def read_listing(path: Path) -> None:
-    """What is broken is made anew, without a word."""
-    folders = [name.replace(" ", "_") for name in CLASSES]
-    found = list_images(str(path.parent / "images"), folders, [str(path)], keep_in=[])
-    assert list(found) == folders and not any("/" in name for names in found.values() for name in names)
-    json.dumps(found).encode()
-
-
 def stored_seeds(folder: Path) -> list[bytes]:
     stored_rows(StoredSplit(str(folder), [str(folder)]))
     return [(folder / "stored_split.json").read_bytes()]
@@ -181,5 +159,4 @@ FORMATS = [
     Format("kept shots", "kept.json", (), kept_seeds, spoil_json, read_kept),
     Format("legacy pickle", "shot_2-seed_1.pkl", (), legacy_seeds, spoil_pickle, read_legacy),
     Format("stored split", "stored_split.json", USER, stored_seeds, spoil_json, read_stored),
-    Format("listing", "listing.json", (), listing_seeds, spoil_json, read_listing),
 ]
