@@ -1,6 +1,6 @@
 """``python contract_only.py ARGUMENTS``: train.py on an engine without what upstream's Dassl does not have.
 
-Modules, names that packages export, and config keys that are not in the tables of the conformance suite are taken out
+Modules, names that packages export, and config keys that are not in the tables of ``engine/conformance`` are taken out
 of ``dassl`` before the plugin is imported. The engine's own modules have bound what they need by then, but for LATE.
 """
 
@@ -17,27 +17,27 @@ sys.path[:0] = [str(ROOT), str(ROOT / "engine")]
 def strip() -> list[str]:
     """Take out what is not in the contract; returns what went."""
     import dassl
-    from conformance.catalogue import read_catalogue
+    from conformance.catalogue import table
     from dassl.config.defaults import _C
 
-    entries = read_catalogue()
-    short = {entry.short for entry in entries.values()}  # of trainers and datasets: the classes' names
+    known = {"dassl", *(f"dassl.{name}" for name in table("dassl"))}
+    classes = {*table("trainer"), *table("dataset"), *table("evaluator"), *table("head"), *table("sampler")}
     modules = [importlib.import_module(found.name) for found in pkgutil.walk_packages(dassl.__path__, "dassl.")]
     gone = []
     for module in modules:
         if module.__name__ in LATE:
             continue
-        if not any(name == module.__name__ or name.startswith(f"{module.__name__}.") for name in entries):
+        if not any(f"{name}.".startswith(f"{module.__name__}.") for name in known):
             sys.modules[module.__name__] = None  # what Python takes for "there is no such module"
             gone.append(module.__name__)
         elif hasattr(module, "__path__"):  # a package, whose names are exports
             for name, value in list(vars(module).items()):
                 full = f"{module.__name__}.{name}"
                 ours = getattr(value, "__module__", "").startswith("dassl.")
-                if ours and not name.startswith("_") and full not in entries and name not in short:
+                if ours and not name.startswith("_") and full not in known and name not in classes:
                     delattr(module, name)
                     gone.append(full)
-    _strip_keys(_C, "", {entry.short for entry in entries.values() if entry.kind == "cfg"}, gone)
+    _strip_keys(_C, "", set(table("cfg")), gone)
     return gone
 
 

@@ -1,97 +1,81 @@
 """Section 4.2 and 4.3: the order of a run, rates."""
 
 import os
+import re
 
-from .. import tiny
-from ..checking import check, differs, equal, near, printed
+import pytest
+import torch
+
+from . import tiny
+from .support import differs
 
 TRAINER = "dassl.engine.SimpleTrainer."
 
 
-@check(
-    TRAINER + "train", TRAINER + "before_train", TRAINER + "after_train", TRAINER + "after_epoch", TRAINER + "test",
-    "cfg.TRAIN.CHECKPOINT_FREQ", "cfg.TEST.FINAL_MODEL",
-)  # fmt: skip
-def order_last_step():
+def test_order_last_step():
     """before_train; before_epoch, run_epoch, after_epoch for each epoch; a save after the last; after_train, which
     tests.
     """
     calls = tiny.run().trainer.calls[3:]
     epoch = ["before_epoch", "run_epoch", "after_epoch"]
-    equal(calls, ["before_train", *epoch, *epoch, "save_model", "after_train", "test None"])
+    assert calls == ["before_train", *epoch, *epoch, "save_model", "after_train", "test None"]
 
 
-@check(TRAINER + "after_epoch", TRAINER + "best_result", "cfg.TEST.FINAL_MODEL")
-def order_best_val():
+def test_order_best_val():
     """best_val: each epoch is tested on val, a strictly better one saved first; then the periodic save; at the end the
     best model is loaded and tested.
     """
     run = tiny.run("TEST.FINAL_MODEL", "best_val", "TRAIN.CHECKPOINT_FREQ", 1, "OPTIM.MAX_EPOCH", 1)
-    equal(
-        run.trainer.calls[3:],
-        ["before_train", "before_epoch", "run_epoch", "after_epoch", "test val", "save_model", "save_model",
-         "after_train", "load_model", "test None"],
-    )  # fmt: skip
+    epoch = ["before_epoch", "run_epoch", "after_epoch", "test val", "save_model", "save_model"]
+    assert run.trainer.calls[3:] == ["before_train", *epoch, "after_train", "load_model", "test None"]  # fmt: skip
     assert run.trainer.best_result > -float("inf")
 
 
-@check("cfg.TEST.NO_TEST")
-def order_without_tests():
+def test_order_without_tests():
     """NO_TEST: no evaluation at all."""
     calls = tiny.run("TEST.NO_TEST", True, "TEST.FINAL_MODEL", "best_val", "OPTIM.MAX_EPOCH", 1).trainer.calls
     assert not [call for call in calls if call.startswith(("test", "load"))]
 
 
-@check("cfg.TEST.FINAL_MODEL")
-def unknown_final_model():
+def test_unknown_final_model():
     """Any other string than best_val behaves as last_step."""
-    with printed():
-        try:
-            tiny.build("TEST.FINAL_MODEL", "best-val")
-        except ValueError as error:
-            differs("best-val" in str(error), "final-model-checked")
-            raise
+    try:
+        tiny.build("TEST.FINAL_MODEL", "best-val")
+    except ValueError as error:
+        differs("best-val" in str(error), "final-model-checked")
+        raise
 
 
-@check("cfg.TRAIN.CHECKPOINT_FREQ", "file:{OUTPUT_DIR}/{model name}/model.pth.tar-{N}")
-def periodic_saves():
+def test_periodic_saves():
     """A checkpoint every CHECKPOINT_FREQ epochs and after the last; N counts finished epochs; old ones stay."""
     run = tiny.run("TRAIN.CHECKPOINT_FREQ", 2, "OPTIM.MAX_EPOCH", 5)
     names = {name for name in os.listdir(os.path.join(run.folder, "model")) if name.startswith("model.pth.tar")}
-    equal(names, {"model.pth.tar-2", "model.pth.tar-4", "model.pth.tar-5"})
+    assert names == {"model.pth.tar-2", "model.pth.tar-4", "model.pth.tar-5"}
 
 
-@check(TRAINER + "train")
-def nothing_to_train():
+def test_nothing_to_train():
     """A trainer without registered models fails in train(), with UnboundLocalError on start_epoch."""
-    with printed():
-        trainer = tiny.build("TRAINER.NAME", "ConformanceNone")
-        try:
-            trainer.train()
-        except UnboundLocalError:
-            return
+    trainer = tiny.build("TRAINER.NAME", "ConformanceNone")
+    try:
+        trainer.train()
+    except UnboundLocalError:
+        return
     differs(trainer.epoch == 1, "trains-without-models")
     raise AssertionError("it did not go through its epochs")
 
 
-@check(TRAINER + "test", "dassl.engine.TrainerBase.load_model", TRAINER + "model_inference")
-def zero_shot():
+def test_zero_shot():
     """A trainer without registered models can load_model (nothing is read) and test()."""
-    with printed():
-        trainer = tiny.build("TRAINER.NAME", "ConformanceNone")
-        equal(trainer.load_model("no such folder", epoch=1), None)
-        assert 0 <= trainer.test() <= 100
+    trainer = tiny.build("TRAINER.NAME", "ConformanceNone")
+    assert trainer.load_model("no such folder", epoch=1) is None
+    assert 0 <= trainer.test() <= 100
 
 
-@check(TRAINER + "test", "cfg.TEST.SPLIT", "line:Evaluate on the *{split}* set", "line:progress bar on stderr")
-def test_splits():
+def test_splits(capsys):
     """split None: TEST.SPLIT; val without a val loader falls back to test; returns the first value of the results;
     eval mode, no gradients; the progress bar is on stderr.
     """
-    import torch
-
-    with printed():
-        trainer = tiny.build("TEST.SPLIT", "val")
+    trainer = tiny.build("TEST.SPLIT", "val")
     modes = []
     inference = trainer.model_inference
 
@@ -100,25 +84,23 @@ def test_splits():
         return inference(images)
 
     trainer.model_inference = spy
-    with printed() as text:
-        result = trainer.test()
-    assert "Evaluate on the *val* set" in text.lines and "%" not in text.lines[0] and text.err
-    equal(set(modes), {(False, False)})
-    accuracy = next(line for line in text.lines if line.startswith("* accuracy"))
-    equal(accuracy, f"* accuracy: {result:.1f}%")
+    capsys.readouterr()
+    result = trainer.test()
+    text = capsys.readouterr()
+    assert "Evaluate on the *val* set" in text.out.splitlines() and "%" not in text.out.splitlines()[0] and text.err
+    assert set(modes) == {(False, False)}
+    accuracy = next(line for line in text.out.splitlines() if line.startswith("* accuracy"))
+    assert accuracy == f"* accuracy: {result:.1f}%"
     trainer.val_loader = None
-    with printed() as text:
-        trainer.test(split="val")
-    assert "Evaluate on the *test* set" in text.lines
+    capsys.readouterr()
+    trainer.test(split="val")
+    text = capsys.readouterr()
+    assert "Evaluate on the *test* set" in text.out.splitlines()
 
 
-@check(TRAINER + "parse_batch_test", TRAINER + "model_inference", "dassl.engine.TrainerX.parse_batch_train")
-def batches_are_parsed():
+def test_batches_are_parsed():
     """parse_batch_train gives (img, label, domain), parse_batch_test (img, label); model_inference calls self.model."""
-    import torch
-
-    with printed():
-        trainer = tiny.build()
+    trainer = tiny.build()
     batch = next(iter(trainer.train_loader_x))
     images, labels, domains = trainer.parse_batch_train(batch)
     assert torch.equal(images, batch["img"]) and torch.equal(labels, batch["label"])
@@ -128,62 +110,53 @@ def batches_are_parsed():
     assert torch.equal(trainer.model_inference(images), trainer.model(images))
 
 
-@check("dassl.engine.TrainerX.run_epoch", "dassl.engine.TrainerX.forward_backward", TRAINER + "num_batches")
-def an_epoch_of_x():
+def test_an_epoch_of_x():
     """Train mode; forward_backward(batch) once for each batch of train_loader_x."""
     run = tiny.run()
-    equal(len(run.trainer.losses), 2 * 4)
+    assert len(run.trainer.losses) == 2 * 4
 
 
-@check(
-    "dassl.engine.TrainerXU.run_epoch", "dassl.engine.TrainerXU.parse_batch_train",
-    "dassl.engine.TrainerXU.forward_backward", "cfg.TRAIN.COUNT_ITER", "cfg.DATALOADER.TRAIN_U.BATCH_SIZE",
-)  # fmt: skip
-def epochs_of_xu():
+def test_epochs_of_xu():
     """COUNT_ITER: an epoch is as long as train_x, train_u or the smaller one; the other loader starts again."""
     sizes = ("DATALOADER.TRAIN_U.SAME_AS_X", False, "DATALOADER.TRAIN_U.BATCH_SIZE", 12)  # 4 batches of x, 1 of u
     for count, length in (("train_x", 4), ("train_u", 1), ("smaller_one", 1)):
         run = tiny.run("TRAINER.NAME", "ConformanceXU", "TRAIN.COUNT_ITER", count, "OPTIM.MAX_EPOCH", 1, *sizes)
-        equal(run.trainer.losses, [(6, 12)] * length)
+        assert run.trainer.losses == [(6, 12)] * length
     trainer = run.trainer
     x, u = next(iter(trainer.train_loader_x)), next(iter(trainer.train_loader_u))
-    equal([tuple(t.shape) for t in trainer.parse_batch_train(x, u)], [(6, 3, 16, 16), (6,), (12, 3, 16, 16)])
+    assert [tuple(t.shape) for t in trainer.parse_batch_train(x, u)] == [(6, 3, 16, 16), (6,), (12, 3, 16, 16)]
 
 
 # Rates
 
 
-@check("dassl.engine.TrainerBase.update_lr", "schedule:cosine", "tensorboard:train/lr")
-def logged_rates():
+def test_logged_rates():
     """update_lr runs within the last batch, so the last line of an epoch shows the rate of the next."""
-    import re
-
     run = tiny.run("OPTIM.MAX_EPOCH", 4)
-    near(run.trainer.rates, [0.5, 0.5 * 0.853553390593, 0.25, 0.5 * 0.146446609406])
+    assert run.trainer.rates == pytest.approx([0.5, 0.5 * 0.853553390593, 0.25, 0.5 * 0.146446609406])
     shown = [re.search(r"epoch \[(\d)/4\] batch \[(\d)/4\].* lr (\S+)", line) for line in run.lines]
     shown = [(m[1], m[2], m[3]) for m in shown if m]
-    equal(
-        shown[:4],
-        [("1", "2", "5.0000e-01"), ("1", "4", "4.2678e-01"), ("2", "2", "4.2678e-01"), ("2", "4", "2.5000e-01")],
-    )
+    assert shown[:4] == [
+        ("1", "2", "5.0000e-01"),
+        ("1", "4", "4.2678e-01"),
+        ("2", "2", "4.2678e-01"),
+        ("2", "4", "2.5000e-01"),
+    ]
 
 
-@check(TRAINER + "sched")
-def scheduler_is_real():
+def test_scheduler_is_real():
     """self.sched is a scheduler with step() without an argument, which a client may call itself."""
-    with printed():
-        trainer = tiny.build()
+    trainer = tiny.build()
     trainer.optim.step()
     trainer.sched.step()
-    near(trainer.get_current_lr(), 0.25)
+    assert trainer.get_current_lr() == pytest.approx(0.25)
 
 
-@check(TRAINER + "test", "cfg.TEST.FINAL_MODEL")
-def evaluation_and_shuffling():
+def test_evaluation_and_shuffling():
     """Evaluating between epochs draws from torch's generator: best_val and last_step runs with one seed see other
     batches from epoch 2 on, and the same ones in epoch 1.
     """
     last = tiny.run("OPTIM.MAX_EPOCH", 2, "TEST.FINAL_MODEL", "last_step").trainer.losses
     best = tiny.run("OPTIM.MAX_EPOCH", 2, "TEST.FINAL_MODEL", "best_val").trainer.losses
-    equal(last[:4], best[:4])
+    assert last[:4] == best[:4]
     assert last[4:] != best[4:]

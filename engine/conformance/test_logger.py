@@ -1,10 +1,17 @@
 """Section 8: the log."""
 
+import gc
 import io
+import logging as standard
+import os
+import random
 import re
 import sys
+from unittest import mock
 
-from ..checking import check, differs, equal, folder, patched
+from dassl.utils import Logger, set_random_seed, setup_logger
+
+from .support import differs
 
 
 class Console(io.StringIO):
@@ -18,10 +25,8 @@ class Console(io.StringIO):
 
 def logging(output, *texts):
     """Print the texts while setup_logger is in effect; returns the console."""
-    from dassl.utils import setup_logger
-
     console = Console()
-    with patched(sys, stdout=console):
+    with mock.patch.multiple(sys, stdout=console):
         setup_logger(output)
         logger = sys.stdout
         for text in texts:
@@ -35,126 +40,99 @@ def logging(output, *texts):
     return console
 
 
-@check("dassl.utils.setup_logger")
-def nothing():
+def test_nothing():
     """setup_logger(None) does nothing."""
-    from dassl.utils import setup_logger
-
     before = sys.stdout
     setup_logger(None)
     assert sys.stdout is before
 
 
-@check("dassl.utils.setup_logger", "file:{OUTPUT_DIR}/log.txt")
-def place():
+def test_place(tmp_path):
     """A path that ends with .txt or .log is the file, another the folder of log.txt; what is printed goes to both."""
-    root = folder()
+    root = tmp_path
     for output, path in (("new", "new/log.txt"), ("a.txt", "a.txt"), ("b.log", "b.log")):
         console = logging(str(root / output), "one", "two")
-        equal(console.getvalue(), "one\ntwo\n")
-        equal((root / path).read_text(), "one\ntwo\n")
+        assert console.getvalue() == "one\ntwo\n"
+        assert (root / path).read_text() == "one\ntwo\n"
 
 
-@check("dassl.utils.setup_logger", "file:{OUTPUT_DIR}/log.txt")
-def suffix():
+def test_suffix(tmp_path):
     """An existing file is kept; the new one has the time as a suffix."""
-    root = folder()
+    root = tmp_path
     logging(str(root), "one")
     logging(str(root), "two")
-    equal((root / "log.txt").read_text(), "one\n")
+    assert (root / "log.txt").read_text() == "one\n"
     (other,) = (p for p in root.iterdir() if p.name != "log.txt")
     assert re.fullmatch(r"log\.txt-\d{4}(-\d\d){5}", other.name), other.name
-    equal(other.read_text(), "two\n")
+    assert other.read_text() == "two\n"
 
 
-@check("dassl.utils.setup_logger")
-def stderr_is_not_copied():
+def test_stderr_is_not_copied(tmp_path):
     """sys.stdout is replaced for everybody; stderr is not captured."""
-    root, errors = folder(), io.StringIO()
-    with patched(sys, stderr=errors):
-        from dassl.utils import setup_logger
-
+    root, errors = tmp_path, io.StringIO()
+    with mock.patch.multiple(sys, stderr=errors):
         console = Console()
-        with patched(sys, stdout=console):
+        with mock.patch.multiple(sys, stdout=console):
             setup_logger(str(root))
             sys.stdout.write("out\n")
             sys.stderr.write("err\n")
             sys.stdout.flush()
-    equal(errors.getvalue(), "err\n")
-    equal((root / "log.txt").read_text(), "out\n")
+    assert errors.getvalue() == "err\n"
+    assert (root / "log.txt").read_text() == "out\n"
 
 
-@check("dassl.utils.Logger", "dassl.utils.Logger.write", "dassl.utils.Logger.flush", "dassl.utils.Logger.close")
-def logger():
+def test_logger(tmp_path):
     """Logger(None) writes to the console alone; Logger(path) to both; closed, the file is complete."""
-    from dassl.utils import Logger
-
-    console, path = Console(), folder() / "new" / "log.txt"
-    with patched(sys, stdout=console):
+    console, path = Console(), tmp_path / "new" / "log.txt"
+    with mock.patch.multiple(sys, stdout=console):
         alone, both = Logger(), Logger(str(path))
         alone.write("a")
         both.write("b")
         both.flush()
         both.close()
-    equal((console.getvalue(), path.read_text()), ("ab", "b"))
+    assert (console.getvalue(), path.read_text()) == ("ab", "b")
 
 
-@check("dassl.utils.Logger.write")
-def written():
+def test_written():
     """write returns None."""
-    from dassl.utils import Logger
-
-    with patched(sys, stdout=Console()):
+    with mock.patch.multiple(sys, stdout=Console()):
         result = Logger().write("abc")
     differs(result == 3, "log-is-a-stream")
-    equal(result, None)
+    assert result is None
 
 
-@check("dassl.utils.Logger")
-def stream():
+def test_stream():
     """It has no isatty, fileno, encoding, buffer, errors, writable."""
-    from dassl.utils import Logger
-
-    with patched(sys, stdout=Console()):
+    with mock.patch.multiple(sys, stdout=Console()):
         made = Logger()
         has = [hasattr(made, name) for name in ("isatty", "encoding", "errors", "writable")]
         differs(all(has) and made.isatty() is False and made.writable(), "log-is-a-stream")
     assert not any(has), "it has some of them"
 
 
-@check("dassl.utils.Logger")
-def context():
+def test_context():
     """Its context manager yields None."""
-    from dassl.utils import Logger
-
-    with patched(sys, stdout=Console()):
+    with mock.patch.multiple(sys, stdout=Console()):
         made = Logger()
         with made as entered:
             pass
     differs(entered is made, "log-is-a-stream")
-    equal(entered, None)
+    assert entered is None
 
 
-@check("dassl.utils.Logger.close")
-def closing():
+def test_closing(tmp_path):
     """close() also closes the console."""
-    from dassl.utils import Logger
-
     console = Console()
-    with patched(sys, stdout=console):
-        Logger(str(folder() / "log.txt")).close()
+    with mock.patch.multiple(sys, stdout=console):
+        Logger(str(tmp_path / "log.txt")).close()
     differs(not console.is_closed, "console-stays-open")
 
 
-@check("dassl.utils.Logger", "dassl.utils.setup_logger")
-def bare_file_name():
+def test_bare_file_name(tmp_path):
     """setup_logger("log.txt"), whose parent is the empty string, fails, and the console is closed when the Logger is
     finalised.
     """
-    import gc
-    import os
-
-    before, place, console = os.getcwd(), folder(), Console()
+    before, place, console = os.getcwd(), tmp_path, Console()
     os.chdir(place)
     try:
         logging("log.txt", "line")
@@ -166,23 +144,13 @@ def bare_file_name():
     differs((place / "log.txt").read_text() == "line\n" and not console.is_closed, "bare-file-names")
 
 
-@check("dassl.utils.set_random_seed")
-def seed_zero():
+def test_seed_zero():
     """set_random_seed(0) is a seed as any other."""
-    import random
-
-    from dassl.utils import set_random_seed
-
     set_random_seed(0)
-    equal(random.random(), 0.8444218515250481)
+    assert random.random() == 0.8444218515250481
 
 
-@check("dassl.config", "dassl.utils")
-def other_loggers_stay():
+def test_other_loggers_stay():
     """Importing dassl calls logging.disable(WARNING), which silences every library's INFO and WARNING."""
-    import logging as standard
-
-    import dassl.engine  # noqa: F401
-
     differs(standard.root.manager.disable == 0, "logging-untouched")
-    equal(standard.root.manager.disable, standard.WARNING)
+    assert standard.root.manager.disable == standard.WARNING

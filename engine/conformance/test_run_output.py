@@ -2,9 +2,16 @@
 
 import os
 import re
+import time
+from collections import OrderedDict
+from unittest import mock
 
-from .. import tiny
-from ..checking import check, differs, equal, folder, patched, printed
+import torch
+from dassl.engine import TrainerBase
+from dassl.utils import load_checkpoint, resume_from_checkpoint
+
+from . import tiny
+from .support import differs
 
 NUMBER = r"\d+\.\d{3} \(\d+\.\d{3}\)"
 LOSSES = r"loss \d+\.\d{4} \(\d+\.\d{4}\) second 2\.0000 \(2\.0000\)"
@@ -18,8 +25,7 @@ def epoch_lines(run):
     return [line for line in run.lines if line.startswith("epoch [")]
 
 
-@check(EPOCH_LINE, "line:{name} {val:.4f} ({avg:.4f})", "cfg.TRAIN.PRINT_FREQ")
-def line_of_a_batch():
+def test_line_of_a_batch():
     """The line of a batch, single spaces; printed every PRINT_FREQ batches."""
     found = epoch_lines(tiny.run())
     form = (
@@ -27,24 +33,20 @@ def line_of_a_batch():
     )
     for line in found:
         assert re.fullmatch(form, line), line
-    equal([re.search(r"batch \[(\d)", line)[1] for line in found], ["2", "4", "2", "4"])
+    assert [re.search(r"batch \[(\d)", line)[1] for line in found] == ["2", "4", "2", "4"]
 
 
-@check(EPOCH_LINE, "cfg.TRAIN.PRINT_FREQ")
-def line_of_every_batch():
+def test_line_of_every_batch():
     """Every batch has a line when an epoch has fewer batches than PRINT_FREQ."""
-    equal(len(epoch_lines(tiny.run("TRAIN.PRINT_FREQ", 5, "OPTIM.MAX_EPOCH", 1))), 4)
+    assert len(epoch_lines(tiny.run("TRAIN.PRINT_FREQ", 5, "OPTIM.MAX_EPOCH", 1))) == 4
 
 
-@check(EPOCH_LINE, "line:{name} {val:.4f} ({avg:.4f})")
-def clock_and_averages():
+def test_clock_and_averages():
     """eta is the average time of a batch x the batches left in all epochs; averages are over the batches of the running
     epoch alone.
     """
-    import time
-
-    kind = tiny.registered().ConformanceClock
-    with patched(time, time=lambda: kind.clock):
+    kind = tiny.ConformanceClock
+    with mock.patch.multiple(time, time=lambda: kind.clock):
         found = epoch_lines(tiny.fresh_run("TRAINER.NAME", "ConformanceClock", "OPTIM.MAX_EPOCH", 2))
     ends = [line.partition("time ")[2] for line in found]
     shown = [re.sub(r" lr \S+", "", end) for end in ends]
@@ -55,174 +57,140 @@ def clock_and_averages():
         ("n 13.0000 (11.5000)", 0),
     ]
     times = "10.000 (10.000) data 0.000 (0.000)"
-    equal(shown, [f"{times} {value} eta 0:{left // 60:02}:{left % 60:02}" for value, left in values])
+    assert shown == [f"{times} {value} eta 0:{left // 60:02}:{left % 60:02}" for value, left in values]
 
 
-@check("line:two spaces before lr when forward_backward returns None")
-def line_without_losses():
+def test_line_without_losses():
     """forward_backward returns None: the part of the losses is empty, two spaces remain before lr."""
     for line in epoch_lines(tiny.run("TRAINER.NAME", "ConformanceSilent", "OPTIM.MAX_EPOCH", 1)):
         assert re.search(rf"data {NUMBER}  lr ", line), line
 
 
-@check(
-    "line:No checkpoint found, train from scratch", "line:Initialize tensorboard (log_dir={dir})",
-    "line:Checkpoint saved to {path}", "line:Finish training", "line:Deploy the last-epoch model",
-    "line:Evaluate on the *{split}* set", "line:Elapsed: {H:MM:SS}", "line:=> result",
-)  # fmt: skip
-def lines_of_a_run():
+def test_lines_of_a_run():
     """The other lines of a run, in order."""
     run = tiny.run()
     start = run.lines.index("No checkpoint found, train from scratch")
     rest = [line for line in run.lines[start:] if not line.startswith(("epoch [", "* "))]
     assert re.fullmatch(r"Elapsed: \d:\d\d:\d\d", rest.pop())
-    equal(rest, [
+    assert rest == [
         "No checkpoint found, train from scratch",
         f"Initialize tensorboard (log_dir={run.folder}/tensorboard)",
         f"Checkpoint saved to {run.folder}/model/model.pth.tar-2",
         "Finish training", "Deploy the last-epoch model", "Evaluate on the *test* set", "=> result",
-    ])  # fmt: skip
+    ]  # fmt: skip
 
 
-@check("line:Elapsed: {H:MM:SS}")
-def elapsed_days():
+def test_elapsed_days(capsys):
     """The time is timedelta's text: days appear as "1 day, 0:00:00"."""
-    with printed():
-        trainer = tiny.build("TEST.NO_TEST", True)
-    import time
+    trainer = tiny.build("TEST.NO_TEST", True)
 
     trainer.time_start = time.time() - 86400
-    with printed() as text:
-        trainer.after_train()
-    assert re.fullmatch(r"Elapsed: 1 day, 0:00:0\d", text.lines[-1]), text.lines[-1]
+    capsys.readouterr()
+    trainer.after_train()
+    text = capsys.readouterr()
+    assert re.fullmatch(r"Elapsed: 1 day, 0:00:0\d", text.out.splitlines()[-1]), text.out.splitlines()[-1]
 
 
-@check(
-    "line:Deploy the model with the best val performance",
-    "line:Load {path} to {name} (epoch={e}, val_result={v:.1f})",
-    "file:{OUTPUT_DIR}/{model name}/model-best.pth.tar",
-)  # fmt: skip
-def lines_of_best_val():
+def test_lines_of_best_val():
     """best_val: the best model is saved as model-best.pth.tar, loaded at the end, and tested."""
     run = tiny.run("TEST.FINAL_MODEL", "best_val", "TRAIN.CHECKPOINT_FREQ", 1, "OPTIM.MAX_EPOCH", 1)
     best = f"{run.folder}/model/model-best.pth.tar"
     rest = run.lines[run.lines.index("Finish training") :]
-    equal(rest[1], "Deploy the model with the best val performance")
+    assert rest[1] == "Deploy the model with the best val performance"
     result = f"{run.trainer.best_result:.1f}"
-    equal([x for x in rest if x.startswith("Load ")], [f"Load {best} to model (epoch=1, val_result={result})"])
+    assert [x for x in rest if x.startswith("Load ")] == [f"Load {best} to model (epoch=1, val_result={result})"]
     assert f"Checkpoint saved to {best}" in run.lines and os.path.isfile(best)
 
 
-@check("tensorboard:train/{loss}", "tensorboard:train/lr", "tensorboard:{split}/accuracy",
-       "tensorboard:{split}/error_rate", "tensorboard:{split}/macro_f1", "tensorboard:{split}/perclass_accuracy",
-       "dassl.engine.TrainerBase.write_scalar")  # fmt: skip
-def curves():
+def test_curves():
     """train/{loss} (running average) and train/lr at step epoch x num_batches + batch_idx, every batch;
     {split}/{metric} at step epoch after each test.
     """
-    from dassl.engine import TrainerBase
-
     points = []
-    with patched(TrainerBase, write_scalar=lambda self, tag, value, step=None, **k: points.append((tag, step, value))):
+    with mock.patch.multiple(
+        TrainerBase, write_scalar=lambda self, tag, value, step=None, **k: points.append((tag, step, value))
+    ):
         tiny.fresh_run("TEST.PER_CLASS_RESULT", True, "TEST.FINAL_MODEL", "best_val")
     steps = {}
     for tag, step, _ in points:
         steps.setdefault(tag, []).append(step)
-    equal(steps["train/lr"], list(range(8)))
-    equal((steps["train/loss"], steps["train/second"]), (list(range(8)), list(range(8))))
+    assert steps["train/lr"] == list(range(8))
+    assert (steps["train/loss"], steps["train/second"]) == (list(range(8)), list(range(8)))
     for metric in ("accuracy", "error_rate", "macro_f1", "perclass_accuracy"):
-        equal(steps[f"val/{metric}"], [0, 1])
-        equal(steps[f"test/{metric}"], [1])
+        assert steps[f"val/{metric}"] == [0, 1]
+        assert steps[f"test/{metric}"] == [1]
 
 
-@check("file:{OUTPUT_DIR}/tensorboard/")
-def event_files():
+def test_event_files():
     """The writer's files are in {OUTPUT_DIR}/tensorboard."""
     names = os.listdir(os.path.join(tiny.run().folder, "tensorboard"))
     assert any(name.startswith("events.out.tfevents") for name in names), names
 
 
-@check("file:{OUTPUT_DIR}/{model name}/checkpoint", "file:{OUTPUT_DIR}/{model name}/model.pth.tar-{N}")
-def files_of_a_model():
+def test_files_of_a_model():
     """A model's folder holds numbered checkpoints and the pointer alone: clients take the largest number they find."""
     run = tiny.run("TRAIN.CHECKPOINT_FREQ", 2, "OPTIM.MAX_EPOCH", 5)
     names = {"checkpoint", "model.pth.tar-2", "model.pth.tar-4", "model.pth.tar-5"}
-    equal(set(os.listdir(os.path.join(run.folder, "model"))), names)
+    assert set(os.listdir(os.path.join(run.folder, "model"))) == names
 
 
 # Checkpoints
 
 
 def checkpoint(*opts, name="model.pth.tar-2", model="model"):
-    from dassl.utils import load_checkpoint
-
     return load_checkpoint(os.path.join(tiny.run(*opts).folder, model, name))
 
 
-@check("checkpoint:state_dict", "checkpoint:epoch", "checkpoint:optimizer", "checkpoint:scheduler",
-       "checkpoint:val_result")  # fmt: skip
-def checkpoint_keys():
+def test_checkpoint_keys():
     """state_dict (OrderedDict), epoch (finished epochs), optimizer, scheduler (dicts), val_result (None)."""
-    from collections import OrderedDict
-
     state = checkpoint()
     assert {"state_dict", "epoch", "optimizer", "scheduler", "val_result"} <= set(state)
     assert isinstance(state["state_dict"], OrderedDict) and "classifier.weight" in state["state_dict"]
-    equal((state["epoch"], state["val_result"]), (2, None))
+    assert (state["epoch"], state["val_result"]) == (2, None)
     assert set(state["optimizer"]) == {"state", "param_groups"} and state["scheduler"]["last_epoch"] == 2
 
 
-@check("checkpoint:optimizer", "checkpoint:scheduler", "file:{OUTPUT_DIR}/{model name}/checkpoint")
-def checkpoint_of_a_second_model():
+def test_checkpoint_of_a_second_model():
     """Every registered model has a folder of its own; optimizer and scheduler are None where it has none."""
     state = checkpoint("TRAINER.NAME", "ConformanceTwo", model="second")
-    equal((state["optimizer"], state["scheduler"], list(state["state_dict"])), (None, None, ["weight", "bias"]))
+    assert (state["optimizer"], state["scheduler"], list(state["state_dict"])) == (None, None, ["weight", "bias"])
 
 
-@check("checkpoint:val_result")
-def checkpoint_of_the_best():
+def test_checkpoint_of_the_best():
     """val_result of the best model is a float."""
     opts = ("TEST.FINAL_MODEL", "best_val", "TRAIN.CHECKPOINT_FREQ", 1, "OPTIM.MAX_EPOCH", 1)
     state = checkpoint(*opts, name="model-best.pth.tar")
-    equal((type(state["val_result"]), state["val_result"]), (float, tiny.run(*opts).trainer.best_result))
+    assert (type(state["val_result"]), state["val_result"]) == (float, tiny.run(*opts).trainer.best_result)
 
 
 LEVEL = ("TRAINER.NAME", "ConformanceLevel", "TEST.FINAL_MODEL", "best_val", "OPTIM.MAX_EPOCH", 9)
 
 
-@check("file:{OUTPUT_DIR}/{model name}/model-best.pth.tar", "dassl.engine.SimpleTrainer.best_result")
-def equal_is_not_better():
+def test_equal_is_not_better():
     """Only a strictly better result is saved as the best."""
-    equal(checkpoint(*LEVEL, name="model-best.pth.tar")["epoch"], 1)
+    assert checkpoint(*LEVEL, name="model-best.pth.tar")["epoch"] == 1
 
 
-@check("file:{OUTPUT_DIR}/{model name}/checkpoint")
-def pointer_of_best_val():
+def test_pointer_of_best_val():
     """The pointer names the file saved last, the best included: an interrupted run may go on from its best epoch."""
     run = tiny.run(*LEVEL)
     with open(os.path.join(run.folder, "model", "checkpoint")) as file:
         named = file.readline().strip()
     epoch = checkpoint(*LEVEL, name=named)["epoch"]
     differs(epoch == 2 and run.cut, "resumes-latest")
-    equal((named, epoch), ("model-best.pth.tar", 1))
+    assert (named, epoch) == ("model-best.pth.tar", 1)
 
 
-@check("checkpoint:scheduler.successor", "checkpoint:scheduler.cons_lr", "checkpoint:scheduler.min_lr",
-       "checkpoint:scheduler.warmup_epoch", "checkpoint:scheduler.base_lrs", "checkpoint:scheduler.last_epoch",
-       "checkpoint:scheduler._step_count", "checkpoint:scheduler._last_lr")  # fmt: skip
-def warmup_keys():
+def test_warmup_keys():
     """With warm-up the scheduler holds cons_lr or min_lr, warmup_epoch, base_lrs, last_epoch, _step_count, _last_lr."""
     for kind, own in (("constant", "cons_lr"), ("linear", "min_lr")):
         state = checkpoint("OPTIM.WARMUP_EPOCH", 1, "OPTIM.WARMUP_TYPE", kind)["scheduler"]
         assert {own, "warmup_epoch", "base_lrs", "last_epoch", "_step_count", "_last_lr", "successor"} <= set(state)
-        equal((state[own], state["warmup_epoch"], state["base_lrs"], state["last_epoch"]), (1e-5, 1, [0.5], 1))
+        assert (state[own], state["warmup_epoch"], state["base_lrs"], state["last_epoch"]) == (1e-5, 1, [0.5], 1)
 
 
-@check("checkpoint:scheduler.successor")
-def successor_in_the_file():
+def test_successor_in_the_file():
     """successor is a pickled object, the wrapped scheduler of torch, which holds an optimiser."""
-    import torch
-
     path = os.path.join(tiny.run("OPTIM.WARMUP_EPOCH", 1, "OPTIM.WARMUP_TYPE", "constant").folder, "model")
     path = os.path.join(path, "model.pth.tar-2")
     try:
@@ -235,33 +203,26 @@ def successor_in_the_file():
     raise AssertionError(f"successor is {state['scheduler']['successor']!r}")
 
 
-@check("checkpoint:scheduler.successor", "dassl.utils.load_checkpoint")
-def successor_from_upstream():
+def test_successor_from_upstream(tmp_path):
     """A checkpoint whose successor is a pickled object of torch can be read and resumed from."""
-    import torch
-    from dassl.utils import resume_from_checkpoint
-
-    with printed():
-        trainer = tiny.build("OPTIM.WARMUP_EPOCH", 1, "OPTIM.WARMUP_TYPE", "constant")
+    trainer = tiny.build("OPTIM.WARMUP_EPOCH", 1, "OPTIM.WARMUP_TYPE", "constant")
     trainer.optim.step()
     trainer.sched.step()
     state = {**trainer.sched.state_dict(), "successor": trainer.sched.successor}
-    place = folder()
+    place = tmp_path
     torch.save(
         {"state_dict": trainer.model.state_dict(), "epoch": 1, "optimizer": trainer.optim.state_dict(),
          "scheduler": state, "val_result": None},
         place / "model.pth.tar-1",
     )  # fmt: skip
     (place / "checkpoint").write_text("model.pth.tar-1\n")
-    with printed():
-        equal(resume_from_checkpoint(str(place), trainer.model, trainer.optim, trainer.sched), 1)
+    assert resume_from_checkpoint(str(place), trainer.model, trainer.optim, trainer.sched) == 1
 
 
 # The log
 
 
-@check("file:{OUTPUT_DIR}/log.txt", "line:Finish training", "line:* accuracy: {x:.1f}%")
-def log_parser():
+def test_log_parser():
     """The log of a run, read as tools/parse_test_res.py does: after the line "Finish training", the last match of
     `\\* accuracy: ([\\.\\deE+-]+)%`.
     """

@@ -1,20 +1,24 @@
 """Section 2: the config tree."""
 
-from ..checking import check, differs, equal, raises
+import ast
+import os
+import re
+
+import dassl.config
+import pytest
+from dassl.config import clean_cfg, defaults, get_cfg_default
+from yacs.config import CfgNode
+
+from .catalogue import table
+from .support import differs
 
 
 def cfg():
-    from dassl.config import get_cfg_default
-
     return get_cfg_default()
 
 
-@check("dassl.config.get_cfg_default", "dassl.config.cfg_default", "dassl.config.defaults._C")
-def a_clone_each_time():
+def test_a_clone_each_time():
     """get_cfg_default returns a fresh deep clone; cfg_default and defaults._C are the one shared object."""
-    import dassl.config
-    from dassl.config import defaults
-
     first = cfg()
     first.OPTIM.LR = 7.0
     first.INPUT.PIXEL_MEAN[0] = 9.0
@@ -23,70 +27,55 @@ def a_clone_each_time():
     assert not first.is_frozen()
 
 
-@check("dassl.config.cfg_default")
-def no_other_keys():
+def test_no_other_keys():
     """The default tree has the keys of the table and no others."""
-    from ..catalogue import read_catalogue
 
     def keys(node, path="cfg"):
         for key, value in node.items():
             yield from keys(value, f"{path}.{key}") if hasattr(value, "items") else [f"{path}.{key}"]
 
-    known = {entry.name for entry in read_catalogue().values() if entry.kind == "cfg"}
+    known = {f"cfg.{key}" for key in table("cfg")}
     found = set(keys(cfg()))
     differs(known < found, "more-config-keys")
-    equal(found, known)
+    assert found == known
 
 
-@check("dassl.config.clean_cfg")
-def clean_cfg_keeps_one_trainer():
+def test_clean_cfg_keeps_one_trainer():
     """clean_cfg removes in place every child of TRAINER but NAME and trainer.upper(), and returns None."""
-    from dassl.config import clean_cfg
-
     tree = cfg()
-    equal(clean_cfg(tree, "DomainMix"), None)
-    equal(sorted(tree.TRAINER), ["DOMAINMIX", "NAME"])
+    assert clean_cfg(tree, "DomainMix") is None
+    assert sorted(tree.TRAINER) == ["DOMAINMIX", "NAME"]
 
 
-@check("message:Non-existent key: {k}", "dassl.config.get_cfg_default")
-def unknown_key():
+def test_unknown_key():
     """An unknown key raises AssertionError: Non-existent key: {k}."""
-    with raises(AssertionError, "Non-existent key: OPTIM.RATE"):
+    with pytest.raises(AssertionError, match=re.escape("Non-existent key: OPTIM.RATE")):
         cfg().merge_from_list(["OPTIM.RATE", 1.0])
 
 
-@check("dassl.config.get_cfg_default")
-def coercion():
+def test_coercion(tmp_path):
     """list and tuple are taken for each other; 1e-3 in YAML becomes a float; an int for a float key and a str for a
     tuple key are refused with ValueError.
     """
-    import os
-
-    from ..checking import folder
-
     tree = cfg()
     tree.merge_from_list(["INPUT.SIZE", [8, 8], "INPUT.PIXEL_MEAN", (0.1, 0.2, 0.3)])
-    equal((tree.INPUT.SIZE, tree.INPUT.PIXEL_MEAN), ((8, 8), [0.1, 0.2, 0.3]))
-    path = os.path.join(folder(), "a.yaml")
+    assert (tree.INPUT.SIZE, tree.INPUT.PIXEL_MEAN) == ((8, 8), [0.1, 0.2, 0.3])
+    path = os.path.join(tmp_path, "a.yaml")
     with open(path, "w") as file:
         file.write("OPTIM:\n  LR: 1e-3\n")
     tree.merge_from_file(path)
-    equal(tree.OPTIM.LR, 0.001)
-    with raises(ValueError):
+    assert tree.OPTIM.LR == 0.001
+    with pytest.raises(ValueError):
         tree.merge_from_list(["OPTIM.LR", 1])
-    with raises(ValueError):
+    with pytest.raises(ValueError):
         tree.merge_from_list(["INPUT.SIZE", "large"])
 
 
-@check("client.*")
-def client_keys(entry):
+@pytest.mark.parametrize("name, expected", table("client").items())
+def test_client_keys(name, expected):
     """The engine does not define the key; a client can add it, merge into it and read it after freeze()."""
-    import ast
-
-    from yacs.config import CfgNode
-
-    *parents, last = entry.short.split(".")
-    default = ast.literal_eval(entry.expected)
+    *parents, last = name.split(".")
+    default = ast.literal_eval(expected)
     tree = node = cfg()
     for parent in parents:
         if parent not in node:
@@ -96,26 +85,18 @@ def client_keys(entry):
     node[last] = CfgNode(default) if isinstance(default, dict) else default
     if not isinstance(default, dict):
         other = {"str": "other", "int": 5, "bool": True}.get(type(default).__name__, "anything")
-        tree.merge_from_list([entry.short, other])
-        equal(node[last], other)
+        tree.merge_from_list([name, other])
+        assert node[last] == other
     tree.freeze()
     assert tree.clone().is_frozen()
 
 
-@check(
-    "cfg.DATASET.NUM_SHOTS", "cfg.DATALOADER.TRAIN_U.SAME_AS_X", "cfg.TEST.SPLIT", "cfg.OPTIM.SGD_DAMPNING",
-    "cfg.OPTIM.STEPSIZE", "cfg.INPUT.INTERPOLATION",
-)  # fmt: skip
-def every_default_survives_yaml():
+def test_every_default_survives_yaml(tmp_path):
     """The default tree dumps to YAML and merges back without a change."""
-    import os
-
-    from ..checking import folder
-
-    path = os.path.join(folder(), "all.yaml")
+    path = os.path.join(tmp_path, "all.yaml")
     tree = cfg()
     with open(path, "w") as file:
         file.write(tree.dump())
     other = cfg()
     other.merge_from_file(path)
-    equal(other, tree)
+    assert other == tree

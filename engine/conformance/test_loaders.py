@@ -1,15 +1,24 @@
 """Section 1.3 and 5.3: DataManager, DatasetWrapper and loaders."""
 
-from .. import tiny
-from ..checking import check, equal, printed, raises
+import re
+
+import pytest
+import torch
+from dassl import data
+from dassl.data import DataManager, DatasetWrapper, data_manager
+from dassl.data.data_manager import build_data_loader
+from dassl.data.datasets import DATASET_REGISTRY
+from PIL import Image
+from tabulate import tabulate
+
+from . import tiny
+from .support import or_user_error
 
 WRAPPER = "dassl.data.DatasetWrapper."
 MANAGER = "dassl.data.DataManager."
 
 
 def manager(*opts, **arguments):
-    from dassl.data import DataManager
-
     return DataManager(tiny.make_cfg(*opts), **arguments)
 
 
@@ -18,8 +27,6 @@ def train_items():
 
 
 def wrapper(*opts, transform=None, is_train=False):
-    from dassl.data import DatasetWrapper
-
     return DatasetWrapper(tiny.make_cfg(*opts), train_items(), transform=transform, is_train=is_train)
 
 
@@ -29,36 +36,28 @@ def to_tensor(image):
     return to_tensor(image)
 
 
-@check(
-    "dassl.data.DataManager", MANAGER + "dataset", MANAGER + "train_loader_x", MANAGER + "train_loader_u",
-    MANAGER + "val_loader", MANAGER + "test_loader", MANAGER + "num_classes", MANAGER + "num_source_domains",
-    MANAGER + "lab2cname", "dassl.data.data_manager.DataManager", "dassl.data.data_manager.DatasetWrapper",
-)  # fmt: skip
-def manager_values():
+def test_manager_values():
     """The dataset, four loaders with their batch sizes and transforms, and facts of the dataset."""
-    from dassl import data
-    from dassl.data import data_manager
-
     assert data_manager.DataManager is data.DataManager and data_manager.DatasetWrapper is data.DatasetWrapper
     made = manager()
-    equal(type(made.dataset).__name__, "ConformancePictures")
-    equal(
-        [len(made.train_loader_x), len(made.train_loader_u), len(made.val_loader), len(made.test_loader)], [4, 2, 2, 2]
-    )
-    equal((made.num_classes, made.num_source_domains), (3, 2))
-    equal(made.lab2cname, made.dataset.lab2cname)
+    assert type(made.dataset).__name__ == "ConformancePictures"
+    assert [len(made.train_loader_x), len(made.train_loader_u), len(made.val_loader), len(made.test_loader)] == [
+        4,
+        2,
+        2,
+        2,
+    ]
+    assert (made.num_classes, made.num_source_domains) == (3, 2)
+    assert made.lab2cname == made.dataset.lab2cname
     train, test = made.train_loader_x.dataset, made.test_loader.dataset
-    equal((train.is_train, test.is_train), (True, False))
+    assert (train.is_train, test.is_train) == (True, False)
     assert type(train.transform.transforms[1]).__name__ == "RandomHorizontalFlip"
     assert made.train_loader_u.dataset.transform is train.transform
 
 
-@check(MANAGER + "val_loader", MANAGER + "train_loader_u")
-def optional_loaders():
+def test_optional_loaders():
     """val_loader and train_loader_u are None where the dataset has no such images."""
-    from dassl.data.datasets import DATASET_REGISTRY
-
-    kind = tiny.registered().ConformancePictures
+    kind = tiny.ConformancePictures
 
     class ConformanceBare(kind):
         def __init__(self, cfg):
@@ -71,146 +70,118 @@ def optional_loaders():
     assert made.val_loader is None and made.train_loader_u is None
 
 
-@check("cfg.DATALOADER.TRAIN_U.SAME_AS_X", "cfg.DATALOADER.TRAIN_U.BATCH_SIZE", "cfg.DATALOADER.TRAIN_U.SAMPLER")
-def unlabelled_loader():
+def test_unlabelled_loader():
     """SAME_AS_X copies the four values of TRAIN_X; otherwise TRAIN_U's own count."""
-    equal(manager().train_loader_u.batch_size, 6)
+    assert manager().train_loader_u.batch_size == 6
     own = manager("DATALOADER.TRAIN_U.SAME_AS_X", False, "DATALOADER.TRAIN_U.BATCH_SIZE", 4,
                   "DATALOADER.TRAIN_U.SAMPLER", "SequentialSampler")  # fmt: skip
-    equal((own.train_loader_u.batch_size, type(own.train_loader_u.sampler).__name__), (4, "SequentialSampler"))
+    assert (own.train_loader_u.batch_size, type(own.train_loader_u.sampler).__name__) == (4, "SequentialSampler")
 
 
-@check(
-    "dassl.data.DataManager", "line:* Using custom transform for training", "line:* Using custom transform for testing"
-)
-def custom_transforms():
+def test_custom_transforms(capsys):
     """Custom transforms, and a wrapper of one's own, take the place of the stock ones; a line tells so."""
-    from dassl.data import DatasetWrapper
 
     class Wrapper(DatasetWrapper):
         pass
 
-    with printed() as text:
-        made = manager(custom_tfm_train=[to_tensor, to_tensor], custom_tfm_test=to_tensor, dataset_wrapper=Wrapper)
-    assert {"* Using custom transform for training", "* Using custom transform for testing"} <= set(text.lines)
+    capsys.readouterr()
+    made = manager(custom_tfm_train=[to_tensor, to_tensor], custom_tfm_test=to_tensor, dataset_wrapper=Wrapper)
+    text = capsys.readouterr()
+    assert {"* Using custom transform for training", "* Using custom transform for testing"} <= set(
+        text.out.splitlines()
+    )
     assert isinstance(made.test_loader.dataset, Wrapper) and made.test_loader.dataset.transform is to_tensor
     assert {"img", "img2"} <= set(next(iter(made.train_loader_x)))
 
 
-@check(
-    MANAGER + "show_dataset_summary", "summary:Dataset", "summary:Source", "summary:Target", "summary:# classes",
-    "summary:# train_x", "summary:# train_u", "summary:# val", "summary:# test", "cfg.VERBOSE",
-)  # fmt: skip
-def summary():
+def test_summary(capsys):
     """tabulate's table of two columns without headers, in this order, if VERBOSE."""
-    from tabulate import tabulate
-
-    with printed() as text:
-        manager()
+    manager()
+    text = capsys.readouterr()
     table = tabulate([
         ["Dataset", "ConformancePictures"], ["Source", ("plain", "dark")], ["Target", ("pale",)], ["# classes", "3"],
         ["# train_x", "24"], ["# train_u", "12"], ["# val", "6"], ["# test", "6"],
     ])  # fmt: skip
     assert table in text.out, text.out
-    with printed() as text:
-        manager("VERBOSE", False)
+    capsys.readouterr()
+    manager("VERBOSE", False)
+    text = capsys.readouterr()
     assert "# classes" not in text.out
 
 
-@check("summary:# train_x")
-def thousands():
+def test_thousands(capsys):
     """Numbers have thousands separators."""
     made = manager()
     made.dataset._train_x = list(range(1234))
-    with printed() as text:
-        made.show_dataset_summary(tiny.make_cfg())
-    assert any(line.split() == ["#", "train_x", "1,234"] for line in text.lines), text.out
+    capsys.readouterr()
+    made.show_dataset_summary(tiny.make_cfg())
+    text = capsys.readouterr()
+    assert any(line.split() == ["#", "train_x", "1,234"] for line in text.out.splitlines()), text.out
 
 
 # Batches
 
 
-@check(
-    WRAPPER + "cfg", WRAPPER + "data_source", WRAPPER + "transform", WRAPPER + "is_train", WRAPPER + "k_tfm",
-    WRAPPER + "return_img0", WRAPPER + "to_tensor", WRAPPER + "_transform_image", "dassl.data.DatasetWrapper",
-)  # fmt: skip
-def wrapper_values():
+def test_wrapper_values():
     """The attributes of a wrapper; _transform_image gives one view, or a list of k_tfm."""
     made = wrapper("DATALOADER.K_TRANSFORMS", 2, "DATALOADER.RETURN_IMG0", True, transform=to_tensor, is_train=True)
-    equal((made.k_tfm, made.is_train, made.return_img0, made.transform), (2, True, True, to_tensor))
-    equal((len(made), len(made.data_source), made.cfg.DATALOADER.K_TRANSFORMS), (24, 24, 2))
-    from PIL import Image
+    assert (made.k_tfm, made.is_train, made.return_img0, made.transform) == (2, True, True, to_tensor)
+    assert (len(made), len(made.data_source), made.cfg.DATALOADER.K_TRANSFORMS) == (24, 24, 2)
 
     image = Image.new("RGB", (20, 20))
-    equal(tuple(made.to_tensor(image).shape), (3, 16, 16))
-    equal([tuple(view.shape) for view in made._transform_image(to_tensor, image)], [(3, 20, 20)] * 2)
+    assert tuple(made.to_tensor(image).shape) == (3, 16, 16)
+    assert [tuple(view.shape) for view in made._transform_image(to_tensor, image)] == [(3, 20, 20)] * 2
     single = wrapper(transform=to_tensor, is_train=True)
-    equal((single.k_tfm, tuple(single._transform_image(to_tensor, image).shape)), (1, (3, 20, 20)))
+    assert (single.k_tfm, tuple(single._transform_image(to_tensor, image).shape)) == (1, (3, 20, 20))
 
 
-@check("batch:label", "batch:domain", "batch:impath", "batch:index", "batch:img", "batch:img2", "batch:img3",
-       "batch:img0", "cfg.DATALOADER.RETURN_IMG0")  # fmt: skip
-def keys_of_an_item():
+def test_keys_of_an_item():
     """label, domain, impath, index, img, with a list of transforms img2, img3, ..., and img0 last if RETURN_IMG0."""
     made = wrapper("DATALOADER.RETURN_IMG0", True, transform=(to_tensor, to_tensor, to_tensor))
     item = made[13]
-    equal(list(item), ["label", "domain", "impath", "index", "img", "img2", "img3", "img0"])
+    assert list(item) == ["label", "domain", "impath", "index", "img", "img2", "img3", "img0"]
     source = made.data_source[13]
-    equal([item[k] for k in ("label", "domain", "impath", "index")], [source.label, source.domain, source.impath, 13])
+    assert [item[k] for k in ("label", "domain", "impath", "index")] == [source.label, source.domain, source.impath, 13]
 
 
-@check("batch:label", "batch:domain", "batch:impath", "batch:index", "batch:img")
-def collated():
+def test_collated():
     """After collation label, domain and index are int64 tensors, impath a list of str, img a float tensor."""
-    import torch
-
     batch = next(iter(manager().test_loader))
     for key in ("label", "domain", "index"):
-        equal((batch[key].dtype, tuple(batch[key].shape)), (torch.int64, (5,)))
+        assert (batch[key].dtype, tuple(batch[key].shape)) == (torch.int64, (5,))
     assert isinstance(batch["impath"], list) and isinstance(batch["impath"][0], str)
-    equal((batch["img"].dtype, tuple(batch["img"].shape)), (torch.float32, (5, 3, 16, 16)))
+    assert (batch["img"].dtype, tuple(batch["img"].shape)) == (torch.float32, (5, 3, 16, 16))
 
 
-@check("cfg.DATALOADER.K_TRANSFORMS", WRAPPER + "k_tfm",
-       "message:Cannot augment the image {K} times because transform is None")  # fmt: skip
-def several_views():
+def test_several_views():
     """K_TRANSFORMS > 1 counts in training only: each img is a list of K; without a transform it is a ValueError."""
     opts = ("DATALOADER.K_TRANSFORMS", 3)
-    equal(len(wrapper(*opts, transform=to_tensor, is_train=True)[0]["img"]), 3)
-    equal(wrapper(*opts, transform=to_tensor)[0]["img"].dim(), 3)
-    with raises(ValueError, "Cannot augment the image 3 times because transform is None"):
+    assert len(wrapper(*opts, transform=to_tensor, is_train=True)[0]["img"]) == 3
+    assert wrapper(*opts, transform=to_tensor)[0]["img"].dim() == 3
+    with pytest.raises(ValueError, match=re.escape("Cannot augment the image 3 times because transform is None")):
         wrapper(*opts, is_train=True)
 
 
-@check("cfg.INPUT.NO_TRANSFORM", "batch:img")
-def without_transform():
+def test_without_transform():
     """transform None: img is the PIL image, which the default collate refuses with TypeError."""
-    from dassl.data.data_manager import build_data_loader
-    from PIL import Image
-
     assert isinstance(wrapper()[0]["img"], Image.Image)
     loader = build_data_loader(tiny.make_cfg(), data_source=train_items(), batch_size=2, is_train=False)
-    with raises(TypeError):
+    with pytest.raises(TypeError):
         next(iter(loader))
 
 
-@check("batch:img0")
-def original_image():
+def test_original_image():
     """img0: Resize(SIZE), ToTensor, and Normalize when "normalize" is in INPUT.TRANSFORMS; in test too."""
-    import torch
-
     opts = ("DATALOADER.RETURN_IMG0", True, "INPUT.SIZE", (12, 8))
     plain = wrapper(*opts, "INPUT.TRANSFORMS", (), transform=to_tensor)[0]["img0"]
     normed = wrapper(*opts, transform=to_tensor)[0]["img0"]
-    equal(tuple(plain.shape), (3, 12, 8))
+    assert tuple(plain.shape) == (3, 12, 8)
     mean, std = (torch.tensor(v)[:, None, None] for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     assert torch.allclose(normed, (plain - mean) / std, atol=1e-5)
 
 
-@check("dassl.data.data_manager.build_data_loader")
-def last_batch():
+def test_last_batch():
     """drop_last only in training and when there are at least batch_size images: a smaller set gives one short batch."""
-    from dassl.data.data_manager import build_data_loader
 
     def sizes(count, is_train):
         loader = build_data_loader(
@@ -218,34 +189,25 @@ def last_batch():
         )
         return [len(batch["label"]) for batch in loader]
 
-    equal([sizes(n, True) for n in (4, 6, 8)], [[4], [6], [6]])
-    equal(sizes(8, False), [6, 2])
+    assert [sizes(n, True) for n in (4, 6, 8)] == [[4], [6], [6]]
+    assert sizes(8, False) == [6, 2]
 
 
-@check("dassl.data.data_manager.build_data_loader")
-def empty_loader():
+def test_empty_loader():
     """A loader without a batch is an AssertionError."""
-    from dassl.data.data_manager import build_data_loader
-
-    with raises(AssertionError, chosen="errors-for-users"):
+    with pytest.raises(or_user_error(AssertionError)):
         build_data_loader(tiny.make_cfg(), data_source=[], batch_size=2, tfm=to_tensor)
 
 
-@check("dassl.data.data_manager.build_data_loader", "cfg.DATALOADER.NUM_WORKERS")
-def loader_arguments():
+def test_loader_arguments():
     """num_workers from the config, no pinned memory without CUDA, no generator, no persistent workers."""
-    from dassl.data.data_manager import build_data_loader
-
     loader = build_data_loader(tiny.make_cfg("DATALOADER.NUM_WORKERS", 3), data_source=train_items(), tfm=to_tensor)
-    equal((loader.num_workers, loader.pin_memory, loader.persistent_workers), (3, False, False))
+    assert (loader.num_workers, loader.pin_memory, loader.persistent_workers) == (3, False, False)
     assert loader.generator is None and loader.worker_init_fn is None
 
 
-@check("cfg.DATALOADER.TRAIN_X.SAMPLER", "cfg.DATALOADER.TRAIN_X.BATCH_SIZE", "sampler:RandomSampler")
-def shuffling():
+def test_shuffling():
     """Training shuffles by torch's global generator: a seed determines the batches."""
-    import torch
-
     loader = manager().train_loader_x
     orders = []
     for _ in range(2):
@@ -256,4 +218,4 @@ def shuffling():
     inner = torch.Generator()
     inner.manual_seed(int(torch.empty((), dtype=torch.int64).random_()))
     expected = torch.randperm(24, generator=inner).tolist()
-    equal(orders, [expected, expected])
+    assert orders == [expected, expected]

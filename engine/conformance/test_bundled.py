@@ -1,7 +1,17 @@
 """Section 9: each bundled trainer trains and tests, with the settings that it requires."""
 
-from .. import tiny
-from ..checking import check, differs, equal, folder, printed, raises
+import math
+import os
+import re
+
+import pytest
+import torch
+from dassl.config import clean_cfg
+from dassl.engine import TRAINER_REGISTRY
+
+from . import tiny
+from .catalogue import table
+from .support import differs, or_user_error
 
 STRONG = ("randaugment_fixmatch", "normalize")
 DOMAINS = (
@@ -34,8 +44,6 @@ REFUSED = {
 
 def config(name, *more):
     """Config with only this trainer's keys, and what it requires."""
-    from dassl.config import clean_cfg
-
     opts = [
         "TRAINER.NAME",
         name,
@@ -58,79 +66,61 @@ def config(name, *more):
 
 def source_weights():
     """File with the weights of a SimpleNet."""
-    import torch
-
-    path = str(folder() / "source.pth")
-    with printed():
-        torch.save(tiny.build().model.state_dict(), path)
+    path = str(tiny.folder() / "source.pth")
+    torch.save(tiny.build().model.state_dict(), path)
     return path
 
 
-@check("trainer:*")
-def trains_and_tests(entry):
+@pytest.mark.parametrize("name", table("trainer"))
+def test_trains_and_tests(name, capsys):
     """With only its own keys in the config it trains an epoch with finite losses, saves, and tests. update_lr is called
     on the last batch of an epoch; by CDAC in every iteration, by AdaBN never.
     """
-    import math
-    import os
-    import re
-
-    import torch
-    from dassl.engine import TRAINER_REGISTRY
-
     torch.manual_seed(0)
     stepped = []
-    with printed() as text:
-        trainer = TRAINER_REGISTRY.get(entry.short)(config(entry.short))
-        update_lr = trainer.update_lr
-        trainer.update_lr = lambda names=None: (stepped.append(trainer.batch_idx), update_lr(names))
-        trainer.train()
-    lines = [line for line in text.lines if line.startswith("epoch [1/1]")]
-    equal(len(lines), trainer.num_batches)
+    capsys.readouterr()
+    trainer = TRAINER_REGISTRY.get(name)(config(name))
+    update_lr = trainer.update_lr
+    trainer.update_lr = lambda names=None: (stepped.append(trainer.batch_idx), update_lr(names))
+    trainer.train()
+    text = capsys.readouterr()
+    lines = [line for line in text.out.splitlines() if line.startswith("epoch [1/1]")]
+    assert len(lines) == trainer.num_batches
     values = [float(v) for line in lines for v in re.findall(r" (-?[\w.]+) \(", line.split(" data ")[1])]
     assert all(math.isfinite(v) for v in values), lines
-    assert "Finish training" in text.lines
+    assert "Finish training" in text.out.splitlines()
     assert re.search(r"^\* accuracy: [\d.]+%$", text.out, re.MULTILINE)
-    for name in trainer.get_model_names():
-        assert os.path.isfile(os.path.join(trainer.output_dir, name, "model.pth.tar-1")), name
+    for model in trainer.get_model_names():
+        assert os.path.isfile(os.path.join(trainer.output_dir, model, "model.pth.tar-1")), model
     batches = list(range(trainer.num_batches))
-    equal(sorted(set(stepped)), {"CDAC": batches, "AdaBN": []}.get(entry.short, batches[-1:]))
+    assert sorted(set(stepped)) == {"CDAC": batches, "AdaBN": []}.get(name, batches[-1:])
 
 
-@check("trainer:CDAC", "trainer:DAEL", "trainer:DAELDG", "trainer:FixMatch",
-       "line:* Using custom transform for training")  # fmt: skip
-def weak_and_strong_views():
+def test_weak_and_strong_views(capsys):
     """They train with a weak and a strong transform: a batch has img and img2; lab2cname is set as elsewhere."""
-    from dassl.engine import TRAINER_REGISTRY
-
     for name in ("CDAC", "DAEL", "DAELDG", "FixMatch"):
-        with printed() as text:
-            trainer = TRAINER_REGISTRY.get(name)(config(name))
-        assert "* Using custom transform for training" in text.lines, name
+        capsys.readouterr()
+        trainer = TRAINER_REGISTRY.get(name)(config(name))
+        text = capsys.readouterr()
+        assert "* Using custom transform for training" in text.out.splitlines(), name
         assert {"img", "img2"} <= set(next(iter(trainer.train_loader_x))), name
-        equal(trainer.lab2cname, trainer.dm.dataset.lab2cname)
+        assert trainer.lab2cname == trainer.dm.dataset.lab2cname
 
 
-@check("trainer:CDAC")
-def cdac_by_unlabelled_batches():
+def test_cdac_by_unlabelled_batches():
     """With COUNT_ITER train_u, CDAC fails on an attribute that nobody sets."""
-    from dassl.engine import TRAINER_REGISTRY
-
-    with printed():
-        trainer = TRAINER_REGISTRY.get("CDAC")(config("CDAC", "TRAIN.COUNT_ITER", "train_u"))
-        try:
-            trainer.train()
-        except AttributeError:
-            return
+    trainer = TRAINER_REGISTRY.get("CDAC")(config("CDAC", "TRAIN.COUNT_ITER", "train_u"))
+    try:
+        trainer.train()
+    except AttributeError:
+        return
     differs(trainer.num_batches == len(trainer.train_loader_u), "cdac-counts-train-u")
     raise AssertionError(f"an epoch had {trainer.num_batches} batches")
 
 
-@check(*(f"trainer:{name}" for name in REFUSED))
-def requirement(entry):
+@pytest.mark.parametrize("name", REFUSED)
+def test_requirement(name):
     """Without a setting that it requires it is refused at construction, with AssertionError."""
-    from dassl.engine import TRAINER_REGISTRY
-
-    kind, cfg = TRAINER_REGISTRY.get(entry.short), config(entry.short, *REFUSED[entry.short])
-    with printed(), raises(AssertionError, chosen="errors-for-users"):
+    kind, cfg = TRAINER_REGISTRY.get(name), config(name, *REFUSED[name])
+    with pytest.raises(or_user_error(AssertionError)):
         kind(cfg)
