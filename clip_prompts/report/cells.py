@@ -11,10 +11,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from clip_prompts.common.method_facts import row_order
 from clip_prompts.report.reading import ReportError, Run
 
 BY_CELL = ("OPTIM.MAX_EPOCH", "DATASET.", "load epoch", "config")
-ORDER = ("ZeroshotCLIP", "ZeroshotCLIP2", "LinearProbe", "CoOp", "CoCoOp")
 LONG = 3  # a label with more differing settings than this is the config's name, with a note
 
 
@@ -33,8 +33,8 @@ class Method:
     conflicts: dict[tuple, str] = field(default_factory=dict)
 
     @property
-    def idle(self) -> bool:
-        return self.runs[0].idle
+    def is_zero_shot(self) -> bool:
+        return self.runs[0].is_zero_shot
 
 
 def methods(runs: Iterable[Run], cell_of: Callable[[Run], tuple]) -> list[Method]:
@@ -59,8 +59,7 @@ def methods(runs: Iterable[Run], cell_of: Callable[[Run], tuple]) -> list[Method
             except _Conflict as conflict:
                 method.conflicts[conflict.files] = str(conflict)
                 method.notes.append(f"{_name(method, cell)}: left out, because its runs conflict")
-    rank = {name: i for i, name in enumerate(ORDER)}
-    return sorted(found, key=lambda m: (not m.idle, rank.get(m.trainer, len(rank)), m.trainer, _natural(m.label)))
+    return sorted(found, key=lambda method: (row_order(method.trainer), _natural(method.label)))
 
 
 def _variants(runs: list[Run], cell_of) -> list[Method]:
@@ -134,7 +133,7 @@ def _notes(method: Method, varying: list[str], keys: list[str], values: dict) ->
         for run in method.runs:
             if values[run].get(key) is not None:
                 where[values[run][key]].add(run.dataset)
-        if len(where) > 1 and not method.idle:
+        if len(where) > 1 and not method.is_zero_shot:
             parts = [f"{_text(value)} ({_some(where[value])})" for value in sorted(where, key=_natural)]
             notes.append(f"{method.label}, {key}: {', '.join(parts)}")
     used = {run.record.get("precision") for run in method.runs} - {None}
@@ -177,7 +176,7 @@ def _by_seed(method: Method, cell: tuple, runs: list[Run]) -> dict[int, Run]:
 
 def _check(method: Method, cell: tuple, runs: list[Run]) -> None:
     def recipe(run):
-        return None if run.idle else (run.source if run.source else run.record).get("recipe")
+        return None if run.is_zero_shot else (run.source if run.source else run.record).get("recipe")
 
     asked = {
         "were tested on different images (test list)": lambda run: run.hash("test"),

@@ -54,7 +54,7 @@ def _differences(table: Table, block: Block, one: Row, other: Row, notes: list[s
         a, b = one.values.get(column), other.values.get(column)
         if not isinstance(a, Number) or not isinstance(b, Number):
             continue
-        seeds = _common_seeds(a, b, one.idle, other.idle)
+        seeds = _common_seeds(a, b, one.is_zero_shot, other.is_zero_shot)
         same = [seed for seed in seeds if _same_images(a, b, seed)]
         if len(same) < len(seeds):
             where = f"{block.name} {column}".strip()
@@ -72,11 +72,11 @@ def _differences(table: Table, block: Block, one: Row, other: Row, notes: list[s
     return rows
 
 
-def _common_seeds(a: Number, b: Number, a_idle: bool, b_idle: bool) -> list:
+def _common_seeds(a: Number, b: Number, a_zero_shot: bool, b_zero_shot: bool) -> list:
     """Seeds of both; where one learns nothing and ran once, its value goes with every seed of the other."""
-    if a_idle and len(a.by_seed) == 1:
+    if a_zero_shot and len(a.by_seed) == 1:
         return list(b.by_seed)
-    if b_idle and len(b.by_seed) == 1:
+    if b_zero_shot and len(b.by_seed) == 1:
         return list(a.by_seed)
     return [seed for seed in a.by_seed if seed in b.by_seed]
 

@@ -61,7 +61,7 @@ def _turned(table: Table) -> Table:
 
 def _unmarked(row: Row, column: str, usual: int):
     value = row.values.get(column)
-    return _text(value, "std", "", usual, True) if row.idle and value is not None else value
+    return _text(value, "std", "", usual, True) if row.is_zero_shot and value is not None else value
 
 
 def _body(table: Table, columns: list[str], kind: str, between: str) -> str:
@@ -125,22 +125,24 @@ def _uneven(table: Table) -> bool:
 
 
 def _cells(table: Table, row: Row, columns: list[str], kind: str, between: str) -> list[str]:
-    return [_text(row.values.get(c), kind, between, table.n, row.idle) for c in columns]
+    return [_text(row.values.get(c), kind, between, table.n, row.is_zero_shot) for c in columns]
 
 
-def _text(value, kind: str, between: str, usual: int, idle: bool) -> str:
+def _text(value, kind: str, between: str, usual: int, zero_shot: bool) -> str:
     if value is None:
         return "-"
     if isinstance(value, Number):
         width = spread(list(value.by_seed.values()), kind)
-        text = f"{value.mean:.2f}" + (f"{between}{width:.2f}" if width is not None and not _same(value, idle) else "")
-        return text if idle or value.n in (usual, 0) else f"{text} [{value.n}]"
+        text = f"{value.mean:.2f}" + (
+            f"{between}{width:.2f}" if width is not None and not _same(value, zero_shot) else ""
+        )
+        return text if zero_shot or value.n in (usual, 0) else f"{text} [{value.n}]"
     return f"{value:,}" if isinstance(value, int) else f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
-def _same(value: Number, idle: bool) -> bool:
+def _same(value: Number, zero_shot: bool) -> bool:
     """A method that learns nothing gives each seed the same: no spread to show."""
-    return idle and len(set(value.by_seed.values())) == 1
+    return zero_shot and len(set(value.by_seed.values())) == 1
 
 
 def _wrap(parts: list[str]) -> list[str]:

@@ -82,8 +82,8 @@ def _styles(tables: list[Table]) -> figures.Styles:
     learning = 0
     for row in (row for table in tables for block in table.blocks for row in block.rows):
         if row.label not in found:
-            found[row.label] = 0 if row.idle else 1 + learning % COLOURS
-            learning += not row.idle
+            found[row.label] = 0 if row.is_zero_shot else 1 + learning % COLOURS
+            learning += not row.is_zero_shot
     return found
 
 
@@ -131,7 +131,7 @@ def _shown(view: dict) -> bool:
 
 
 def _learned_here(own: list[Group]) -> bool:
-    entries = [entry for group in own for entry in group.entries if not entry.row.idle]
+    entries = [entry for group in own for entry in group.entries if not entry.row.is_zero_shot]
     return any(not run.record.get("loaded") for entry in entries for run in entry.runs)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from clip_prompts.common.files import read_json, read_text, write_text_atomically
+from clip_prompts.common.method_facts import read_facts
 from clip_prompts.report.reading import FILE, ReportError, check_record
 from clip_prompts.report.upstream_logs import END, RESULT, arguments, config, logs_of, read_lines, values
 
@@ -91,7 +92,7 @@ def _record(folder: Path, lines: list[str], given: dict, markers: tuple) -> dict
         epoch = given.get("load_epoch", "")
         epoch = int(epoch) if re.fullmatch("[0-9]{1,9}", epoch) else None
         loaded = {"model_dir": given["model_dir"], "load_epoch": epoch}
-    zero_shot = trainer.lower().startswith("zeroshot")
+    zero_shot = read_facts(trainer).is_zero_shot
     source = _source(path, dataset, classes, shots, seed, loaded, zero_shot)
     total, correct = (_last_count(lines, name) for name in ("total", "correct"))
     accuracy = 100.0 * correct / total if total and correct is not None else values(lines, "accuracy", markers)[-1]

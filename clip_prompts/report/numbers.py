@@ -35,8 +35,8 @@ class Row:
     best: set[str] = field(default_factory=set)
 
     @property
-    def idle(self) -> bool:
-        return self.method is not None and self.method.idle
+    def is_zero_shot(self) -> bool:
+        return self.method is not None and self.method.is_zero_shot
 
 
 @dataclass(eq=False)
@@ -76,7 +76,7 @@ class Table:
     def _usual_n(self) -> int:
         """The most frequent number of seeds, of methods that learn something."""
         rows = [r for b in self.blocks for r in b.rows]
-        rows = [r for r in rows if not r.idle] or rows
+        rows = [r for r in rows if not r.is_zero_shot] or rows
         counts = Counter(v.n for r in rows for v in r.values.values() if isinstance(v, Number))
         return max(counts, key=lambda n: (counts[n], n)) if counts else 0
 

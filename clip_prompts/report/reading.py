@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clip_prompts.common.files import read_json
+from clip_prompts.common.method_facts import read_facts
 from clip_prompts.common.text import OneLineError, printable, shown
 from clip_prompts.records.results_file import FILE, is_intact
 from clip_prompts.records.settings import TABLE
@@ -66,9 +67,9 @@ class Run:
     settings: dict = field(repr=False)
 
     @property
-    def idle(self) -> bool:
-        """Learns nothing, so shots, epochs and selection mean nothing for it."""
-        return self.trainer.lower().startswith("zeroshot")
+    def is_zero_shot(self) -> bool:
+        """True if the method learns nothing, so that shots, epochs and selection mean nothing for it."""
+        return read_facts(self.trainer).is_zero_shot
 
     @property
     def joint(self) -> bool:
@@ -215,7 +216,7 @@ def _protocol_of_old(record: dict, file: Path) -> str:
     """Records of version 1 do not name it."""
     if record["classes"] in ("base", "new"):
         return "base2new"
-    if record["trainer"].lower().startswith("zeroshot"):
+    if read_facts(record["trainer"]).is_zero_shot:
         return "zeroshot"
     return "cross_dataset" if record.get("loaded") and "evaluation" in file.parts else "few_shot"
 

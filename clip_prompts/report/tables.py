@@ -59,15 +59,15 @@ def build(runs: list[Run], protocol: str | None = None) -> list[Table]:
 def _groups(protocol: str, runs: list[Run]):
     """One table per backbone, selection rule, number of shots and source; what learns nothing joins each."""
     learning = defaultdict(list)
-    idle = defaultdict(list)
+    zero_shot = defaultdict(list)
     for run in runs:
-        if run.idle:
-            idle[run.backbone].append(run)
+        if run.is_zero_shot:
+            zero_shot[run.backbone].append(run)
             continue
         shots = None if protocol in ("few_shot", "zeroshot") else run.shots
         source = run.source.get("dataset") if protocol in TRANSFERS else None
         learning[run.backbone, run.selection, shots, source].append(run)
-    for backbone, group in idle.items():
+    for backbone, group in zero_shot.items():
         if not any(key[0] == backbone for key in learning):
             learning[backbone, None, None, None] = []
         for key in learning:
@@ -82,7 +82,7 @@ def _grid(runs: list[Run], key: dict) -> Table:
     compared = any(run.joint for run in runs)  # then what learns nothing is tested on all classes to compare with
 
     def part(run: Run) -> str:
-        return "joint" if run.joint or (compared and run.idle and run.classes == "all") else run.classes
+        return "joint" if run.joint or (compared and run.is_zero_shot and run.classes == "all") else run.classes
 
     found = methods(runs, lambda run: (_where(run), part(run)))
     parts = {cell[1] for method in found for cell in method.cells}
@@ -184,7 +184,7 @@ def _few_shot(all_runs: list[Run], runs: list[Run], key: dict) -> Table:
 
 
 def _shots(run: Run) -> str:
-    if run.idle:
+    if run.is_zero_shot:
         return "0"
     return "all" if run.shots is not None and run.shots < 1 else str(run.shots)
 
@@ -228,7 +228,7 @@ def _across_datasets(all_runs: list[Run], runs: list[Run], key: dict) -> Table:
         joined = joined + _zero_shot(all_runs, key["backbone"], targets | {source})
     found = methods(joined, lambda run: (run.dataset, run.classes))
     if source:  # a source run whose settings no evaluation shares is another experiment
-        found = [m for m in found if m.idle or any(run.protocol == key["protocol"] for run in m.runs)]
+        found = [m for m in found if m.is_zero_shot or any(run.protocol == key["protocol"] for run in m.runs)]
     rest = _ordered({cell[0] for m in found for cell in m.cells} - {source})
     names = ([source] if source else []) + rest
     several = len({cell[1] for m in found for cell in m.cells}) > 1
@@ -253,7 +253,7 @@ def _across_datasets(all_runs: list[Run], runs: list[Run], key: dict) -> Table:
             notes.append(
                 f"The average is over the {len(whole)} of {len(averaged)} columns that all have, without {lack}"
             )
-    if source and not any(row.values[source] for row in rows if not row.idle):
+    if source and not any(row.values[source] for row in rows if not row.is_zero_shot):
         notes.append(f"{source}: no run of the source itself in these folders")
     return _table(key, columns, [Block("", rows)], joined, found, notes)
 
@@ -262,7 +262,7 @@ def _zero_shot(runs: list[Run], backbone: str, datasets: set) -> list[Run]:
     """Zero-shot results on the same data, which learned methods are compared with."""
     return [
         run for run in runs
-        if run.protocol == "zeroshot" and run.idle and run.backbone == backbone and run.classes == "all"
+        if run.protocol == "zeroshot" and run.is_zero_shot and run.backbone == backbone and run.classes == "all"
         and run.dataset in datasets
     ]  # fmt: skip
 
@@ -293,7 +293,7 @@ def _table(key, columns, blocks, runs, found, notes, corner="method") -> Table:
         split = f"test images {(every if len(tests) > 1 else next(iter(next(iter(tests.values())))))[:12]}"
     else:
         split = None
-    seeds = sorted({run.seed for run in runs if not run.idle and run.seed is not None})
+    seeds = sorted({run.seed for run in runs if not run.is_zero_shot and run.seed is not None})
     seeds = f"seeds {' '.join(map(str, seeds))}" if seeds else None
     facts = [f"protocol {key['protocol']}", backbone, shots, selection, split, seeds]
     conflicts = {files: text for method in found for files, text in method.conflicts.items()}

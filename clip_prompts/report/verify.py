@@ -16,7 +16,7 @@ from clip_prompts.report.published import Published, published
 from clip_prompts.report.reading import Run
 from clip_prompts.report.tables import DATASETS, TITLES, TRANSFERS
 
-FLOOR, FLOOR_IDLE = 1.0, 0.5
+FLOOR, FLOOR_ZERO_SHOT = 1.0, 0.5
 RULE = "tolerance: 1.0 (nothing learned: 0.5), or 2 s sqrt(2/n) where that is more (s: sample deviation over our seeds)"
 COLUMNS = ["published", "ours", "difference", "tolerance", "within", "status"]
 # What a published average is over.
@@ -36,10 +36,10 @@ def verify(tables: list[Table], source: str | None = None) -> tuple[list[Table],
     found, compared, outside = [], 0, 0
     for table in tables:
         groups: dict[tuple, list] = defaultdict(list)
-        for label, idle, dataset, column, number in _cells(table):
+        for label, zero_shot, dataset, column, number in _cells(table):
             entry = _closest(table.key["protocol"], dataset, column, number, source)
             if entry is not None:
-                groups[label, entry].append((dataset, column, number, idle))
+                groups[label, entry].append((dataset, column, number, zero_shot))
         for (label, entry), cells in groups.items():
             one, wrong = _comparison(table, label, entry, cells)
             found.append(one)
@@ -47,9 +47,9 @@ def verify(tables: list[Table], source: str | None = None) -> tuple[list[Table],
     return found, compared, outside
 
 
-def tolerance(values: list[float], idle: bool = False) -> float:
+def tolerance(values: list[float], zero_shot: bool = False) -> float:
     """Points by which a mean over these seeds may differ from the published one."""
-    floor = FLOOR_IDLE if idle else FLOOR
+    floor = FLOOR_ZERO_SHOT if zero_shot else FLOOR
     return max(floor, 2 * statistics.stdev(values) * math.sqrt(2 / len(values))) if len(values) > 1 else floor
 
 
@@ -67,7 +67,7 @@ def differences(run: Run, recipe: dict) -> dict[str, str]:
 
 def settings_of(run: Run) -> dict[str, object]:
     """The settings that the papers state, of a run; None where its record does not tell."""
-    if run.idle:
+    if run.is_zero_shot:
         return {"backbone": run.backbone}
     own = {
         key.split(".")[2]: value
@@ -103,7 +103,7 @@ def _shown(value: object) -> str:
 
 
 def _cells(table: Table):
-    """(label, idle, dataset or "average", column as published, Number) of every cell of a table."""
+    """(label, zero_shot, dataset or "average", column as published, Number) of every cell of a table."""
     wanted = AVERAGED.get(table.key["protocol"], AVERAGED[None])
     for block in table.blocks:
         for row in block.rows:
@@ -117,7 +117,7 @@ def _cells(table: Table):
                 else:
                     dataset, column = AVERAGE if name.startswith(AVERAGE) else name, "accuracy"
                 if dataset != AVERAGE or {run.dataset for run in _runs(number)} == wanted:
-                    yield row.label, row.idle, dataset, column, number
+                    yield row.label, row.is_zero_shot, dataset, column, number
 
 
 def _runs(number: Number) -> list[Run]:
@@ -151,9 +151,9 @@ def _comparison(table: Table, label: str, entry: Published, cells: list) -> tupl
     blocks: dict[str, Block] = {}
     transfer = table.key["protocol"] in (*TRANSFERS, "zeroshot")
     outside = 0
-    for dataset, column, number, idle in cells:
+    for dataset, column, number, zero_shot in cells:
         printed = entry.value(dataset, column)
-        allowed = tolerance(list(number.by_seed.values()), idle)
+        allowed = tolerance(list(number.by_seed.values()), zero_shot)
         # numbers are printed with two decimals: rounding is no difference
         within = abs(number.mean - printed) <= allowed + 0.005
         outside += not within

@@ -40,7 +40,7 @@ def _shot_panel(block: Block, shots: list[str], kind: str, styles: Styles) -> Ch
         if not (points := series.get(row.label)):
             continue
         style = f"m{styles[row.label]}"
-        if row.idle:
+        if row.is_zero_shot:
             chart.line([(-0.3, points[0][1]), (len(shots) - 0.7, points[0][1])], f"line dashed {style}")
         elif len(points) > 1:
             chart.line([(x, y) for x, y, _, _ in points], f"line {style}")
@@ -60,7 +60,7 @@ def _points(row: Row, places: dict[str, int], kind: str) -> list[tuple[float, fl
     found = []
     for shot, place in places.items():
         if isinstance(value := row.values.get(shot), Number):
-            half = 0.0 if row.idle else spread(list(value.by_seed.values()), kind) or 0.0
+            half = 0.0 if row.is_zero_shot else spread(list(value.by_seed.values()), kind) or 0.0
             found.append((place, value.mean, half, shot))
     return found
 
@@ -142,7 +142,7 @@ def training_curves(groups: list[Group], styles: Styles) -> list[Chart]:
     for group in groups:
         for entry in group.entries:
             lines = [points for run in entry.runs if len(points := losses(run)) > 1]
-            if lines and not entry.row.idle:
+            if lines and not entry.row.is_zero_shot:
                 shots = panels.setdefault((group.dataset, entry.label), {})
                 shots.setdefault(group.shots, []).extend(lines)
     return [_training_panel(*key, by_shots, styles[key[1]]) for key, by_shots in panels.items()]

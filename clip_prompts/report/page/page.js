@@ -93,9 +93,9 @@
     figure.dataset.ready = "yes";
     const group = data[Number(figure.dataset.group)];
     const names = group.methods.map((method) => method.label);
-    const idle = group.methods.findIndex((method) => method.idle);
+    const zeroShot = group.methods.findIndex((method) => method.is_zero_shot);
     let a = names.length - 1;
-    let b = a === 0 ? names.length : Math.max(idle, 0);
+    let b = a === 0 ? names.length : Math.max(zeroShot, 0);
     if (a === b) a = 0;
     const caption = figure.querySelector("figcaption");
     const show = () => {

@@ -46,7 +46,7 @@ def class_data(groups: list[Group], styles: dict[str, int]) -> list[dict]:
         methods = [
             {
                 "label": entry.label,
-                "idle": entry.row.idle,
+                "is_zero_shot": entry.row.is_zero_shot,
                 "style": styles[entry.label],
                 "accuracy": [_percent(tables[entry.label].get(c)) for c in labels],
             }
