@@ -4,6 +4,10 @@ from dassl.data.datasets import DATASET_REGISTRY
 
 from clip_prompts.data.class_folders import ClassFolders
 
+# Upstream's names, which readers written for CoOp import.
+IGNORED = ("BACKGROUND_Google", "Faces_easy")
+NEW_CNAMES = {"airplanes": "airplane", "Faces": "face", "Leopards": "leopard", "Motorbikes": "motorbike"}
+
 
 @DATASET_REGISTRY.register()
 class Caltech101(ClassFolders):
@@ -12,8 +16,8 @@ class Caltech101(ClassFolders):
     dataset_dir = "caltech-101"
     image_folder = "101_ObjectCategories"
     split_file = "split_zhou_Caltech101.json"
-    ignored = ("BACKGROUND_Google", "Faces_easy")
-    renamed = {"airplanes": "airplane", "Faces": "face", "Leopards": "leopard", "Motorbikes": "motorbike"}
+    ignored = IGNORED
+    renamed = NEW_CNAMES
     where_to_get = (
         "Unpack caltech-101.zip of https://data.caltech.edu/records/mzrjq-6wc02 and the 101_ObjectCategories.tar.gz "
         "in it into <root>/caltech-101; for published numbers add CoOp's split_zhou_Caltech101.json."

@@ -4,6 +4,18 @@ from dassl.data.datasets import DATASET_REGISTRY
 
 from clip_prompts.data.class_folders import ClassFolders
 
+# Upstream's name, which readers written for CoOp import.
+NEW_CNAMES = {
+    "AnnualCrop": "Annual Crop Land",
+    "HerbaceousVegetation": "Herbaceous Vegetation Land",
+    "Highway": "Highway or Road",
+    "Industrial": "Industrial Buildings",
+    "Pasture": "Pasture Land",
+    "PermanentCrop": "Permanent Crop Land",
+    "Residential": "Residential Buildings",
+    "SeaLake": "Sea or Lake",
+}
+
 
 @DATASET_REGISTRY.register()
 class EuroSAT(ClassFolders):
@@ -13,16 +25,7 @@ class EuroSAT(ClassFolders):
     image_folder = "2750"
     split_file = "split_zhou_EuroSAT.json"
     template = "a centered satellite photo of {}."
-    renamed = {
-        "AnnualCrop": "Annual Crop Land",
-        "HerbaceousVegetation": "Herbaceous Vegetation Land",
-        "Highway": "Highway or Road",
-        "Industrial": "Industrial Buildings",
-        "Pasture": "Pasture Land",
-        "PermanentCrop": "Permanent Crop Land",
-        "Residential": "Residential Buildings",
-        "SeaLake": "Sea or Lake",
-    }
+    renamed = NEW_CNAMES
     where_to_get = (
         "Unpack EuroSAT.zip (RGB) of https://zenodo.org/records/7711810 into <root>/eurosat; for published numbers "
         "add CoOp's split_zhou_EuroSAT.json."

@@ -1,12 +1,13 @@
 """Datasets that are one folder of images per class."""
 
 import os
+import random
 from collections.abc import Collection, Mapping
 
 from clip_prompts.common.errors import UserError
 
 from .benchmark import BenchmarkDataset
-from .items import Row
+from .items import Row, to_items
 from .split_rules import split_per_class
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
@@ -15,17 +16,27 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".g
 class ClassFolders(BenchmarkDataset):
     """A reader of class folders: labels are the ranks of the sorted folder names, each class split 50/20/30.
 
-    A subclass may state ``ignored``, folders that are no class, and ``renamed``, folder name -> class name (all
-    others keep the folder's name). Upstream lists the images in the order of the file system; here they are sorted,
-    so that a split made from raw images is the same on every machine.
+    A subclass may state ``ignored``, folders that are no class, and ``renamed``, folder name -> class name; the other
+    classes keep the folder's name. Upstream lists the images in the order of the file system. Here they are sorted, so
+    that a split made from raw images is the same on every machine.
     """
 
     ignored: Collection[str] = ()
     renamed: Mapping[str, str] = {}
 
     def read_raw(self, rng):
-        rows = folder_rows(self.image_dir, self.ignored, self.renamed, self.missing_help())
-        return split_per_class(self.items(rows, self.image_dir), rng=rng, label=lambda item: item.classname)
+        return self.read_and_split_data(
+            self.image_dir, ignored=self.ignored, new_cnames=self.renamed, rng=rng, hint=self.missing_help()
+        )
+
+    @staticmethod
+    def read_and_split_data(
+        image_dir: str, p_trn: float = 0.5, p_val: float = 0.2, ignored: Collection[str] = (),
+        new_cnames: Mapping[str, str] | None = None, rng=random, hint: str = "",
+    ) -> tuple[list, list, list]:  # fmt: skip
+        """Returns (train, val, test) lists of Datum. Readers written for upstream's CoOp call it by this name."""
+        items = to_items(folder_rows(image_dir, ignored, new_cnames, hint), image_dir, image_dir, hint)
+        return split_per_class(items, p_trn, p_val, rng, lambda item: item.classname)
 
 
 def class_folders(

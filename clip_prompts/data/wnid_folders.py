@@ -12,6 +12,7 @@ from .imagenet_names import check_names
 from .items import known_item
 
 NAMES_FILE = "classnames.txt"
+HINT = f"Put CoOp's {NAMES_FILE} there, or run: python tools/data.py prepare ImageNet"
 
 
 class WnidFolders(BenchmarkDataset):
@@ -40,16 +41,25 @@ class WnidFolders(BenchmarkDataset):
         own = os.path.join(self.dataset_dir, NAMES_FILE)
         imagenets = os.path.join(os.path.dirname(self.dataset_dir), "imagenet", NAMES_FILE)
         path = imagenets if not os.path.exists(own) and os.path.exists(imagenets) else own
-        remedy = f"Put CoOp's {NAMES_FILE} there, or run: python tools/data.py prepare ImageNet"
+        names = self.read_classnames(path)
+        check_names(names, path, HINT)
+        return names
+
+    @staticmethod
+    def read_classnames(text_file: str) -> dict[str, str]:
+        """Returns wnid -> class name, in the order of the file. Raises UserError.
+
+        Readers written for upstream's CoOp call it by this name.
+        """
         names: dict[str, str] = {}
-        for line in read_lines(path, remedy):
+        for line in read_lines(text_file, HINT):
             wnid, _, name = line.partition(" ")
-            if not re.fullmatch(r"n\d{8}", wnid) or not name.strip():
-                raise UserError(f"{path}: '{line}' is not a wnid and a name, as 'n01440764 tench'. {remedy}")
+            name = name.strip()
+            if not re.fullmatch(r"n\d{8}", wnid) or not name:
+                raise UserError(f"{text_file}: '{line}' is not a wnid and a name, as 'n01440764 tench'. {HINT}")
             if wnid in names:
-                raise UserError(f"{path} names the class {wnid} twice: '{names[wnid]}' and '{name.strip()}'. {remedy}")
-            names[wnid] = name.strip()
-        check_names(names, path, remedy)
+                raise UserError(f"{text_file} names the class {wnid} twice: '{names[wnid]}' and '{name}'. {HINT}")
+            names[wnid] = name
         return names
 
     def read_folders(self, *parts: str) -> list[list]:

@@ -276,3 +276,31 @@ def test_an_untouched_outer_folder_beside_a_nested_copy_is_fine(build, tmp_path)
     replica = REPLICAS["StanfordCars"](tmp_path / "root")
     (tmp_path / "root" / "stanford_cars" / "cars_train" / "cars_train").mkdir()
     assert rows(build(name="StanfordCars")) == published_split(replica)
+
+
+def test_upstreams_helper_of_class_folders(tmp_path):
+    """Readers written for CoOp split class folders with it, and draw from the global generator."""
+    from datasets.caltech101 import IGNORED, NEW_CNAMES
+    from datasets.dtd import DescribableTextures as DTD
+
+    for folder in ("Faces", "cup", "BACKGROUND_Google"):
+        (tmp_path / folder).mkdir()
+        for number in range(10):
+            (tmp_path / folder / f"{number}.jpg").touch()
+    random.seed(3)
+    parts = DTD.read_and_split_data(str(tmp_path), ignored=IGNORED, new_cnames=NEW_CNAMES)
+    assert [len(part) for part in parts] == [10, 4, 6]
+    assert {(item.label, item.classname) for item in parts[0]} == {(0, "face"), (1, "cup")}
+    random.seed(3)
+    images = [f"{number}.jpg" for number in range(10)]
+    random.shuffle(images)
+    assert [Path(item.impath).name for item in parts[0] if item.label == 0] == images[:5]
+    assert [len(part) for part in DTD.read_and_split_data(str(tmp_path), p_trn=0.6, p_val=0.1)] == [18, 3, 9]
+
+
+def test_upstreams_helper_of_imagenets_names(tmp_path):
+    from datasets.imagenet import ImageNet
+
+    (tmp_path / "classnames.txt").write_text("n01443537 goldfish\nn01440764 tench fish\n")
+    names = ImageNet.read_classnames(str(tmp_path / "classnames.txt"))
+    assert list(names.items()) == [("n01443537", "goldfish"), ("n01440764", "tench fish")]
