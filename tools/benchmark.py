@@ -179,11 +179,11 @@ def main(argv: list[str] | None = None) -> int:
         argv.remove("--loading")
         return loading.main(argv)
     args = parse(argv)
-    from clip_prompts.common.errors import UserError
+    from clip_prompts.run.errors import USER_ERRORS
 
     try:
         run(args)
-    except UserError as error:
+    except USER_ERRORS as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
     return 0

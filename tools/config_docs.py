@@ -29,10 +29,11 @@ and `CSC` together with words, are errors.
 
 def page() -> str:
     """The text of ``docs/config.md``."""
-    from clip_prompts.records.settings import TABLE, flat_settings
+    from clip_prompts.common.trees import flat
+    from clip_prompts.records.settings import TABLE
     from clip_prompts.run.config import default_config
 
-    defaults, lines, group = dict(flat_settings(default_config())), [_HEAD], None
+    defaults, lines, group = flat(default_config()), [_HEAD], None
     for setting in TABLE:
         if (own := setting.key.rpartition(".")[0]) != group:
             group = own

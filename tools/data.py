@@ -25,11 +25,11 @@ from clip_prompts.common.text import one_line  # noqa: E402
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
-    from clip_prompts.common.errors import UserError  # takes a second, which --help need not wait for
+    from clip_prompts.run.errors import USER_ERRORS  # takes a second, which --help need not wait for
 
     try:
         return args.run(args)
-    except (UserError, OSError) as error:
+    except (*USER_ERRORS, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
 

@@ -22,7 +22,7 @@ if __package__ in (None, ""):
 
 from clip_prompts.common.environment import require_packages  # noqa: E402
 
-require_packages("tools/report.py", only=("tabulate",))
+require_packages("tools/report.py", only=("tabulate", "yacs"))  # with yacs comes PyYAML
 
 from clip_prompts.common.text import OneLineError  # noqa: E402
 from clip_prompts.report.reading import ReportError, collect  # noqa: E402

@@ -27,13 +27,14 @@ from clip_prompts.common.environment import require_packages  # noqa: E402
 
 require_packages("tools/sweep.py")
 
+from clip_prompts.common.errors import UserError  # noqa: E402
 from clip_prompts.common.files import FileRefused  # noqa: E402
+from clip_prompts.common.method_facts import default_methods  # noqa: E402
 from clip_prompts.sweep import failures, plan, protocols, status  # noqa: E402
-from clip_prompts.sweep.drive import drive  # noqa: E402
-from clip_prompts.sweep.errors import SweepError  # noqa: E402
 from clip_prompts.sweep.job import ROOT, Job  # noqa: E402
 from clip_prompts.sweep.launcher import NAMES, launcher  # noqa: E402
 from clip_prompts.sweep.request import Request  # noqa: E402
+from clip_prompts.sweep.run_jobs import run_jobs  # noqa: E402
 from clip_prompts.sweep.state import has_test_record, presence  # noqa: E402
 
 FIELDS = ("trainers", "datasets", "config", "seeds", "shots", "root", "source", "studies", "part", "variant")
@@ -41,11 +42,11 @@ FIELDS = ("trainers", "datasets", "config", "seeds", "shots", "root", "source", 
 
 def main(argv: list[str] | None = None) -> int:
     """Exit status: 0 if all is done, 1 if a job failed or is missing, 2 for bad input, 130 or 143 after a signal."""
-    args = parse(argv)
     with _signals():
         try:
+            args = parse(argv)
             return args.call(args)
-        except (SweepError, FileRefused) as error:
+        except (UserError, FileRefused) as error:
             print(f"Error: {error}", file=sys.stderr)
             return 2
         except KeyboardInterrupt as stop:
@@ -59,7 +60,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         text = next(line for line in protocols.__doc__.splitlines() if line.startswith(f"{name} "))
         sub = commands.add_parser(name, help=text[len(name) :].strip())
         add = sub.add_argument
-        add("trainers", nargs="?", help="with commas (default: ZeroshotCLIP,CoOp,CoCoOp; of zeroshot the first)")
+        names = ",".join(default_methods(name))
+        add("trainers", nargs="?", help=f"with commas (default: {names})")
         add("datasets", nargs="?", help="names or YAML files, with commas, or all (default); of transfers, the targets")
         add("config", nargs="?", help="name in configs/trainers/TRAINER/, or a YAML file (default: the papers')")
         add(
@@ -109,7 +111,7 @@ def _common(sub: argparse.ArgumentParser) -> None:
 
 
 def requests(args: argparse.Namespace) -> list[Request]:
-    """What the arguments ask for. Raises SweepError."""
+    """What the arguments ask for. Raises UserError."""
     given = {key: value for key in FIELDS if (value := getattr(args, key, None)) not in (None, "", [])}
     for key in ("trainers", "datasets"):
         if key in given:
@@ -126,7 +128,7 @@ def requests(args: argparse.Namespace) -> list[Request]:
 def run(args: argparse.Namespace) -> int:
     output = args.output.expanduser().resolve()
     if args.jobs < 0:
-        raise SweepError(f"--jobs {args.jobs}: use 1 or more, or 0 for one a GPU, two on the CPU")
+        raise UserError(f"--jobs {args.jobs}: use 1 or more, or 0 for one a GPU, two on the CPU")
     asked = requests(args)
     if args.dry_run:
         print(status.listing(plan.plan(asked), output))
@@ -136,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
         jobs = plan.plan(asked)
         plan.save(jobs, output)
         with presence(output):
-            failed = drive(jobs, output, backend, again=args.again)
+            failed = run_jobs(jobs, output, backend, again=args.again)
     except KeyboardInterrupt as stop:
         return _stopped(stop)  # at once: the runs take a moment to save themselves
     finally:

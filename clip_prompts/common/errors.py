@@ -1,26 +1,39 @@
-"""User errors: one line that names the thing, the value and the next step."""
+"""User errors in one line, and the closest match for a name that is unknown. Imports nothing heavy."""
 
 import difflib
 from collections.abc import Iterable
 
-from .text import OneLineError, one_line
-
-try:
-    from dassl.utils import UserError
-except ImportError:  # upstream's Dassl has no such class
-
-    class UserError(OneLineError):
-        """Bad input; ``str(error)`` is the one line that the user reads."""
+from .text import one_line
 
 
-def unknown(kind: str, value: object, known: Iterable[str]) -> UserError:
-    """The error for a name that is not among the known ones, with the closest match.
+class UserError(Exception):
+    """Bad input; ``str(error)`` is one line that names the thing, the value and the next step.
+
+    The engine has an error of this kind of its own; ``run.errors.user_message`` knows both.
+    """
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
+
+
+def closest(value: object, known: Iterable[str], cutoff: float = 0.5) -> str | None:
+    """Returns the known name that is most like a value, without regard to case; None if none is.
+
+    >>> closest("CoOP", ["CoCoOp", "CoOp"])
+    'CoOp'
+    """
+    lowered = {name.lower(): name for name in known}
+    found = difflib.get_close_matches(str(value)[:200].lower(), lowered, n=1, cutoff=cutoff)
+    return lowered[found[0]] if found else None
+
+
+def unknown(kind: str, value: object, known: Iterable[str], more: str = "") -> UserError:
+    """Returns the error for a name that is not among the known ones, with the closest match.
 
     >>> str(unknown("trainer", "CoOP", ["CoCoOp", "CoOp"]))
     "Unknown trainer 'CoOP'. Did you mean 'CoOp'? Known: CoCoOp, CoOp"
     """
     names = sorted(known)
-    lowered = {name.lower(): name for name in names}
-    close = difflib.get_close_matches(str(value)[:100].lower(), lowered, n=1, cutoff=0.5)
-    hint = f" Did you mean '{lowered[close[0]]}'?" if close else ""
-    return UserError(f"Unknown {kind} '{one_line(str(value), 100)}'.{hint} Known: {', '.join(names) or 'none'}")
+    near = closest(value, names)
+    hint = f" Did you mean '{near}'?" if near else ""
+    return UserError(f"Unknown {kind} '{one_line(str(value), 100)}'.{hint} Known: {', '.join(names) or 'none'}{more}")

@@ -25,7 +25,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .text import OneLineError, shown
+from .errors import UserError
+from .text import shown
 from .yaml_files import YamlError, read_yaml
 
 FILE = "method.yml"
@@ -92,7 +93,7 @@ def read_facts(name: str) -> MethodFacts:
     ``CoOp``. Without any, the defaults hold.
 
     Raises:
-        OneLineError: its file is not as the module says.
+        UserError: its file is not as the module says.
     """
     return _read(name, FOLDER)
 
@@ -124,25 +125,28 @@ def _read(name: str, top: Path) -> MethodFacts:
     try:
         content = read_yaml(file)
     except (OSError, YamlError) as error:
-        raise OneLineError(f"{file} cannot be read: {error}. Correct it, or remove it") from error
+        raise UserError(f"{file} cannot be read: {error}. Correct it, or remove it") from error
     _check(content or {}, _KINDS, file)
     found = dict(content or {})
     for rule in found.get("epochs", ()):
         _check(rule, _RULE, file, "epochs: ")
         if "epochs" not in rule:
-            raise OneLineError(f"{file}: the rule {shown(rule)} lacks 'epochs'. Add it")
+            raise UserError(f"{file}: the rule {shown(rule)} lacks 'epochs'. Add it")
     _check(found.get("ablation", {}), _ABLATION, file, "ablation: ")
+    for key, texts in (("protocols", found.get("protocols", ())), ("configs", found.get("configs", {}).values())):
+        if not all(isinstance(text, str) for text in texts):
+            raise UserError(f"{file}: {key}: {shown(found[key])} holds something else than names. Correct it")
     if (learns := found.get("learns", LEARNS[0])) not in LEARNS:
-        raise OneLineError(f"{file}: learns: {shown(learns)} is none of {', '.join(LEARNS)}")
+        raise UserError(f"{file}: learns: {shown(learns)} is none of {', '.join(LEARNS)}")
     return MethodFacts(name, folder, **{key: tuple(v) if isinstance(v, list) else v for key, v in found.items()})
 
 
 def _check(content: object, kinds: Mapping, file: Path, where: str = "") -> None:
-    """Raise OneLineError unless content is a mapping with known keys and values of their kinds."""
+    """Raise UserError unless content is a mapping with known keys and values of their kinds."""
     if not isinstance(content, dict):
-        raise OneLineError(f"{file}: {where}{shown(content)} is not a list of KEY: VALUE. Correct it")
+        raise UserError(f"{file}: {where}{shown(content)} is not a list of KEY: VALUE. Correct it")
     for key, value in content.items():
         if key not in kinds:
-            raise OneLineError(f"{file}: unknown key '{where}{key}'. Known: {', '.join(kinds)}")
+            raise UserError(f"{file}: unknown key '{where}{key}'. Known: {', '.join(kinds)}")
         if not isinstance(value, kinds[key]) or (isinstance(value, bool) and kinds[key] is not bool):
-            raise OneLineError(f"{file}: {where}{key}: {shown(value)} is of the wrong kind. Correct it")
+            raise UserError(f"{file}: {where}{key}: {shown(value)} is of the wrong kind. Correct it")

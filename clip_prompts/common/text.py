@@ -22,13 +22,6 @@ _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20\t\r]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
-class OneLineError(Exception):
-    """Base of user errors; ``str(error)`` is one line, whatever the message contains."""
-
-    def __str__(self) -> str:
-        return one_line(super().__str__())
-
-
 def one_line(text: str, limit: int = LIMIT) -> str:
     """``text`` with spaces for line breaks, escapes for control characters, and no more than ``limit`` characters.
 

@@ -23,9 +23,9 @@ from clip_prompts.common.errors import UserError
 from clip_prompts.data import BenchmarkDataset
 from clip_prompts.run.config import default_config
 
-from .identity import Identity, flat, is_of_training
+from .identity import Identity, is_of_training, plain
 from .image_lists import images_per_class, list_sha256
-from .settings import IRRELEVANT_SETTINGS
+from .settings import IRRELEVANT_SETTINGS, RUN_SETTINGS
 from .stored_identity import facts_of
 
 _PACKAGES = (
@@ -41,11 +41,6 @@ _PACKAGES = (
     "yacs",
 )
 OWN_PICTURES = "ImageFolder"  # the dataset that reads a user's own folder
-# Settings beside the irrelevant ones that runs of one recipe may differ in.
-_OF_ONE_RUN = (
-    "SEED", "DATASET.NAME", "DATASET.LABEL", "DATASET.SUBSAMPLE_CLASSES", "DATASET.TARGET_DOMAINS",
-    "DATASET.SHOTS_FILE", "DATASET.LIST_FILE", "DATALOADER.NUM_WORKERS", "DATALOADER.PERSISTENT_WORKERS",
-)  # fmt: skip
 
 
 def training_facts(trainer, cfg: CfgNode, determines: dict, config_file: str | None) -> dict:
@@ -68,7 +63,7 @@ def training_facts(trainer, cfg: CfgNode, determines: dict, config_file: str | N
         "epochs": getattr(trainer, "max_epoch", cfg.OPTIM.MAX_EPOCH),
         "schedule": schedule_of(cfg) if any(getattr(trainer, "_optims", {}).values()) else "",
         "parameters": learned_shapes(trainer),
-        "training": {key: value for key, value in flat(cfg).items() if is_of_training(key)},
+        "training": {key: value for key, value in plain(cfg).items() if is_of_training(key)},
         "test": list_sha256(determines.get("data.test")),
     }
 
@@ -190,8 +185,8 @@ def recipe(cfg: CfgNode) -> str:
 
     Seeds, datasets and class subsets of one recipe share it; another backbone, number of shots or epochs is another.
     """
-    defaults, own = flat(default_config()), flat(cfg)
-    left_out = {*IRRELEVANT_SETTINGS, *_OF_ONE_RUN}
+    defaults, own = plain(default_config()), plain(cfg)
+    left_out = IRRELEVANT_SETTINGS | RUN_SETTINGS
     changed = {key: value for key, value in own.items() if key not in left_out and defaults.get(key) != value}
     return hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()
 

@@ -19,16 +19,15 @@ from yacs.config import CfgNode
 from clip_prompts.common.errors import UserError
 from clip_prompts.common.files import write_text_atomically
 from clip_prompts.common.text import one_line, shown
+from clip_prompts.common.trees import flat
 
 from .image_lists import LISTS, ImageHash, data_of
-from .settings import IRRELEVANT_SETTINGS
+from .settings import FILE_SETTINGS, IRRELEVANT_SETTINGS
 from .source_code import code_of, file_hashes
 from .sources import source_file
 from .stored_identity import FILE, WAYS_ON, determines_of, facts_of
 
 TRAINED_IMAGES = "trained_images.txt"  # per image its two hashes, see ImageHash
-# Settings that only say where a file is: the content of the data lists and of the weights counts instead.
-_PLACES = ("DATASET.LIST_FILE", "DATASET.SHOTS_FILE", "MODEL.INIT_WEIGHTS")
 # Settings that act in training only. An evaluation takes them from the checkpoint unless the user states them.
 _TRAINING = ("SEED", "OPTIM.", "TRAIN.", "FEATURES.TRAIN_VIEWS", "INPUT.")
 # Settings of INPUT that the test transform reads too.
@@ -161,23 +160,13 @@ def settings_of(cfg: dict) -> dict[str, object]:
 
     The backbone's name is not among them: its weights count.
     """
-    left_out = {*IRRELEVANT_SETTINGS, *_PLACES, "MODEL.BACKBONE.NAME"}
-    return {key: value for key, value in flat(cfg).items() if key not in left_out}
+    left_out = {*IRRELEVANT_SETTINGS, *FILE_SETTINGS, "MODEL.BACKBONE.NAME"}
+    return {key: value for key, value in plain(cfg).items() if key not in left_out}
 
 
-def flat(cfg: dict) -> dict[str, object]:
-    """Nested settings as dotted key -> plain value (tuples as lists)."""
-    found = {}
-
-    def walk(node: dict, path: str) -> None:
-        for key, value in node.items():
-            if isinstance(value, dict):
-                walk(value, f"{path}{key}.")
-            else:
-                found[f"{path}{key}"] = value
-
-    walk(json.loads(json.dumps(cfg)), "")
-    return found
+def plain(cfg: dict) -> dict[str, object]:
+    """Returns dotted key -> value as JSON has it (tuples are lists)."""
+    return flat(json.loads(json.dumps(cfg)))
 
 
 def digest(determines: dict[str, object]) -> str:

@@ -1,14 +1,15 @@
 """``results.json``: the list of a run's evaluation records, on disk. Imports nothing heavy, so tools can use it."""
 
-import hashlib
 import json
 import os
 from pathlib import Path
 
 from clip_prompts.common.files import read_json, write_text_atomically
 
+from .schema import FORMAT, checksum, is_intact
+
+__all__ = ["FILE", "FORMAT", "is_intact", "keep_record", "read_records"]
 FILE = "results.json"
-FORMAT = 2  # of a record; one without "format" is of version 1, which has no protocol, counts or details
 
 
 def read_records(path: Path) -> list[dict] | None:
@@ -31,22 +32,6 @@ def read_records(path: Path) -> list[dict] | None:
     return intact
 
 
-def is_intact(record: object) -> bool:
-    """Whether a record fits its checksum (``sha256``), or has none, as those of earlier versions."""
-    if not isinstance(record, dict) or "sha256" not in record:
-        return True
-    try:
-        return record["sha256"] == _checksum(record)
-    except RecursionError:
-        return False
-
-
-def _checksum(record: dict) -> str:
-    """SHA-256 of the record without ``sha256``, as JSON with sorted keys."""
-    content = json.loads(json.dumps({key: value for key, value in record.items() if key != "sha256"}))
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
 def keep_record(path: Path, record: dict) -> None:
     """Put a record into the list in ``path``: in the place of an earlier one of the same evaluation, or at the end.
 
@@ -58,7 +43,7 @@ def keep_record(path: Path, record: dict) -> None:
         os.replace(path, path.with_suffix(".json.broken"))
         records = []
     if "format" in record:
-        record = {**record, "sha256": _checksum(record)}
+        record = {**record, "sha256": checksum(record)}
     own = _evaluation(record)
     places = [i for i, earlier in enumerate(records) if own is not None and _evaluation(earlier) == own]
     if places:

@@ -1,4 +1,4 @@
-"""Table of all settings: meaning, range, and whether a run's result depends on it.
+"""The table of all settings: meaning, range, and whether a run's result depends on it.
 
 ``docs/config.md`` is written from this table (``python -m tools.config_docs``), and ``checks.check_config`` checks
 every config with it. Settings that a plugin declares are not in the table; only their type is checked.
@@ -6,120 +6,53 @@ Imports nothing heavy, so that tools can use it.
 """
 
 import math
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from clip_prompts.common.errors import unknown
 from clip_prompts.common.text import one_line
 
-TRANSFORMS = (
-    "random_flip", "random_resized_crop", "normalize", "instance_norm", "random_crop", "random_translation",
-    "center_crop", "cutout", "imagenet_policy", "cifar10_policy", "svhn_policy", "randaugment",
-    "randaugment_fixmatch", "randaugment2", "gaussian_noise", "colorjitter", "randomgrayscale", "gaussian_blur",
+from .rules import (
+    BELOW_ONE,
+    FLAG,
+    ODD,
+    POSITIVE,
+    SHARE,
+    SHARES,
+    TEXT,
+    TEXTS,
+    TRANSFORMS,
+    WEIGHT,
+    Rule,
+    choice,
+    number,
+    numbers,
+    some,
+    transforms,
+    whole,
 )  # fmt: skip
+
+__all__ = ["FILE_SETTINGS", "IRRELEVANT_SETTINGS", "RUN_SETTINGS", "SETTINGS", "TABLE", "TRANSFORMS", "problem"]
+
 SAMPLERS = ("RandomSampler", "SequentialSampler", "RandomDomainSampler", "SeqDomainSampler", "RandomClassSampler")
 MAX_CONTEXT = 75  # vectors: CLIP reads 77 tokens, and two of them are start and end
 
 
 @dataclass(frozen=True)
-class Rule:
-    """The values that a setting takes.
-
-    ``words`` completes "it is not ..."; ``holds`` is True for a value that fits. An enumeration also has its
-    ``choices``, and ``kind`` says what it enumerates, for the hint on a wrong name.
-    """
-
-    words: str
-    holds: Callable[[object], bool]
-    choices: tuple[str, ...] = ()
-    kind: str = "value"
-
-
-@dataclass(frozen=True)
 class Setting:
-    """One config key. ``irrelevant``: a run's result does not depend on it."""
+    """One config key.
+
+    irrelevant: a run's result does not depend on it. of_run: runs that are averaged may differ in it (the seed, the
+    data). names_file: it is the path of a file with data or weights; the content counts, not the path.
+    """
 
     key: str
     rule: Rule
     text: str
     irrelevant: bool = False
+    of_run: bool = False
+    names_file: bool = False
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
-
-
-def _list(value: object) -> list | None:
-    return list(value) if isinstance(value, list | tuple) else None
-
-
-def whole(low: int, high: int) -> Rule:
-    return Rule(f"a whole number from {low:,} to {high:,}", lambda v: _is_whole(v) and low <= v <= high)
-
-
-def number(low: float, high: float = math.inf, above: bool = False, below: bool = False) -> Rule:
-    """Finite numbers from ``low`` to ``high``; ``above`` and ``below`` exclude the ends."""
-    start = f"above {low:g}" if above else f"of at least {low:g}"
-    end = "" if math.isinf(high) else f" and {'below' if below else 'at most'} {high:g}"
-    words = "a finite number" if math.isinf(low) else f"a number {start}{end}"
-
-    def holds(value: object) -> bool:
-        excluded = (above and value == low) or (below and value == high)
-        return _is_number(value) and low <= value <= high and not excluded
-
-    return Rule(words, holds)
-
-
-def choice(*names: str) -> Rule:
-    words = ", ".join(name or '""' for name in names)
-    return Rule(f"one of: {words}", lambda v: isinstance(v, str) and v in names, names)
-
-
-def transforms() -> Rule:
-    """Lists of names of transforms."""
-
-    def holds(value: object) -> bool:
-        values = _list(value)
-        return values is not None and all(name in TRANSFORMS for name in values)
-
-    return Rule(f"a list of names out of: {', '.join(TRANSFORMS)}", holds, TRANSFORMS, "transform")
-
-
-def numbers(count: int, rule: Rule) -> Rule:
-    """Lists of ``count`` values that fit ``rule``."""
-
-    def holds(value: object) -> bool:
-        values = _list(value)
-        return values is not None and len(values) == count and all(map(rule.holds, values))
-
-    return Rule(f"{count} values, each {rule.words}", holds)
-
-
-def some(rule: Rule, least: int = 0) -> Rule:
-    """Lists of values that fit ``rule``."""
-
-    def holds(value: object) -> bool:
-        values = _list(value)
-        return values is not None and len(values) >= least and all(map(rule.holds, values))
-
-    return Rule(f"a list of values, each {rule.words}", holds)
-
-
-TEXT = Rule("text", lambda v: isinstance(v, str))
-FLAG = Rule("True or False", lambda v: isinstance(v, bool))
-TEXTS = Rule("a list of texts", lambda v: _list(v) is not None and all(isinstance(x, str) for x in v))
-SHARE = number(0, 1)
-BELOW_ONE = number(0, 1, below=True)
-POSITIVE = number(0, above=True)
-WEIGHT = number(0)
-ODD = Rule("an odd whole number from 1 to 999", lambda v: _is_whole(v) and 1 <= v <= 999 and v % 2 == 1)
-SHARES = Rule(
-    "two numbers above 0 and at most 1, the smaller one first",
-    lambda v: bool(v) and numbers(2, number(0, 1, above=True)).holds(v) and v[0] <= v[1],
-)
 PRECISION = choice("fp32", "fp16", "bf16", "amp")
 N_CTX = whole(1, MAX_CONTEXT)
 BATCH = whole(1, 1_000_000)
@@ -137,7 +70,7 @@ TABLE: tuple[Setting, ...] = (
     Setting("VERSION", whole(1, 1), "Version of the config's format.", irrelevant=True),
     Setting("OUTPUT_DIR", TEXT, "Folder for logs, records and checkpoints.", irrelevant=True),
     Setting("RESUME", TEXT, "Output folder of the run to continue; empty: look in `OUTPUT_DIR`.", irrelevant=True),
-    Setting("SEED", whole(-1, 2**32 - 1), "Seed of all random numbers; -1 leaves them unseeded."),
+    Setting("SEED", whole(-1, 2**32 - 1), "Seed of all random numbers; -1 leaves them unseeded.", of_run=True),
     Setting("USE_CUDA", FLAG, "Compute on a GPU if there is one.", irrelevant=True),
     Setting("VERBOSE", FLAG, "Print the names of what is built, and a summary of the data.", irrelevant=True),
 
@@ -167,9 +100,9 @@ TABLE: tuple[Setting, ...] = (
     Setting("INPUT.GB_K", ODD, "Kernel of `gaussian_blur`, in pixels."),
 
     Setting("DATASET.ROOT", TEXT, "Folder that holds the datasets.", irrelevant=True),
-    Setting("DATASET.NAME", TEXT, "Name of the dataset, as registered."),
+    Setting("DATASET.NAME", TEXT, "Name of the dataset, as registered.", of_run=True),
     Setting("DATASET.SOURCE_DOMAINS", TEXTS, "Domains to train on, for a dataset that has domains."),
-    Setting("DATASET.TARGET_DOMAINS", TEXTS, "Domains to test on, for a dataset that has domains."),
+    Setting("DATASET.TARGET_DOMAINS", TEXTS, "Domains to test on, for a dataset that has domains.", of_run=True),
     Setting("DATASET.NUM_LABELED", whole(-1, 1_000_000_000),
             "Labelled training images in total, shared by the classes; 0 or -1: use `NUM_SHOTS`."),
     Setting("DATASET.NUM_SHOTS", whole(-1, 1_000_000), "Training images per class; 0 or -1: all."),
@@ -183,23 +116,25 @@ TABLE: tuple[Setting, ...] = (
             "Images to train on without labels: of the target domains, "
             "or the rest that shots leave; empty: the dataset's own choice."),
     Setting("DATASET.SUBSAMPLE_CLASSES", choice("all", "base", "new"),
-            "All classes, the first half (base) or the second half (new)."),
+            "All classes, the first half (base) or the second half (new).", of_run=True),
     Setting("DATASET.LABEL", TEXT,
-            "The dataset's name in reports; empty: the reader's name, or of an ImageFolder the folder's."),
+            "The dataset's name in reports; empty: the reader's name, or of an ImageFolder the folder's.", of_run=True),
     Setting("DATASET.TEMPLATE", TEXT, "Hand-crafted prompt with `{}` for the class name; empty: the dataset's own."),
     Setting("DATASET.UNREADABLE", choice("error", "skip"),
             "Images that cannot be read: refuse them before training, or leave them out of all lists."),
-    Setting("DATASET.LIST_FILE", TEXT, "File that lists the images of an ImageFolder; empty: the file that is there."),
-    Setting("DATASET.SHOTS_FILE", TEXT, "File with a few-shot selection; empty: the seed draws one."),
+    Setting("DATASET.LIST_FILE", TEXT, "File that lists the images of an ImageFolder; empty: the file that is there.",
+            of_run=True, names_file=True),
+    Setting("DATASET.SHOTS_FILE", TEXT, "File with a few-shot selection; empty: the seed draws one.",
+            of_run=True, names_file=True),
 
     Setting("DATALOADER.NUM_WORKERS", whole(0, 256),
-            "Processes that load images; with another number, random transforms draw other numbers."),
+            "Processes that load images; with another number, random transforms draw other numbers.", of_run=True),
     Setting("DATALOADER.K_TRANSFORMS", whole(1, 100), "Views of each training image, for trainers that take several."),
     Setting("DATALOADER.RETURN_IMG0", FLAG, "Add the image without augmentation to a batch."),
     Setting("DATALOADER.DECODED_MB", whole(0, 100_000_000),
             "Memory for decoded training images, in MiB; 0: decode them every time.", irrelevant=True),
     Setting("DATALOADER.PERSISTENT_WORKERS", FLAG,
-            "Training workers outlive an epoch; they draw other random numbers then."),
+            "Training workers outlive an epoch; they draw other random numbers then.", of_run=True),
     Setting("DATALOADER.TRAIN_X.SAMPLER", choice(*SAMPLERS), "Order of labelled training images."),
     Setting("DATALOADER.TRAIN_X.BATCH_SIZE", BATCH, "Labelled images per training batch."),
     Setting("DATALOADER.TRAIN_X.N_DOMAIN", whole(-1, 1_000_000),
@@ -216,7 +151,8 @@ TABLE: tuple[Setting, ...] = (
             "Order of validation and test images."),
     Setting("DATALOADER.TEST.BATCH_SIZE", BATCH, "Images per batch of validation and test.", irrelevant=True),
 
-    Setting("MODEL.INIT_WEIGHTS", TEXT, "Checkpoint to start from; what fits by name and size is loaded."),
+    Setting("MODEL.INIT_WEIGHTS", TEXT, "Checkpoint to start from; what fits by name and size is loaded.",
+            names_file=True),
     Setting("MODEL.BACKBONE.NAME", TEXT, "Name of the backbone, or the path of a file with its weights."),
     Setting("MODEL.BACKBONE.PRETRAINED", FLAG, "Start Dassl's backbones from pretrained weights."),
     Setting("MODEL.BACKBONE.HEADS", whole(0, 1024),
@@ -347,6 +283,8 @@ TABLE: tuple[Setting, ...] = (
 
 SETTINGS: dict[str, Setting] = {setting.key: setting for setting in TABLE}
 IRRELEVANT_SETTINGS: frozenset[str] = frozenset(setting.key for setting in TABLE if setting.irrelevant)
+RUN_SETTINGS: frozenset[str] = frozenset(setting.key for setting in TABLE if setting.of_run)
+FILE_SETTINGS: frozenset[str] = frozenset(setting.key for setting in TABLE if setting.names_file)
 
 
 def problem(key: str, value: object) -> str | None:
@@ -356,18 +294,7 @@ def problem(key: str, value: object) -> str | None:
     rule = SETTINGS[key].rule
     for name in value if isinstance(value, list | tuple) else [value]:
         if isinstance(name, str) and rule.choices and name not in rule.choices:
-            from clip_prompts.common.errors import unknown  # with it, PyTorch is imported
-
             known = [choice or '""' for choice in rule.choices]
             return f"{key}: {unknown(rule.kind, one_line(name, 80), known)}"
     as_typed = f"'{one_line(value, 80)}'" if isinstance(value, str) else one_line(repr(value), 80)
     return f"{key} {as_typed} is not {rule.words}. Its meaning: {SETTINGS[key].text}"
-
-
-def flat_settings(cfg: dict, path: str = "") -> Iterator[tuple[str, object]]:
-    """(dotted key, value) of every setting in nested dicts."""
-    for name, value in cfg.items():
-        if isinstance(value, dict):
-            yield from flat_settings(value, f"{path}{name}.")
-        else:
-            yield f"{path}{name}", value

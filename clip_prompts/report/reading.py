@@ -1,45 +1,27 @@
 """Reads every ``results.json`` below folders and refuses, in one line, what is not a whole record."""
 
 import json
-import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clip_prompts.common.errors import UserError
 from clip_prompts.common.files import read_json
 from clip_prompts.common.method_facts import read_facts
-from clip_prompts.common.text import OneLineError, printable, shown
-from clip_prompts.records.results_file import FILE, is_intact
-from clip_prompts.records.settings import TABLE
+from clip_prompts.common.text import printable
+from clip_prompts.common.trees import flat
+from clip_prompts.records.results_file import FILE
+from clip_prompts.records.schema import problem
+from clip_prompts.records.settings import IRRELEVANT_SETTINGS, RUN_SETTINGS
 
-REQUIRED = ("split", "metrics", "trainer", "dataset", "classes", "shots", "seed", "backbone", "selection")
 # Settings that do not change what a number means, or that have a place of their own in a table.
-IGNORED = {setting.key for setting in TABLE if setting.irrelevant} | {
-    "SEED", "MODEL.BACKBONE.NAME", "DATASET.NAME", "DATASET.LABEL", "DATASET.SUBSAMPLE_CLASSES", "DATASET.NUM_SHOTS",
-    "DATASET.TARGET_DOMAINS", "DATASET.SHOTS_FILE", "DATASET.LIST_FILE", "DATALOADER.NUM_WORKERS",
-    "DATALOADER.PERSISTENT_WORKERS", "TRAINER.NAME", "TEST.FINAL_MODEL",
+IGNORED = IRRELEVANT_SETTINGS | RUN_SETTINGS | {
+    "MODEL.BACKBONE.NAME", "DATASET.NUM_SHOTS", "TRAINER.NAME", "TEST.FINAL_MODEL",
 }  # fmt: skip
 
 
-# Fields beside ``REQUIRED`` and what is in some of them, by kind; each may be null or missing.
-_KINDS = {
-    "trainer": str, "dataset": str, "classes": str, "backbone": str, "selection": str, "shots": int, "seed": int,
-    "label": str, "protocol": str, "config": str, "recipe": str, "precision": str, "learned": int, "epoch": int,
-    "hashes": dict, "settings": dict, "source": dict, "loaded": dict, "time": str, "versions": dict,
-}  # fmt: skip
-_INNER = {
-    "source": {"dataset": str, "label": str, "classes": str, "recipe": str, "config": str, "shots": int, "seed": int},
-    "loaded": {"model_dir": str, "load_epoch": int},
-}
-_CALLED = {
-    str: "a text of at most 1,000 characters", int: "a whole number of less than 16 digits", dict: "an object",
-}  # fmt: skip
-LONGEST = 1000  # characters of a text
-CLASSES = ("all", "base", "new")
-
-
-class ReportError(OneLineError, ValueError):
-    """A user error in one line. Not ``common.errors.UserError``, whose import takes more than a second."""
+class ReportError(UserError, ValueError):
+    """A user error about records."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +51,7 @@ class Run:
     @property
     def is_zero_shot(self) -> bool:
         """True if the method learns nothing, so that shots, epochs and selection mean nothing for it."""
-        return read_facts(self.trainer).is_zero_shot
+        return self.record.get("learned") == 0 or read_facts(self.trainer).is_zero_shot
 
     @property
     def joint(self) -> bool:
@@ -147,43 +129,9 @@ def _printable(value: object) -> object:
 
 
 def check_record(record: dict, where: str) -> None:
-    """Raises ReportError, which begins with ``where``, for a record that lacks something or holds something else."""
-    may_be_null = {"shots", "seed", "selection"} if record.get("imported") else {"shots"}
-    for name in REQUIRED:
-        if name not in record or (record[name] is None and name not in may_be_null):
-            raise ReportError(f"{where}: lacks the field '{name}'. Run its job again with this version of train.py")
-    if not is_intact(record):
-        raise ReportError(f"{where}: its content does not fit its checksum. Run its job again")
-    accuracy = record["metrics"].get("accuracy") if isinstance(record["metrics"], dict) else None
-    if isinstance(accuracy, bool) or not isinstance(accuracy, int | float) or not 0 <= accuracy <= 100:
-        raise ReportError(
-            f"{where}: metrics.accuracy is {reprlib.repr(accuracy)}, not a number of 0 to 100. Run its job again"
-        )
-    _check_kinds(record, _KINDS, where)
-    for name, kinds in _INNER.items():
-        _check_kinds(record.get(name) or {}, kinds, where, f"{name}.")
-    hashes = record.get("hashes") or {}
-    _check_kinds(hashes, dict.fromkeys(hashes, str), where, "hashes.")
-    if record["classes"] not in CLASSES:
-        found = reprlib.repr(record["classes"])
-        raise ReportError(f"{where}: the field 'classes' is {found}, none of {', '.join(CLASSES)}")
-
-
-def _check_kinds(node: dict, kinds: dict[str, type], where: str, prefix: str = "") -> None:
-    """Raises ReportError for the first value that is neither null nor of its kind."""
-    for name, kind in kinds.items():
-        value = node.get(name)
-        if value is None or (isinstance(value, kind) and not isinstance(value, bool) and _is_moderate(value)):
-            continue
-        raise ReportError(
-            f"{where}: the field '{prefix}{name}' is {shown(value)}, not {_CALLED[kind]}. Run its job again"
-        )
-
-
-def _is_moderate(value: object) -> bool:
-    if isinstance(value, int):
-        return abs(value) < 10**15
-    return not isinstance(value, str) or len(value) <= LONGEST
+    """Raises ReportError, which begins with ``where``, for a record that is not as the schema says."""
+    if line := problem(record):
+        raise ReportError(f"{where}: {line}")
 
 
 def _run(record: dict, file: Path) -> Run:
@@ -203,7 +151,7 @@ def _run(record: dict, file: Path) -> Run:
         config=record.get("config"),
         source=source,
         accuracy=float(record["metrics"]["accuracy"]),
-        settings={key: value for key, value in flat(record.get("settings") or {}).items() if key not in IGNORED},
+        settings={k: _frozen(v) for k, v in flat(record.get("settings") or {}).items() if k not in IGNORED},
     )
 
 
@@ -219,17 +167,6 @@ def _protocol_of_old(record: dict, file: Path) -> str:
     if read_facts(record["trainer"]).is_zero_shot:
         return "zeroshot"
     return "cross_dataset" if record.get("loaded") and "evaluation" in file.parts else "few_shot"
-
-
-def flat(settings: dict, path: str = "") -> dict:
-    """Nested settings as dotted key -> value (lists as tuples, so that it can be hashed)."""
-    found = {}
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            found |= flat(value, f"{path}{key}.")
-        else:
-            found[f"{path}{key}"] = _frozen(value)
-    return found
 
 
 def _frozen(value: object) -> object:

@@ -10,7 +10,8 @@ from yacs.config import CfgNode
 
 from clip_prompts.common.errors import UserError, unknown
 from clip_prompts.common.text import one_line
-from clip_prompts.records.settings import flat_settings, problem
+from clip_prompts.common.trees import flat
+from clip_prompts.records.settings import problem
 
 
 def check_config(cfg: CfgNode) -> None:
@@ -28,7 +29,7 @@ def check_config(cfg: CfgNode) -> None:
         check_setting(f"{kind.upper()}.NAME", value)
     _check_name("trainer", cfg.TRAINER.NAME, TRAINER_REGISTRY.registered_names())
     _check_name("dataset", cfg.DATASET.NAME, DATASET_REGISTRY.registered_names())
-    for key, value in flat_settings(cfg):
+    for key, value in flat(cfg).items():
         check_setting(key, value)
     _check_domains(cfg)
     _check_name("evaluator (TEST.EVALUATOR)", cfg.TEST.EVALUATOR, EVALUATOR_REGISTRY.registered_names())

@@ -1,9 +1,9 @@
-"""From arguments to one frozen config."""
+"""The config of a run: defaults, files, flags and trailing pairs, merged and frozen."""
 
 import argparse
 import ast
 import contextlib
-import difflib
+import copy
 import importlib
 import importlib.util
 import os
@@ -16,9 +16,10 @@ from yacs.config import CfgNode
 
 import datasets
 from clip_prompts.clip.learners import settle_context
-from clip_prompts.common.errors import UserError
+from clip_prompts.common.errors import UserError, closest
 from clip_prompts.common.files import MIB, FileRefused, open_regular
 from clip_prompts.common.text import one_line
+from clip_prompts.common.trees import flat
 from clip_prompts.common.yaml_files import YamlError, read_yaml
 from clip_prompts.records.settings import problem
 
@@ -66,9 +67,10 @@ def build_config(args: argparse.Namespace) -> CfgNode:
         UserError: missing or malformed file, unknown key (with the closest match), value of the wrong type.
     """
     cfg = default_config()
-    for path in (args.dataset_config_file, args.config_file):
-        if path:
-            merge_file(cfg, path)
+    if args.dataset_config_file:
+        merge_file(cfg, args.dataset_config_file)
+    if args.config_file:
+        merge_file(cfg, args.config_file, args.trainer)
     for flag, key in _FLAGS.items():
         value = getattr(args, flag)
         if value is not None:
@@ -98,13 +100,17 @@ def stated_settings(args: argparse.Namespace) -> dict[str, str]:
     The dataset's file counts as the data's description, not as a statement about the method.
     """
     content = read_yaml(args.config_file) if args.config_file else {}
-    stated = {".".join(path): "config file" for path, _ in _walk(content or {})}
+    stated = dict.fromkeys(flat(content or {}), "config file")
     stated |= {key: "command line" for flag, key in _FLAGS.items() if getattr(args, flag) is not None}
     return stated | {key: "command line" for key in [o for o in args.opts if o != "--"][::2]}
 
 
-def merge_file(cfg: CfgNode, path: str) -> None:
-    """Merge a YAML file into an open config. Other kinds of files are refused: yacs would execute Python ones."""
+def merge_file(cfg: CfgNode, path: str, trainer: str | None = None) -> None:
+    """Merge a YAML file into an open config. Other kinds of files are refused: yacs would execute Python ones.
+
+    Args:
+        trainer: of a method's file, the trainer that the command line names.
+    """
     if not os.path.isfile(path):
         folder = os.path.dirname(path) or "."
         near = sorted(f for f in os.listdir(folder) if f.endswith(".yaml")) if os.path.isdir(folder) else []
@@ -124,16 +130,37 @@ def merge_file(cfg: CfgNode, path: str) -> None:
         raise UserError(f"Config file '{path}' is not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise UserError(f"Config file '{path}' holds no settings (KEY: VALUE)")
-    _check_keys(cfg, content, path)
-    known = dict(_walk(cfg))
+    given = flat(content)
     try:
-        for at, value in _walk(content):
-            if _is_whole(value) and isinstance(known[at], float):  # yacs wants 2.0
-                _node(content, at[:-1])[at[-1]] = float(value)
+        _declare_nodes(cfg, content, trainer)
+        _check_keys(cfg, content, path)
+        known = flat(cfg)
+        for key, value in given.items():
+            if _is_whole(value) and isinstance(known.get(key), float):  # yacs wants 2.0
+                *groups, name = key.split(".")
+                _node(content, groups)[name] = float(value)
         cfg.merge_from_other_cfg(CfgNode(content))
     except _UNFIT as error:
-        lines = (problem(".".join(at), value) for at, value in _walk(content) if not isinstance(value, dict))
+        lines = (problem(key, value) for key, value in given.items())
         raise UserError(f"Config file '{path}': {next(filter(None, lines), _reason(error))}") from error
+
+
+def _declare_nodes(cfg: CfgNode, content: dict, trainer: str | None) -> None:
+    """Declare the settings below TRAINER that a method's file gives for a trainer that declares none.
+
+    A trainer written for another program may declare its settings there. Then its config file is the declaration. A
+    node with a name that is almost that of a declared node is a typo, and stays unknown.
+    """
+    nodes = content.get("TRAINER")
+    nodes = nodes if isinstance(nodes, dict) else {}
+    trainer = str(trainer or nodes.get("NAME", ""))
+    declared = [name for name, node in cfg.TRAINER.items() if isinstance(node, CfgNode)]
+    if trainer not in TRAINER_REGISTRY.registered_names() or trainer.upper() in declared:
+        return
+    for name, node in nodes.items():
+        is_new = isinstance(name, str) and isinstance(node, dict) and name not in declared
+        if is_new and (name == trainer.upper() or closest(name, declared, 0.8) is None):
+            cfg.TRAINER[name] = CfgNode(copy.deepcopy(node))
 
 
 def import_plugin(name: str) -> None:
@@ -198,15 +225,14 @@ def _reason(error: Exception) -> str:
 
 
 def _check_keys(cfg: CfgNode, content: dict, source: str) -> None:
-    known = {".".join(path): value for path, value in _walk(cfg)}
-    for path, value in _walk(content):
-        key = ".".join(path)
+    known = flat(cfg, groups=True)
+    for key, value in flat(content, groups=True).items():
         if key in known and isinstance(known[key], CfgNode) and not isinstance(value, dict):
             raise UserError(f"Config key '{key}' from {source} is a group of settings, not one setting")
         if key not in known and key in _ENGINE_KEYS:
             raise UserError(
                 f"Config key '{key}' in {source} needs this project's engine, but the installed dassl is another. "
-                "Leave the key out, or pip install ./engine"
+                "Remove the key, or pip install ./engine"
             )
         if key not in known and not (isinstance(value, dict) and value):  # of a group, its first setting is named
             raise UserError(f"Unknown config key '{one_line(key, 200)}' in {source}. {_hint(key, known)}")
@@ -215,11 +241,10 @@ def _check_keys(cfg: CfgNode, content: dict, source: str) -> None:
 def _hint(key: str, known: dict[str, object]) -> str:
     """Next step for an unknown key: the setting that is close to it, or how a trainer declares a setting."""
     settings = [name for name, value in known.items() if not isinstance(value, CfgNode)]
-    close = difflib.get_close_matches(key, settings, n=1, cutoff=0.8)
     group, _, name = key.rpartition(".")
     same_group = [name for name in settings if name.startswith(f"{group}.")] if group else []
-    near = difflib.get_close_matches(name, [name.rpartition(".")[2] for name in same_group], n=1, cutoff=0.6)
-    found = f"{group}.{near[0]}" if near else close[0] if close else None
+    near = closest(name, [name.rpartition(".")[2] for name in same_group], 0.6)
+    found = f"{group}.{near}" if near else closest(key, settings, 0.8)
     if not group.startswith("TRAINER."):
         return f"Did you mean '{found}'?" if found else "docs/config.md lists all settings"
     if found and (found.startswith(f"{group}.") or not same_group):
@@ -249,11 +274,3 @@ def _node(tree: dict, path) -> object:
     for key in path:
         tree = tree[key]
     return tree
-
-
-def _walk(node: dict, path: tuple = ()):
-    for key, value in node.items():
-        here = (*path, str(key))
-        yield here, value
-        if isinstance(value, dict):
-            yield from _walk(value, here)

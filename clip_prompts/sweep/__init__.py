@@ -1,6 +1,6 @@
-"""What ``tools/sweep.py`` is made of.
+"""Parts of ``tools/sweep.py``.
 
-``protocols`` turn a ``request`` into ``job`` s; ``state`` reads from a job's folder how far it is; ``drive`` gives the
-jobs that are missing to a ``launcher`` (``local``), whose processes each run one (``worker``); ``status`` shows all of
-it. Nothing here imports PyTorch but the processes that train.
+``protocols`` turn a ``request`` into ``job`` s. ``state`` reads from a job's folder how far it is. ``run_jobs`` gives
+the missing jobs to a ``launcher`` (``local``), and each of its processes runs one (``worker``). ``status`` shows all of
+it. Only the processes that train import PyTorch.
 """

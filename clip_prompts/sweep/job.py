@@ -7,9 +7,8 @@ import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from clip_prompts.common.errors import UserError
 from clip_prompts.common.yaml_files import YamlError, read_yaml
-
-from .errors import SweepError
 
 ROOT = Path(__file__).resolve().parents[2]
 _FILES = ("--config-file", "--dataset-config-file")
@@ -40,7 +39,7 @@ class Job:
     key: str = ""
 
     def __post_init__(self) -> None:
-        """Raises TypeError, and SweepError for a folder outside of OUTPUT, where everything of a sweep is written."""
+        """Raises TypeError, and UserError for a folder outside of OUTPUT, where everything of a sweep is written."""
         one = (self.protocol, self.trainer, self.config, self.dataset, self.classes, self.folder, self.after, self.key)
         if not all(isinstance(text, str) for text in (*one, *self.flags, *self.settings)):
             raise TypeError("a job holds something else than text")
@@ -48,15 +47,19 @@ class Job:
             raise TypeError("the shots or the seed of a job is not a whole number")
         for folder in (self.folder, self.after):
             if os.path.isabs(folder) or ".." in folder.split("/") or not folder.isprintable():
-                raise SweepError(f"The folder '{folder}' leads outside of the sweep's output. Correct its names")
+                raise UserError(f"The folder '{folder}' leads outside of the sweep's output. Correct its names")
         for name in one:
             if not name.isprintable():
-                raise SweepError(f"The job's name '{name}' holds characters that cannot be printed")
+                raise UserError(f"The job's name '{name}' holds characters that cannot be printed")
 
     @property
     def evaluates(self) -> bool:
         """Whether it only evaluates."""
         return "--eval-only" in self.flags
+
+    def flag(self, name: str) -> str:
+        """Returns the value of a flag of the command line."""
+        return self.flags[self.flags.index(name) + 1]
 
     @property
     def kind(self) -> tuple:
@@ -88,7 +91,7 @@ class Job:
         return cls(**content)
 
 
-def seal(job: Job, source: Job | None = None) -> Job:
+def with_key(job: Job, source: Job | None = None) -> Job:
     """Compute the job's key; ``source`` is the job that it waits for, or would wait for.
 
     In the key: flags and settings, what the YAML files say, and the key of the source. Not in it: where the data, the

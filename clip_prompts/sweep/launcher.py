@@ -4,14 +4,15 @@ import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from .errors import SweepError, unknown
+from clip_prompts.common.errors import UserError, unknown
+
 from .job import Job
 
 NAMES = ("local", "ray", "slurm")
 
 
 class Launcher(ABC):
-    """Runs jobs in processes, some at a time. ``drive`` decides which jobs and when; a launcher only runs them.
+    """Runs jobs in processes, some at a time. ``run_jobs`` decides which jobs and when; a launcher only runs them.
 
     A process does for one job what ``python -m clip_prompts.sweep.worker OUTPUT FOLDER`` does in the repository:
     it takes the folder's lock, runs, and leaves the marker. So a launcher need not look at folders, and whatever
@@ -24,14 +25,14 @@ class Launcher(ABC):
         workers: jobs at a time; 0 lets the launcher choose.
 
     Attributes:
-        workers: jobs at a time, as chosen. ``drive`` keeps at most so many under way.
+        workers: jobs at a time, as chosen. ``run_jobs`` keeps at most so many under way.
     """
 
     workers: int = 1
 
     @abstractmethod
     def __init__(self, output: Path, workers: int = 0) -> None:
-        """Raises SweepError where the launcher cannot work here (a package or cluster is missing)."""
+        """Raises UserError where the launcher cannot work here (a package or cluster is missing)."""
 
     @abstractmethod
     def start(self, jobs: list[Job]) -> None:
@@ -58,7 +59,7 @@ def launcher(name: str, output: Path, workers: int) -> Launcher:
     """Make a launcher by its name; modules are imported only when asked for.
 
     Raises:
-        SweepError: unknown name, or a launcher that cannot work here.
+        UserError: unknown name, or a launcher that cannot work here.
     """
     if name == "local":
         from .local import LocalLauncher
@@ -75,4 +76,4 @@ def launcher(name: str, output: Path, workers: int) -> Launcher:
     raise unknown("launcher", name, NAMES)
 
 
-__all__ = ["Launcher", "SweepError", "launcher"]
+__all__ = ["Launcher", "UserError", "launcher"]

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from multiprocessing import connection, forkserver
 from pathlib import Path
 
-from .errors import SweepError
+from clip_prompts.common.errors import UserError
+
 from .job import Job
 from .launcher import Launcher
 from .worker import run_job
@@ -61,7 +62,7 @@ class LocalLauncher(Launcher):
                     process.start()
                     self._running[job.folder] = (job, process, gpu)
             except (EOFError, OSError) as error:
-                raise SweepError("The training program cannot be imported; see what `python train.py` says") from error
+                raise UserError("The training program cannot be imported; see what `python train.py` says") from error
 
     def _wait_for_server(self) -> None:
         """Return when the server has imported everything and can start processes at once."""

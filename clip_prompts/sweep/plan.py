@@ -8,12 +8,12 @@ import math
 import os
 from pathlib import Path
 
+from clip_prompts.common.errors import UserError, unknown
 from clip_prompts.common.files import FileRefused, open_to_write, read_json, write_text_atomically
 from clip_prompts.common.yaml_files import YamlError, read_yaml
 
-from .errors import SweepError, unknown
 from .job import Job
-from .protocols import jobs_of, merged
+from .protocols import jobs_of, unique_jobs
 from .request import Request
 
 FILE = "sweep.json"
@@ -23,8 +23,8 @@ _ONE = ("protocol", "config", "root", "source", "variant", "part")
 
 
 def plan(requests: list[Request]) -> list[Job]:
-    """The jobs of all requests, each once. Raises SweepError."""
-    return merged([job for request in requests for job in jobs_of(request)])
+    """The jobs of all requests, each once. Raises UserError."""
+    return unique_jobs([job for request in requests for job in jobs_of(request)])
 
 
 def read_requests(file: str, given: dict) -> list[Request]:
@@ -42,19 +42,19 @@ def read_requests(file: str, given: dict) -> list[Request]:
         given: fields of ``Request`` that the command line gives; they win over the file's.
 
     Raises:
-        SweepError: no such file, not YAML, an unknown key, a value of the wrong kind.
+        UserError: no such file, not YAML, an unknown key, a value of the wrong kind.
     """
     if not os.path.isfile(file):
-        raise SweepError(f"No sweep file '{file}'")
+        raise UserError(f"No sweep file '{file}'")
     try:
         content = read_yaml(file)
     except OSError as error:
-        raise SweepError(f"Sweep file '{file}' cannot be read: {error.strerror or error}") from error
+        raise UserError(f"Sweep file '{file}' cannot be read: {error.strerror or error}") from error
     except YamlError as error:
-        raise SweepError(f"Sweep file '{file}' is not valid YAML: {error}") from error
+        raise UserError(f"Sweep file '{file}' is not valid YAML: {error}") from error
     entries = content.get("sweep") if isinstance(content, dict) and set(content) == {"sweep"} else None
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
-        raise SweepError(f"Sweep file '{file}' should hold one key, sweep, with a list of entries (protocol: ...)")
+        raise UserError(f"Sweep file '{file}' should hold one key, sweep, with a list of entries (protocol: ...)")
     return [request for entry in entries for request in _requests(entry, file, given)]
 
 
@@ -68,12 +68,12 @@ def _requests(entry: dict, file: str, given: dict):
         elif key != "set":
             raise unknown(f"key in sweep file '{file}'", key, [*_LISTS, *_ONE, "set"])
     if "protocol" not in fields:
-        raise SweepError(f"An entry of sweep file '{file}' names no protocol")
+        raise UserError(f"An entry of sweep file '{file}' names no protocol")
     if not isinstance(entry.get("set") or {}, dict):
-        raise SweepError(f"'set' in sweep file '{file}' should hold lines KEY: VALUE")
+        raise UserError(f"'set' in sweep file '{file}' should hold lines KEY: VALUE")
     pairs = {str(k): v if isinstance(v, list) else [v] for k, v in (entry.get("set") or {}).items()}
     if (count := math.prod(len(values) for values in pairs.values())) > MOST_VARIANTS:
-        raise SweepError(f"'set' in sweep file '{file}' varies {count:,} ways, more than {MOST_VARIANTS:,}")
+        raise UserError(f"'set' in sweep file '{file}' varies {count:,} ways, more than {MOST_VARIANTS:,}")
     for values in itertools.product(*pairs.values()):
         settings = [str(part) for pair in zip(pairs, values, strict=True) for part in pair]
         yield Request(**{**fields, **given, "settings": settings + given.get("settings", [])})
@@ -85,7 +85,7 @@ def _list(value: object, kind: type, what: str) -> list:
     try:
         return [kind(v) for v in values]
     except (TypeError, ValueError, OverflowError) as error:
-        raise SweepError(f"{what}: {' '.join(str(error).split())}") from error
+        raise UserError(f"{what}: {' '.join(str(error).split())}") from error
 
 
 def save(jobs: list[Job], output: Path) -> None:
@@ -94,23 +94,23 @@ def save(jobs: list[Job], output: Path) -> None:
     try:
         handle = open_to_write(output / ".sweep.lock", 0)
     except FileRefused as error:
-        raise SweepError(f"{error}. Remove it") from error
+        raise UserError(f"{error}. Remove it") from error
     with open(handle, "rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with contextlib.suppress(SweepError):  # one that cannot be read is written anew
+        with contextlib.suppress(UserError):  # one that cannot be read is written anew
             jobs = list({job.folder: job for job in [*read(output), *jobs]}.values())
         lines = ",\n".join(json.dumps(job.to_json()) for job in jobs)
         write_text_atomically(output / FILE, f'{{"format": 1, "jobs": [\n{lines}\n]}}\n')
 
 
 def read(output: Path) -> list[Job]:
-    """The jobs of all sweeps that were started into a folder. Raises SweepError where there are none."""
+    """The jobs of all sweeps that were started into a folder. Raises UserError where there are none."""
     file = output / FILE
     try:
         return [Job.from_json(job) for job in read_json(file)["jobs"]]
     except FileNotFoundError as error:
-        raise SweepError(f"No sweep was started into '{output}': there is no {FILE}") from error
+        raise UserError(f"No sweep was started into '{output}': there is no {FILE}") from error
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise SweepError(
+        raise UserError(
             f"'{file}' is not the plan of a sweep ({error}); remove it and start the sweep again"
         ) from error

@@ -6,8 +6,9 @@ import signal
 import threading
 from pathlib import Path
 
+from clip_prompts.common.errors import UserError
+
 from . import remote
-from .errors import SweepError
 from .remote import LOST, RemoteLauncher, from_environment, run_worker
 
 # What Ray itself prints of a lost worker or machine, a screenful with addresses; `ended` says it in a line.
@@ -28,7 +29,7 @@ class RayLauncher(RemoteLauncher):
         try:
             import ray
         except ImportError as error:
-            raise SweepError("--launcher ray needs Ray: pip install ray") from error
+            raise UserError("--launcher ray needs Ray: pip install ray") from error
         self._ray = ray
         cpus, gpus = from_environment("SWEEP_CPUS"), from_environment("SWEEP_GPUS")
         self._mine = not ray.is_initialized()
@@ -80,7 +81,7 @@ def share(machines: list[dict], workers: int, cpus: float | None, gpus: float | 
         Jobs at a time, and cores and GPUs of each.
 
     Raises:
-        SweepError: no machine is large enough for one job.
+        UserError: no machine is large enough for one job.
     """
     if gpus is None:
         gpus = 1.0 if any(machine.get("GPU") for machine in machines) else 0.0
@@ -93,7 +94,7 @@ def share(machines: list[dict], workers: int, cpus: float | None, gpus: float | 
 
     wanted = workers or (places(cpus or 1) if gpus or cpus else places(1, most=2))
     if not wanted:
-        raise SweepError(
+        raise UserError(
             f"No machine of the Ray cluster has {cpus or 1:g} cores and {gpus:g} GPUs for a job; change SWEEP_CPUS or "
             "SWEEP_GPUS, or say with --jobs how many run at a time once the cluster has grown"
         )
@@ -113,7 +114,7 @@ def _connect(ray) -> None:
         address = os.environ.get("RAY_ADDRESS")
         where = f"The Ray cluster at RAY_ADDRESS={address} cannot be joined" if address else "Ray cannot be started"
         why = " ".join(str(error).split()) or type(error).__name__
-        raise SweepError(f"{where}: {why}") from error
+        raise UserError(f"{where}: {why}") from error
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)  # Ray's would end this process on the spot

@@ -16,7 +16,8 @@ from abc import abstractmethod
 from collections import Counter
 from pathlib import Path
 
-from .errors import SweepError
+from clip_prompts.common.errors import UserError
+
 from .job import ROOT, Job
 from .launcher import Launcher
 from .state import failed_since, is_locked, lock, mark_failed
@@ -130,7 +131,7 @@ def run_worker(command: list[str], root: str, environment: dict[str, str]) -> tu
 
 
 def from_environment(name: str) -> float | None:
-    """A resource of every job (SWEEP_CPUS, SWEEP_GPUS); None where it is not set. Raises SweepError."""
+    """A resource of every job (SWEEP_CPUS, SWEEP_GPUS); None where it is not set. Raises UserError."""
     text = os.environ.get(name, "").strip()
     try:
         value = float(text) if text else None
@@ -138,7 +139,7 @@ def from_environment(name: str) -> float | None:
         value = -1.0
     if value is None or 0 <= value < float("inf"):
         return value
-    raise SweepError(f"{name}={text}: use a number, 0 or more")
+    raise UserError(f"{name}={text}: use a number, 0 or more")
 
 
 def _say(line: str) -> None:

@@ -1,13 +1,17 @@
-"""What a user asks for: one protocol over trainers, datasets, shots, seeds and settings."""
+"""Requests: one protocol over trainers, datasets, shots, seeds and settings."""
 
 import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clip_prompts.common.dataset_sets import embedded, papers
+from clip_prompts.common.errors import UserError
+from clip_prompts.common.method_facts import FILE, default_methods, read_facts
+
 from . import defaults
-from .errors import SweepError
-from .job import ROOT
+
+SHOTS = {"few_shot": [1, 2, 4, 8, 16]}  # every other protocol: 16
 
 
 @dataclass
@@ -36,31 +40,34 @@ class Request:
 
     def __post_init__(self) -> None:
         if len(self.settings) % 2:
-            raise SweepError(f"Settings come in pairs, KEY VALUE: '{self.settings[-1]}' has no partner")
+            raise UserError(f"Settings come in pairs, KEY VALUE: '{self.settings[-1]}' has no partner")
         for key in self.settings[::2]:
             if not re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*", key):
-                raise SweepError(f"'{key}' is no config key such as OPTIM.MAX_EPOCH")
+                raise UserError(f"'{key}' is no config key such as OPTIM.MAX_EPOCH")
         for kind, values, least in (("seed", self.seeds, 0), ("number of shots", self.shots, 1)):
             for value in values:
                 if value < least:
-                    raise SweepError(f"{value} is no {kind}: use {least} or more")
+                    raise UserError(f"{value} is no {kind}: use {least} or more")
         self.root = os.path.abspath(os.path.expanduser(self.root)) if self.root else ""
         self.plugins = [os.path.abspath(p) if p.endswith(".py") else p for p in self.plugins]
-        self.trainers = self.trainers or list(defaults.TRAINERS[: 1 if self.protocol == "zeroshot" else None])
+        self.trainers = self.trainers or default_methods(self.protocol)
         self.seeds = self.seeds or [1, 2, 3]
-        self.shots = self.shots or list(defaults.SHOTS.get(self.protocol, (16,)))
+        self.shots = self.shots or SHOTS.get(self.protocol, [16])
         if not self.datasets or self.datasets == ["all"]:
-            embedded = not self.root and (not self.source or defaults.is_embedded(self.source))
-            everything = defaults.all_datasets(self.protocol, embedded)
-            self.datasets = [name for name in everything if name != self.source]
+            found = papers() if self.root or (self.source and self.source not in embedded()) else embedded()
+            self.datasets = [name for name in found.of_protocol(self.protocol) if name != self.source]
         transfers = self.protocol in ("cross_dataset", "domain_generalization")
         if "DATASET.LABEL" in self.settings[::2] and (transfers or len(self.datasets) > 1):
-            raise SweepError(
+            raise UserError(
                 "DATASET.LABEL would give several datasets one name. Set it in the dataset's YAML file, or run each "
                 "dataset in a sweep of its own"
             )
-        for trainer in self.trainers:
-            defaults.check_trainer(self.protocol, trainer)
+        for facts in map(read_facts, self.trainers):
+            if not facts.takes_part(self.protocol):
+                raise UserError(
+                    f"{facts.name} learns {facts.learns} and takes part only in {', '.join(facts.protocols)}, not in "
+                    f"{self.protocol} ({facts.folder / FILE}). Leave it out"
+                )
 
     def common_flags(self, trainer: str, dataset: str, config: Path, seed: int | None) -> list[str]:
         """What all runs of a trainer on a dataset have in common."""
@@ -72,6 +79,10 @@ class Request:
             *(["--root", root] if root else []),
             *(part for plugin in self.plugins for part in ("--plugin", plugin)),
         ]
+
+    def variant_of(self, settings: list[str]) -> str:
+        """Returns the folder between config and seed, named by settings unless the request names it."""
+        return variant_of(settings) if self.variant is None else self.variant
 
     def name_of(self, dataset: str) -> str:
         """A dataset in the names of folders: "oxford_pets"; with its label, "image_folder-birds", if it has one.
@@ -109,8 +120,3 @@ def _root_in(file: Path) -> str:
     """DATASET.ROOT of a dataset's YAML as an absolute path, since runs start in the repository; "" for none."""
     root = defaults.setting(file, "DATASET.ROOT")
     return os.path.abspath(os.path.expanduser(root)) if isinstance(root, str) and root else ""
-
-
-def relative_to_root(path: Path) -> str:
-    """A path for people: from the repository on where it lies in it."""
-    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)

@@ -4,8 +4,9 @@ import os
 import sys
 from pathlib import Path
 
+from clip_prompts.common.errors import UserError
+
 from . import remote
-from .errors import SweepError
 from .remote import LOST, RemoteLauncher, from_environment, run_worker
 
 MINUTES = 240  # of a job, before Slurm ends and requeues it
@@ -25,17 +26,17 @@ class SlurmLauncher(RemoteLauncher):
             import cloudpickle
             import submitit
         except ImportError as error:
-            raise SweepError("--launcher slurm needs submitit: pip install submitit") from error
+            raise UserError("--launcher slurm needs submitit: pip install submitit") from error
         cpus, gpus = from_environment("SWEEP_CPUS"), from_environment("SWEEP_GPUS")
         self.cpus = max(1, int(4 if cpus is None else cpus))
         if gpus is not None and gpus != int(gpus):
-            raise SweepError(f"SWEEP_GPUS={gpus:g}: Slurm gives whole GPUs; use 0, 1 or more")
+            raise UserError(f"SWEEP_GPUS={gpus:g}: Slurm gives whole GPUs; use 0, 1 or more")
         self._submitit = submitit
         cluster = os.environ.get("SUBMITIT_CLUSTER") or "slurm"
         try:
             self._executor = submitit.AutoExecutor(folder=self.output / ".slurm", cluster=cluster)
         except (RuntimeError, ValueError) as error:
-            raise SweepError(
+            raise UserError(
                 f"--launcher slurm cannot work here: {error} Start it on a machine that has sbatch, or use --launcher "
                 "local or ray"
             ) from error
@@ -55,7 +56,7 @@ class SlurmLauncher(RemoteLauncher):
             return self._executor.map_array(_Task(), *zip(*calls, strict=True))
         except (self._submitit.core.utils.FailedJobError, self._submitit.core.utils.FailedSubmissionError) as error:
             lines = str(error).strip().splitlines()
-            raise SweepError(f"sbatch refused the jobs: {lines[-1] if lines else error}") from error
+            raise UserError(f"sbatch refused the jobs: {lines[-1] if lines else error}") from error
 
     def _is_over(self, handle) -> bool:
         return handle.paths.result_pickle.exists() or handle.done()

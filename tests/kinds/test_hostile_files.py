@@ -28,12 +28,11 @@ from clip_prompts.report.reading import ReportError, collect
 from clip_prompts.run.config import import_plugin
 from clip_prompts.run.errors import user_message
 from clip_prompts.sweep import plan, state
-from clip_prompts.sweep.errors import SweepError
 from tests.kinds.limits import SPECIAL, is_one_line, limited
 from tools import report, sweep
 from tools.datafiles.unpack import unpack
 
-REFUSALS = (UserError, EngineError, ReportError, SweepError, OSError, pickle.UnpicklingError)
+REFUSALS = (UserError, EngineError, ReportError, UserError, OSError, pickle.UnpicklingError)
 READERS = {
     "JSON": ("a.json", files.read_json),
     "JSON of the engine": ("a.json", engine_json),

@@ -10,10 +10,10 @@ from dassl.engine.base import TrainerBase
 from dassl.utils import Logger, OutputError, setup_logger
 from torch import nn
 
+from clip_prompts.common.errors import UserError
 from clip_prompts.common.files import FileRefused, check_output_folder, open_to_write
 from clip_prompts.data.fewshot import FewShotStore
 from clip_prompts.sweep import plan
-from clip_prompts.sweep.errors import SweepError
 from clip_prompts.sweep.job import Job
 from clip_prompts.sweep.state import lock, presence
 from tests.kinds.limits import SPECIAL, is_one_line, limited
@@ -102,7 +102,7 @@ def test_locks_are_not_opened_through_links(tmp_path):
         (tmp_path / name).symlink_to(tmp_path / "target")
     with pytest.raises(FileRefused), lock(tmp_path):
         pass
-    with pytest.raises(SweepError):
+    with pytest.raises(UserError):
         plan.save([job("a")], tmp_path)
     assert not (tmp_path / "target").exists()
 

@@ -4,8 +4,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from clip_prompts.common.errors import UserError
 from clip_prompts.sweep import plan
-from clip_prompts.sweep.errors import SweepError
 from clip_prompts.sweep.request import Request
 from tests.tools.records import record, sha, write
 from tools import report, sweep
@@ -94,7 +94,7 @@ def test_a_label_names_folders_of_any_dataset(tmp_path):
 
 @pytest.mark.parametrize("protocol, datasets", [("few_shot", ["digits", "shapes"]), ("cross_dataset", ["digits"])])
 def test_one_label_for_several_datasets_is_refused(protocol, datasets):
-    with pytest.raises(SweepError, match="DATASET.LABEL would give several datasets one name"):
+    with pytest.raises(UserError, match="DATASET.LABEL would give several datasets one name"):
         Request(protocol, ["CoOp"], datasets, "tiny", settings=["DATASET.LABEL", "birds"])
 
 

@@ -12,13 +12,14 @@ from dassl.optim.optimizer import AVAI_OPTIMS
 
 import trainers  # noqa: F401  (registers the methods)
 from clip_prompts.common.errors import UserError
-from clip_prompts.records.settings import IRRELEVANT_SETTINGS, SETTINGS, TRANSFORMS, flat_settings, problem
+from clip_prompts.common.trees import flat
+from clip_prompts.records.settings import IRRELEVANT_SETTINGS, SETTINGS, TRANSFORMS, problem
 from clip_prompts.run.checks import check_config
 from clip_prompts.run.config import default_config
 from tests.conftest import ROOT
 from tools import config_docs
 
-DEFAULTS = dict(flat_settings(default_config()))
+DEFAULTS = flat(default_config())
 TRAINERS = [
     n
     for n in TRAINER_REGISTRY.registered_names()

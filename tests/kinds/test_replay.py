@@ -8,7 +8,7 @@ import pytest
 
 import train
 from clip_prompts.common.contents import content_hashes
-from clip_prompts.records.identity import flat
+from clip_prompts.common.trees import flat
 from clip_prompts.run.config import default_config
 from tests.conftest import records_of, remembered
 

@@ -66,6 +66,43 @@ def test_declared_settings_are_known(plugin):
     assert build_config(arguments.parse(["TRAINER.DECLARING.W", "2"])).TRAINER.DECLARING.W == 2.0
 
 
+def file_config(tmp_path, text, *argv):
+    (tmp_path / "method.yaml").write_text(text)
+    return build_config(arguments.parse(["--config-file", str(tmp_path / "method.yaml"), *argv]))
+
+
+FORKS = "TRAINER:\n  WEIGHTED:\n    W: 8\n    NAMES: [a, b]\n    DEEP: {LAYERS: 3}\n"
+
+
+def test_a_config_file_declares_settings_for_a_trainer_that_declares_none(plugin, tmp_path):
+    cfg = file_config(tmp_path, FORKS, "--trainer", "Weighted", "TRAINER.WEIGHTED.W", "2")
+    assert cfg.TRAINER.WEIGHTED.W == 2 and list(cfg.TRAINER.WEIGHTED.NAMES) == ["a", "b"]
+    assert cfg.TRAINER.WEIGHTED.DEEP.LAYERS == 3
+    own = file_config(tmp_path, "TRAINER:\n  NAME: Weighted\n  PLAN:\n    STEPS: 3\n")
+    assert own.TRAINER.PLAN.STEPS == 3
+    assert "WEIGHTED" not in default_config().TRAINER
+
+
+@pytest.mark.parametrize(
+    "text, argv, parts",
+    [
+        (FORKS, (), ("TRAINER.WEIGHTED.W",)),  # no trainer takes them
+        (FORKS, ("--trainer", "CoOp"), ("TRAINER.WEIGHTED.W",)),
+        (FORKS, ("--trainer", "Declaring"), ("TRAINER.WEIGHTED.W",)),
+        (FORKS, ("--trainer", "Weighted", "TRAINER.WEIGHTED.V", "1"), ("TRAINER.WEIGHTED.V", "Did you mean", "W")),
+        (FORKS, ("--trainer", "Weighted", "TRAINER.WEIGHTED.W", "much"), ("TRAINER.WEIGHTED.W", "much")),
+        ("TRAINER:\n  COOP:\n    NCTX: 4\n", ("--trainer", "Weighted"), ("Did you mean 'TRAINER.COOP.N_CTX'",)),
+        ("TRAINER:\n  COP:\n    N_CTX: 4\n", ("--trainer", "Weighted"), ("Did you mean 'TRAINER.COOP.N_CTX'",)),
+        ("TRAINER:\n  CoOp:\n    N_CTX: 4\n", ("--trainer", "Weighted"), ("TRAINER.CoOp.N_CTX",)),
+        ("TRAINER:\n  WEIGHTED:\n    DAY: {2020-01-01: 1}\n", ("--trainer", "Weighted"), ("method.yaml",)),
+    ],
+)
+def test_other_settings_of_a_config_file_stay_unknown(text, argv, parts, plugin, tmp_path):
+    with pytest.raises(UserError) as caught:
+        file_config(tmp_path, text, *argv)
+    assert all(part in str(caught.value) for part in parts)
+
+
 def test_an_empty_backbone_says_what_to_give(run, tmp_path):
     (tmp_path / "empty.yaml").write_text("OPTIM:\n  LR: 0.1\n")
     run("CoOp", "--backbone", "", config=tmp_path / "empty.yaml")

@@ -7,7 +7,6 @@ import pytest
 from clip_prompts.common.errors import UserError
 from clip_prompts.run.config import default_config, merge_file
 from clip_prompts.sweep import plan
-from clip_prompts.sweep.errors import SweepError
 from clip_prompts.sweep.request import Request
 
 BOMB = "a: &a [1, 1]\n" + "".join(
@@ -41,7 +40,7 @@ def test_what_is_not_plain_yaml_is_refused(case, read, tmp_path, canary):
     text, word = CASES[case]
     path = tmp_path / "a.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(UserError if read == "config" else SweepError) as caught:
+    with pytest.raises(UserError if read == "config" else UserError) as caught:
         merge_file(default_config(), str(path)) if read == "config" else plan.read_requests(str(path), {})
     assert str(path) in str(caught.value) and word in str(caught.value) and "\n" not in str(caught.value)
 
@@ -80,7 +79,7 @@ def test_a_number_too_large_is_refused(tmp_path):
 )
 @pytest.mark.parametrize("protocol", ["few_shot", "base2new", "cross_dataset"])
 def test_the_runs_of_a_sweep_stay_in_its_output(protocol, fields):
-    with pytest.raises(SweepError, match="leads outside") as caught:
+    with pytest.raises(UserError, match="leads outside") as caught:
         plan.plan(
             [Request(protocol=protocol, **{"trainers": ["CoOp"], "datasets": ["digits"], "seeds": [1], **fields})]
         )
@@ -92,12 +91,12 @@ def test_a_plan_that_leads_outside_is_refused(tmp_path):
     content = json.loads((tmp_path / plan.FILE).read_text())
     content["jobs"][0]["folder"] = "../outside"
     (tmp_path / plan.FILE).write_text(json.dumps(content))
-    with pytest.raises(SweepError, match="leads outside"):
+    with pytest.raises(UserError, match="leads outside"):
         plan.read(tmp_path)
 
 
 def test_a_sweep_varies_in_no_more_ways_than_anyone_runs(tmp_path):
     settings = {f"A.B{i}": list(range(100)) for i in range(8)}
     (tmp_path / "a.yaml").write_text(json.dumps({"sweep": [{"protocol": "few_shot", "set": settings}]}))
-    with pytest.raises(SweepError, match="10,000,000,000,000,000 ways"):
+    with pytest.raises(UserError, match="10,000,000,000,000,000 ways"):
         plan.read_requests(str(tmp_path / "a.yaml"), {})

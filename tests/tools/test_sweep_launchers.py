@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from clip_prompts.sweep.errors import SweepError
+from clip_prompts.common.errors import UserError
 from clip_prompts.sweep.ray import share
 from clip_prompts.sweep.remote import from_environment
 from tests.conftest import ROOT
@@ -209,12 +209,12 @@ def test_shares_of_a_cluster(machines, workers, cpus, gpus, shares):
 
 
 def test_shares_that_no_machine_has():
-    with pytest.raises(SweepError, match="16 cores and 0 GPUs"):
+    with pytest.raises(UserError, match="16 cores and 0 GPUs"):
         share([CPU], 0, 16, None)
 
 
 @pytest.mark.parametrize("text", ["many", "-1", "nan", "inf"])
 def test_resources_that_are_no_numbers(text, monkeypatch):
     monkeypatch.setenv("SWEEP_CPUS", text)
-    with pytest.raises(SweepError, match=f"SWEEP_CPUS={text}"):
+    with pytest.raises(UserError, match=f"SWEEP_CPUS={text}"):
         from_environment("SWEEP_CPUS")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from clip_prompts.records.sources import look
 from clip_prompts.sweep import evidence
-from clip_prompts.sweep.drive import drive
 from clip_prompts.sweep.job import Job
 from clip_prompts.sweep.launcher import Launcher
 from clip_prompts.sweep.local import LocalLauncher
+from clip_prompts.sweep.run_jobs import run_jobs
 from clip_prompts.sweep.state import mark_done
 
 SECONDS = {"long": 100.0, "short": 2.0, "middle": 30.0}
@@ -51,7 +51,7 @@ def job(dataset, seed, after=""):
 
 def order_of(jobs, output, workers=1):
     launcher = Instant(output, workers)
-    assert drive(jobs, output, launcher, report=lambda line: None) == []
+    assert run_jobs(jobs, output, launcher, report=lambda line: None) == []
     return launcher.order
 
 

@@ -6,13 +6,14 @@ import sys
 
 import pytest
 
+from clip_prompts.common import dataset_sets
+from clip_prompts.common.errors import UserError
 from clip_prompts.sweep import defaults, plan
-from clip_prompts.sweep.errors import SweepError
 from clip_prompts.sweep.request import Request, variant_of
 from tests.conftest import ROOT
 from tools import sweep
 
-ELEVEN = set(defaults.BENCHMARK)
+ELEVEN = set(dataset_sets.papers().datasets)
 
 
 def jobs(protocol, **fields):
@@ -52,7 +53,7 @@ def test_transfers_go_from_one_source_and_wait_for_it():
 @pytest.mark.parametrize("root, source", [("", "shapes"), ("/data", "imagenet")])
 def test_domain_generalization_tests_on_the_variants(root, source):
     learned, *targets = jobs("domain_generalization", trainers=["CoOp"], root=root)
-    assert (learned.dataset, tuple(job.dataset for job in targets)) == (source, defaults.VARIANTS[source])
+    assert (learned.dataset, tuple(job.dataset for job in targets)) == (source, dataset_sets.variants_of(source))
     assert {job.protocol for job in targets} == {"domain_generalization"}
 
 
@@ -138,7 +139,7 @@ def test_what_a_key_depends_on(tmp_path):
 def test_two_runs_never_share_a_folder():
     pair = [Request(protocol="few_shot", trainers=["CoOp"], datasets=["digits"], variant="x", settings=["OPTIM.LR", v])
             for v in ("0.1", "0.2")]  # fmt: skip
-    with pytest.raises(SweepError, match="share the folder digits/CoOp/tiny_1shots/x/seed1"):
+    with pytest.raises(UserError, match="share the folder digits/CoOp/tiny_1shots/x/seed1"):
         plan.plan(pair)
 
 

@@ -16,6 +16,7 @@ from clip_prompts.common.errors import UserError
 from clip_prompts.data import GeneratedDataset
 from clip_prompts.data.split_file import is_made_here
 from clip_prompts.run.config import merge_file
+from clip_prompts.run.errors import USER_ERRORS
 
 from .catalogue import CATALOGUE, is_there, reader, targets
 
@@ -69,7 +70,7 @@ def examine(name: str, root: str, deep: bool = False) -> State:
     facts = CATALOGUE.get(name, {})
     try:
         data = build(name, root)
-    except (UserError, OSError) as error:
+    except (*USER_ERRORS, OSError) as error:
         state.missing.append(str(error))
         if folder.is_dir() and any(folder.iterdir()):
             state.status = "partial"

@@ -15,7 +15,6 @@ from clip_prompts.report.tables import build
 from clip_prompts.report.upstream_logs import END, result
 from clip_prompts.report.verify import verify
 from clip_prompts.sweep import plan
-from clip_prompts.sweep.errors import SweepError
 from clip_prompts.sweep.request import Request
 from clip_prompts.sweep.status import table
 from tests.fuzz.mutate import spoil_json, spoil_text
@@ -151,5 +150,5 @@ FORMATS = [
     Format(
         "upstream's log", "EuroSAT/CoOp/rn50_16shots/seed1/log.txt", (ReportError,), log_seeds, spoil_text, read_log
     ),
-    Format("plan of a sweep", "sweep.json", (SweepError,), plan_seeds, spoil_json, read_plan),
+    Format("plan of a sweep", "sweep.json", (UserError,), plan_seeds, spoil_json, read_plan),
 ]

@@ -6,7 +6,6 @@ from pathlib import Path
 from clip_prompts.common.errors import UserError
 from clip_prompts.run.config import default_config, merge_file
 from clip_prompts.sweep import plan
-from clip_prompts.sweep.errors import SweepError
 from tests.conftest import ROOT
 from tests.fuzz.mutate import spoil_yaml
 
@@ -56,5 +55,5 @@ def read_sweep(path: Path) -> None:
 
 FORMATS = [
     Format("config, YAML", "config.yaml", (UserError,), config_seeds, spoil_yaml, read_config),
-    Format("sweep, YAML", "sweep.yaml", (SweepError,), sweep_seeds, spoil_yaml, read_sweep),
+    Format("sweep, YAML", "sweep.yaml", (UserError,), sweep_seeds, spoil_yaml, read_sweep),
 ]

@@ -1,0 +1,18 @@
+"""Nested settings as a flat mapping."""
+
+
+def flat(tree: dict, groups: bool = False) -> dict[str, object]:
+    """Returns dotted key -> value of every setting in nested dicts; with ``groups``, of every group too.
+
+    >>> flat({"OPTIM": {"LR": 0.1}, "SEED": 1})
+    {'OPTIM.LR': 0.1, 'SEED': 1}
+    """
+    found, waiting = {}, [("", tree)]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, dict):
+            inner = f"{path}." if path else ""
+            waiting += [(f"{inner}{key}", part) for key, part in reversed(value.items())]
+        if path and (groups or not isinstance(value, dict)):
+            found[path] = value
+    return found

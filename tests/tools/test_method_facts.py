@@ -1,0 +1,119 @@
+"""Facts about methods and sets of datasets: their files, defaults for unknown methods, files that are refused."""
+
+import pytest
+
+from clip_prompts.common import dataset_sets, method_facts
+from clip_prompts.common.errors import UserError
+from clip_prompts.common.method_facts import default_methods, read_facts, row_order
+from clip_prompts.common.yaml_files import read_yaml
+from clip_prompts.sweep.defaults import setting
+from tests.conftest import ROOT
+
+FILES = sorted((ROOT / "configs/trainers").glob("*/method.yml"))
+
+
+@pytest.fixture
+def method(tmp_path, monkeypatch):
+    """A function that writes the file of the method New."""
+    (tmp_path / "New").mkdir()
+    monkeypatch.setattr(method_facts, "FOLDER", tmp_path)
+    method_facts._read.cache_clear()
+    yield (tmp_path / "New" / "method.yml").write_text
+    method_facts._read.cache_clear()
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.parent.name)
+def test_every_file_names_existing_configs(file):
+    facts = read_facts(file.parent.name)
+    assert facts.folder == file.parent
+    configs = {f.stem: f for f in file.parent.glob("*.yaml")}
+    assert set(facts.configs.values()) <= set(configs)
+    if facts.full_epochs:
+        assert any(setting(config, "OPTIM.MAX_EPOCH") == facts.full_epochs for config in configs.values())
+
+
+def test_rows_of_tables():
+    names = ["Anything", "CoCoOp", "LinearProbe", "ZeroshotCLIP2", "CoOp", "ZeroshotCLIP"]
+    expected = ["ZeroshotCLIP", "ZeroshotCLIP2", "LinearProbe", "CoOp", "CoCoOp", "Anything"]
+    assert sorted(names, key=row_order) == expected
+
+
+def test_default_methods():
+    assert default_methods("base2new") == ["ZeroshotCLIP", "CoOp", "CoCoOp"]
+    assert default_methods("zeroshot") == ["ZeroshotCLIP"]
+
+
+@pytest.mark.parametrize(
+    "protocol, dataset, shots, epochs",
+    [
+        ("few_shot", "dtd", 1, 50), ("few_shot", "dtd", 2, 100), ("few_shot", "dtd", 4, 100),
+        ("few_shot", "dtd", 8, None),
+        ("few_shot", "imagenet", 16, 50), ("base2new", "imagenet", 16, 50), ("base2new", "dtd", 1, None),
+    ],
+)  # fmt: skip
+def test_the_first_rule_that_fits_says_the_epochs(protocol, dataset, shots, epochs):
+    assert read_facts("CoOp").epochs_for(protocol, dataset, shots) == epochs
+
+
+def test_an_unknown_method_takes_part_everywhere():
+    facts = read_facts("Unheard")
+    assert facts.folder is None and facts.takes_part("ablation") and not facts.is_zero_shot
+    assert facts.epochs_for("few_shot", "imagenet", 1) is None and facts.config("few_shot") is None
+    expected = ["TRAINER.UNHEARD.N_CTX", "4", "TRAINER.UNHEARD.CTX_INIT", "a photo"]
+    assert facts.context_settings(4, "a photo") == expected
+
+
+def test_a_folder_without_the_file_has_defaults(method):
+    assert read_facts("New").takes_part("zeroshot") and read_facts("NewToo").folder.name == "New"
+
+
+def test_ablated_settings_are_the_files(method):
+    method("ablation: {length: TRAINER.OTHER.LENGTH, capacity: 7}")
+    assert read_facts("New").context_settings(8, "")[:2] == ["TRAINER.OTHER.LENGTH", "8"]
+    assert read_facts("New").ablation["capacity"] == 7
+
+
+@pytest.mark.parametrize(
+    "text, parts",
+    [
+        ("oder: 3", ("unknown key 'oder'", "order")),
+        ("order: high", ("order", '"high"')),
+        ("learns: dogs", ("dogs", "classes")),
+        ("by_default: 1", ("by_default",)),
+        ("- order", ("KEY: VALUE",)),
+        ("a: [", ("cannot be read",)),
+        ("epochs: [50]", ("epochs: 50",)),
+        ("epochs: [{dataset: dtd}]", ("lacks 'epochs'",)),
+        ("ablation: {capacity: x}", ("ablation: capacity",)),
+        ("protocols: [1]", ("protocols",)),
+        ("configs: {few_shot: 3}", ("configs",)),
+    ],
+)
+def test_a_wrong_file_is_one_line(text, parts, method):
+    method(text)
+    with pytest.raises(UserError) as caught:
+        read_facts("New")
+    assert all(part in str(caught.value) for part in ("method.yml", *parts)) and "\n" not in str(caught.value)
+
+
+def test_sets_of_datasets():
+    found = dataset_sets.embedded(), dataset_sets.papers()
+    for one in found:
+        assert one.source in one.datasets and one.source not in one.of_protocol("cross_dataset")
+        assert dataset_sets.variants_of(one.source) == one.of_protocol("domain_generalization")
+        assert all(
+            (dataset_sets.FOLDER / f"{name}.yaml").is_file() for name in one.datasets + one.variants + one.others
+        )
+    assert dataset_sets.variants_of("dtd") == () and "shapes_domains" in found[0] and "dtd" not in found[0]
+    assert dataset_sets.table_order()[:2] == ("ImageNet", "Caltech101") and len(dataset_sets.table_order()) == 15
+
+
+def test_every_generated_dataset_is_embedded():
+    from dassl.data.datasets import DATASET_REGISTRY
+
+    import datasets  # noqa: F401
+    from clip_prompts.data.generated import GeneratedDataset
+
+    names = {f.stem: read_yaml(f)["DATASET"]["NAME"] for f in dataset_sets.FOLDER.glob("*.yaml")}
+    generated = {stem for stem, name in names.items() if issubclass(DATASET_REGISTRY.get(name), GeneratedDataset)}
+    assert generated and generated <= {stem for stem in names if stem in dataset_sets.embedded()}
