@@ -24,7 +24,7 @@ from clip_prompts.common.environment import require_packages  # noqa: E402
 
 require_packages("tools/report.py", only=("tabulate", "yacs"))  # with yacs comes PyYAML
 
-from clip_prompts.common.text import OneLineError  # noqa: E402
+from clip_prompts.common.errors import UserError  # noqa: E402
 from clip_prompts.report.reading import ReportError, collect  # noqa: E402
 from clip_prompts.report.statistics import SPREADS  # noqa: E402
 
@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     try:
         return report(args)
-    except (OneLineError, OSError) as error:
+    except (UserError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
 
