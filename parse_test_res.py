@@ -6,7 +6,7 @@ from clip_prompts.common.environment import require_python
 
 require_python()
 
-from tools.parse_test_res import main  # noqa: E402
+from clip_prompts.report.log_summary import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -9,33 +9,13 @@ import pkgutil
 import traceback
 
 from clip_prompts.common.errors import UserError
+from clip_prompts.data.config import add_config
 
-
-def add_config(cfg) -> None:
-    """Add the config keys that the datasets read, with their defaults. Call it before merging files.
-
-    ``DATASET.SUBSAMPLE_CLASSES``: ``all`` classes, the ``base`` (first) or the ``new`` (second) half.
-    ``DATASET.LABEL``: the dataset's name in reports; "" is the reader's name, or of ImageFolder the folder's.
-    ``DATASET.TEMPLATE``: the zero-shot prompt, as ``a photo of a {}.``; "" is the dataset's own.
-    ``DATASET.SHOTS_FILE``: a few-shot selection to train on, see ``tools/data.py shots``; "" draws one by the seed.
-    ``DATASET.LIST_FILE``: of ImageFolder, the file that lists the pictures; "" is the one that is there.
-    ``DATASET.UNREADABLE``: ``error`` refuses pictures that cannot be read, ``skip`` leaves them out of all lists.
-    ``DATASET.UNLABELED``: what trains without labels, images of the ``target`` domains or the ``rest`` of the training
-    images that shots leave out; "" is the dataset's own choice, mostly nothing.
-    """
-    if "SUBSAMPLE_CLASSES" not in cfg.DATASET:
-        cfg.DATASET.SUBSAMPLE_CLASSES = "all"
-    for key in ("LABEL", "TEMPLATE", "LIST_FILE", "SHOTS_FILE", "UNLABELED"):
-        if key not in cfg.DATASET:
-            cfg.DATASET[key] = ""
-    if "UNREADABLE" not in cfg.DATASET:
-        cfg.DATASET.UNREADABLE = "error"
+__all__ = ["add_config"]
 
 
 def _import_readers() -> None:
     for module in pkgutil.iter_modules(__path__):
-        if module.ispkg:  # core, folders, rendering: libraries, not readers
-            continue
         name = f"{__name__}.{module.name}"
         try:
             importlib.import_module(name)
@@ -45,7 +25,7 @@ def _import_readers() -> None:
             last = traceback.extract_tb(error.__traceback__)[-1]
             raise UserError(
                 f"The dataset module {name} cannot be imported: {type(error).__name__}: {error} "
-                f"(line {last.lineno} of {last.filename}). Mend it or take it out of the folder."
+                f"(line {last.lineno} of {last.filename}). Fix it or take it out of the folder."
             ) from error
 
 

@@ -9,17 +9,16 @@ from contextlib import redirect_stdout
 from dataclasses import asdict, fields
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parents[1])  # not this folder: its modules are tools.<name>
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
-from clip_prompts.common.environment import require_packages  # noqa: E402
+from installed import require_packages  # noqa: E402
 
 require_packages("tools/benchmark.py")
 
 from tabulate import tabulate  # noqa: E402
 
-from tools.measuring import loading  # noqa: E402
-from tools.measuring.setting import METHODS, SHAPES, Setting  # noqa: E402
+from measuring import loading  # noqa: E402
+from measuring.setting import METHODS, SHAPES, Setting  # noqa: E402
 
 MB = 2**20
 _EXAMPLES = """
@@ -143,8 +142,8 @@ def run(args: argparse.Namespace) -> None:
     import torch
 
     from clip_prompts.common.errors import UserError
-    from tools.measuring import evaluation, training
-    from tools.measuring.task import Task
+    from measuring import evaluation, training
+    from measuring.task import Task
 
     if args.device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: PyTorch finds no GPU here")

@@ -1,6 +1,6 @@
 """Writes ``docs/config.md``, the page of all settings, from the table in ``clip_prompts/records/settings.py``.
 
-Usage: python -m tools.config_docs
+Usage: python tools/config_docs.py
 """
 
 import sys
@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PATH = ROOT / "docs" / "config.md"
 _HEAD = """# Settings
 
-Every setting of `train.py`, with its default, its range and its meaning. `python -m tools.config_docs` writes this page
+Every setting of `train.py`, with its default, its range and its meaning. `python tools/config_docs.py` writes this page
 from `clip_prompts/records/settings.py`. A value out of range is one line on stderr and exit status 2, before any data
 are read. Settings marked with ° change nothing about a run's result. A trainer of your own declares its settings in
 `CONFIG`.
@@ -49,10 +49,10 @@ def _literal(value: object) -> str:
 
 
 def main() -> int:
-    sys.path[:0] = [str(ROOT)]
-    import trainers  # noqa: F401  (declares the settings of the methods)
     from clip_prompts.common.files import write_text_atomically
+    from clip_prompts.run.checkout import load_checkout
 
+    load_checkout("trainers")  # declares the settings of the methods
     write_text_atomically(PATH, page())
     print(f"Written: {PATH}")
     return 0

@@ -13,10 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
-if __package__ in (None, ""):
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from clip_prompts.common.environment import require_packages  # noqa: E402
+from installed import require_packages
 
 require_packages("tools/data.py")
 
@@ -78,9 +75,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def check(args) -> int:
-    from tools.datafiles.catalogue import benchmark_names, reader
-    from tools.datafiles.report import print_states
-    from tools.datafiles.state import examine
+    from datafiles.catalogue import benchmark_names, reader
+    from datafiles.report import print_states
+    from datafiles.state import examine
 
     names = args.names or benchmark_names()
     for name in names:
@@ -91,7 +88,7 @@ def check(args) -> int:
 
 
 def prepare(args) -> int:
-    from tools.datafiles.prepare import prepare_dataset
+    from datafiles.prepare import prepare_dataset
 
     return prepare_dataset(args.name, Path(args.root).expanduser().absolute(), args.from_dir, args.mirror)
 
@@ -100,8 +97,8 @@ def shots(args) -> int:
     from dassl.utils import set_random_seed
 
     from clip_prompts.common.errors import UserError
-    from tools.datafiles.catalogue import reader
-    from tools.datafiles.state import build
+    from datafiles.catalogue import reader
+    from datafiles.state import build
 
     if args.shots < 1:
         raise UserError(f"--shots {args.shots}: give a number of images from 1")
@@ -119,8 +116,8 @@ def shots(args) -> int:
 
 
 def show(args) -> int:
-    from tools.datafiles.sheet import check_request, draw_sheet, write_sheet
-    from tools.datafiles.state import build
+    from datafiles.sheet import check_request, draw_sheet, write_sheet
+    from datafiles.state import build
 
     output = check_request(args.output or f"{args.name}.png", args.classes, args.per_class)
     data = build(args.name, args.root, config_file=args.dataset_config_file)
@@ -134,7 +131,7 @@ def show(args) -> int:
 
 
 def docs(args) -> int:
-    from tools.datafiles.docs import update
+    from datafiles.docs import update
 
     return update(args.check)
 

@@ -15,14 +15,10 @@ examples:
 
 import argparse
 import sys
-from pathlib import Path
 
-if __package__ in (None, ""):
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from installed import require_packages
 
-from clip_prompts.common.environment import require_packages  # noqa: E402
-
-require_packages("tools/report.py", only=("tabulate", "yacs"))  # with yacs comes PyYAML
+require_packages("tools/report.py", only=("clip_prompts", "tabulate", "yacs"))  # with yacs comes PyYAML
 
 from clip_prompts.common.errors import UserError  # noqa: E402
 from clip_prompts.report.reading import ReportError, collect  # noqa: E402

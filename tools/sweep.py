@@ -20,10 +20,7 @@ from pathlib import Path
 
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports prints no traceback
-if __package__ in (None, ""):
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from clip_prompts.common.environment import require_packages  # noqa: E402
+from installed import require_packages
 
 require_packages("tools/sweep.py")
 
@@ -172,7 +169,7 @@ def _is_done(output: Path) -> bool:
 
 def report(jobs: list[Job], output: Path) -> None:
     """Print the tables of these jobs' results, if there are any."""
-    from tools.report import main as report_main  # it takes longer to import than a sweep takes to look
+    from report import main as report_main  # it takes longer to import than a sweep takes to look
 
     folders = [str(job.path(output)) for job in jobs if has_test_record(job.path(output))]
     if folders:

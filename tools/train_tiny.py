@@ -3,24 +3,22 @@
 import argparse
 import hashlib
 import os
-import sys
 import time
 from dataclasses import fields, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 
 # Threads that wait must not spin: on a machine that does other work too, spinning slows every step many times.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from clip_prompts.common.environment import require_packages  # noqa: E402
+from installed import require_packages  # noqa: E402
 
 require_packages("tools/train_tiny.py")
 
-from tools.tiny.recipe import Recipe  # noqa: E402
+from tiny.recipe import Recipe  # noqa: E402
 
-WEIGHTS = ROOT / "trainers" / "clip" / "tiny" / "tiny.safetensors"
+WEIGHTS = ROOT / "clip_prompts" / "backbones" / "tiny" / "tiny.safetensors"
 VALIDATION_PICTURES = 6000
 THREADS = 2  # fixed: the order of sums, and so the weights, depend on it
 
@@ -53,9 +51,12 @@ def report(path: Path) -> None:
 
     from clip_prompts.backbones.tiny import tiny_state_dict
     from clip_prompts.data.rendering.paper_cutouts import VARIANTS
+    from clip_prompts.run.checkout import load_checkout
+
+    load_checkout("datasets")
     from datasets.digits import Digits
     from datasets.shapes import Shapes
-    from tools.tiny import evaluation, pool
+    from tiny import evaluation, pool
 
     model = build_model(tiny_state_dict(path)).float()
     print(f"{path}: {path.stat().st_size:,} bytes, sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}")
@@ -78,7 +79,7 @@ def main() -> None:
     # Imported here, because --help and a wrong flag are answered before PyTorch is loaded.
     import torch
 
-    from tools.tiny import captions, packing, pool, training, vocabulary
+    from tiny import captions, packing, pool, training, vocabulary
 
     torch.set_num_threads(THREADS)
     torch.use_deterministic_algorithms(True)

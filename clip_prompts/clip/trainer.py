@@ -1,6 +1,5 @@
 """The trainers that all methods stand on: CLIP built once, frozen, and only the prompts trained and saved."""
 
-import os
 import os.path as osp
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from clip_prompts.backbones.loading import backbone_file, backbone_sha256, check_backbone, load_clip
+from clip_prompts.common.checkpoint_files import find_checkpoint
 from clip_prompts.common.errors import UserError, unknown
 from clip_prompts.encoders.image_encoder import ImageEncoder
 from clip_prompts.encoders.memory import MemoryBudget
@@ -256,29 +256,3 @@ class PromptTrainer(CLIPTrainer):
     def test(self, split: str | None = None) -> float:
         with getattr(self.model, "module", self.model).fixed_prompts():
             return super().test(split)
-
-
-def find_checkpoint(directory: str, name: str, epoch: int | None = None) -> str:
-    """Path of a model's checkpoint.
-
-    Args:
-        directory: an output folder. name: the registered model's name. epoch: see ``CLIPTrainer.load_model``.
-
-    Raises:
-        UserError: no folder, or no checkpoint of that epoch; names what there is.
-    """
-    folder = osp.join(directory, name)
-    if not osp.isdir(folder):
-        raise UserError(f"No checkpoint folder '{folder}'. --model-dir takes the output folder of a training run")
-    stem = "model.pth.tar-"
-    epochs = sorted(int(f.removeprefix(stem)) for f in os.listdir(folder) if f.removeprefix(stem).isdigit())
-    best = osp.join(folder, "model-best.pth.tar")
-    if epoch is None and osp.isfile(best):
-        return best
-    if epoch is None and epochs:
-        return osp.join(folder, f"{stem}{epochs[-1]}")
-    if epoch not in epochs:
-        which = "" if epoch is None else f" of epoch {epoch}"
-        there = ", ".join(map(str, epochs)) or "none"
-        raise UserError(f"No checkpoint{which} in '{folder}'. Epochs there (--load-epoch): {there}")
-    return osp.join(folder, f"{stem}{epoch}")

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON = (3, 10)
 # Packages whose import name is not the package's own name.
 _IMPORT_NAMES = {
+    ".": "clip_prompts",
     "./engine": "dassl",
     "clip-anytorch": "clip",
     "pillow": "PIL",
@@ -61,26 +62,32 @@ def _hint(program: str, file: str = "requirements.txt") -> str:
 def missing(file: str = "requirements.txt") -> list[str]:
     """Requirements of a file in the repository that this Python does not meet, such as "torch>=2.4"."""
     lacking = [requirement for requirement in dict.fromkeys(_requirements(file)) if not _is_met(requirement)]
-    return ["dassl (./engine)" if requirement == "./engine" else requirement for requirement in lacking]
+    ours = {".": "clip_prompts (.)", "./engine": "dassl (./engine)"}
+    return [ours.get(requirement, requirement) for requirement in lacking]
 
 
 def _requirements(file: str) -> Iterator[str]:
-    """The requirements of a file, of the files that it includes, and of the engine if it is among them."""
+    """Yield the requirements of a file, of the files that it includes, and of the repository's own two packages."""
     for line in (ROOT / file).read_text(encoding="utf-8").splitlines():
         requirement = line.partition("#")[0].replace(" ", "").removeprefix("-e")
         if requirement.startswith("-r"):
             yield from _requirements(requirement.removeprefix("-r"))
         elif requirement:
             yield requirement
-        if requirement == "./engine":
-            text = (ROOT / "engine" / "pyproject.toml").read_text(encoding="utf-8")
-            yield from re.findall(r'"(.+?)"', re.search(r"^dependencies = \[(.*?)^\]", text, re.M | re.S)[1])
+        if requirement in (".", "./engine"):
+            text = (ROOT / requirement / "pyproject.toml").read_text(encoding="utf-8")
+            listed = re.search(r"^dependencies = \[(.*?)^\]", text, re.M | re.S)[1]
+            yield from re.findall(r'^ *"(.+?)"', listed, re.M)
 
 
 def _is_met(requirement: str) -> bool:
-    """True if the package can be imported, in an allowed version as far as its version is known."""
+    """True if the package can be imported, in an allowed version as far as its version is known.
+
+    ``clip_prompts`` must be the repository's own: programs must not run the code of another checkout.
+    """
     name = re.match(r"[\w./-]+", requirement)[0]
-    if importlib.util.find_spec(_IMPORT_NAMES.get(name, name.replace("-", "_"))) is None:
+    spec = importlib.util.find_spec(_IMPORT_NAMES.get(name, name.replace("-", "_")))
+    if spec is None or (name == "." and Path(spec.origin or "").resolve().parents[1] != ROOT):
         return False
     try:
         version = _numbers(importlib.metadata.version(name))

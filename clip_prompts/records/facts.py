@@ -1,27 +1,18 @@
 """Facts of a run for its record: what happened, what determined the result, and what it cost."""
 
-import contextlib
 import hashlib
-import io
 import json
 import math
 import os
 import platform
-import random
 import resource
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import numpy as np
 import torch
-from dassl.data.datasets import build_dataset
 from yacs.config import CfgNode
-
-from clip_prompts.common.errors import UserError
-from clip_prompts.data import BenchmarkDataset
-from clip_prompts.run.config import default_config
 
 from .identity import Identity, is_of_training, plain
 from .image_lists import images_per_class, list_sha256
@@ -43,11 +34,12 @@ _PACKAGES = (
 OWN_PICTURES = "ImageFolder"  # the dataset that reads a user's own folder
 
 
-def training_facts(trainer, cfg: CfgNode, determines: dict, config_file: str | None) -> dict:
+def training_facts(trainer, cfg: CfgNode, determines: dict, config_file: str | None, recipe: str) -> dict:
     """Facts of a training that its checkpoints carry, so that whoever loads one knows what it was learned on.
 
     Args:
-        determines: of the run's identity. config_file: path of the method's YAML file, or None.
+        determines: of the run's identity. config_file: path of the method's YAML file, or None. recipe: see
+            :func:`recipe`.
     """
     items = getattr(getattr(getattr(trainer, "dm", None), "dataset", None), "train_x", None) or []
     return {
@@ -58,7 +50,7 @@ def training_facts(trainer, cfg: CfgNode, determines: dict, config_file: str | N
         "shots": cfg.DATASET.NUM_SHOTS,
         "seed": cfg.SEED,
         "config": Path(config_file).stem if config_file else None,
-        "recipe": recipe(cfg),
+        "recipe": recipe,
         "images": images_per_class(items),
         "epochs": getattr(trainer, "max_epoch", cfg.OPTIM.MAX_EPOCH),
         "schedule": schedule_of(cfg) if any(getattr(trainer, "_optims", {}).values()) else "",
@@ -82,50 +74,6 @@ def label_of(cfg: CfgNode) -> str:
     if cfg.DATASET.NAME == OWN_PICTURES:
         return os.path.basename(os.path.realpath(os.path.expanduser(cfg.DATASET.ROOT)))
     return cfg.DATASET.NAME
-
-
-def check_effects(trainer, cfg: CfgNode, trains: bool) -> None:
-    """Refuse settings that a dataset ignores: they would label what never happened.
-
-    Raises:
-        UserError: ``DATASET.NUM_SHOTS`` of a training, or ``DATASET.SUBSAMPLE_CLASSES``, has no effect.
-    """
-    dataset, own = getattr(getattr(trainer, "dm", None), "dataset", None), cfg.DATASET
-    most = images_per_class(getattr(dataset, "train_x", None) or [])["most"]
-    if trains and own.NUM_LABELED < 1 and 1 <= own.NUM_SHOTS < most:
-        raise UserError(
-            f"DATASET.NUM_SHOTS {own.NUM_SHOTS} has no effect: {own.NAME} trains on up to {most} images of a class. "
-            "Leave it out (-1), or call generate_fewshot_dataset(train, num_shots=cfg.DATASET.NUM_SHOTS) in the dataset"
-        )
-    if trains and own.NUM_LABELED < 1 and own.NUM_SHOTS > most > 0:
-        print(f"Note: no class has {own.NUM_SHOTS} training images; up to {most} of a class are trained on")
-    if trains and cfg.OPTIM.WARMUP_EPOCH >= cfg.OPTIM.MAX_EPOCH:
-        print(
-            f"Note: OPTIM.LR {cfg.OPTIM.LR:g} is never reached: the warm-up takes {cfg.OPTIM.WARMUP_EPOCH} epochs, and "
-            f"the run has {cfg.OPTIM.MAX_EPOCH}. Train for more epochs, or set OPTIM.WARMUP_EPOCH 0"
-        )
-    if own.SUBSAMPLE_CLASSES == "all" or dataset is None or isinstance(dataset, BenchmarkDataset):
-        return
-    if _classes_of_all(cfg) == dataset.num_classes:
-        raise UserError(
-            f"DATASET.SUBSAMPLE_CLASSES {own.SUBSAMPLE_CLASSES} has no effect: {own.NAME} has {dataset.num_classes} "
-            "classes with and without it. Leave it out (all), or call OxfordPets.subsample_classes in the dataset"
-        )
-
-
-def _classes_of_all(cfg: CfgNode) -> int:
-    """Number of classes of the dataset without a selection; draws nothing from the random streams of the run."""
-    cfg = cfg.clone()
-    cfg.defrost()
-    cfg.DATASET.SUBSAMPLE_CLASSES = "all"
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            return build_dataset(cfg).num_classes
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
 
 
 def run_facts(trainer, cfg: CfgNode, identity: Identity, weights: list[dict]) -> dict:
@@ -154,7 +102,7 @@ def run_facts(trainer, cfg: CfgNode, identity: Identity, weights: list[dict]) ->
         "seed": cfg.SEED if seed is None else seed,
         "backbone": cfg.MODEL.BACKBONE.NAME,
         "precision": _precision(trainer),
-        "recipe": recipe(cfg),
+        "recipe": identity.facts["recipe"],
         "learned": learned_parameters(trainer),
         "parameters": learned_shapes(trainer),
         "schedule": trained.get("schedule"),
@@ -180,12 +128,12 @@ def _put(tree: dict, path: list[str], value: object) -> None:
         tree[path[-1]] = value
 
 
-def recipe(cfg: CfgNode) -> str:
+def recipe(cfg: CfgNode, defaults: CfgNode) -> str:
     """SHA-256 over the settings that differ from the defaults and change what a number means.
 
     Seeds, datasets and class subsets of one recipe share it; another backbone, number of shots or epochs is another.
     """
-    defaults, own = plain(default_config()), plain(cfg)
+    defaults, own = plain(defaults), plain(cfg)
     left_out = IRRELEVANT_SETTINGS | RUN_SETTINGS
     changed = {key: value for key, value in own.items() if key not in left_out and defaults.get(key) != value}
     return hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()

@@ -4,7 +4,7 @@ import os
 
 from dassl.utils import load_checkpoint
 
-from clip_prompts.clip.trainer import find_checkpoint
+from clip_prompts.common.checkpoint_files import find_checkpoint
 from clip_prompts.common.contents import content_hashes
 from clip_prompts.common.errors import UserError
 from clip_prompts.common.files import LIST, read_text

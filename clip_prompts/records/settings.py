@@ -1,6 +1,6 @@
 """The table of all settings: meaning, range, and whether a run's result depends on it.
 
-``docs/config.md`` is written from this table (``python -m tools.config_docs``), and ``checks.check_config`` checks
+``docs/config.md`` is written from this table (``python tools/config_docs.py``), and ``checks.check_config`` checks
 every config with it. Settings that a plugin declares are not in the table; only their type is checked.
 Imports nothing heavy, so that tools can use it.
 """

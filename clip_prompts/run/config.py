@@ -9,19 +9,22 @@ import importlib.util
 import os
 import sys
 import traceback
+from importlib.machinery import ModuleSpec, PathFinder
 
 from dassl.config import get_cfg_default
 from dassl.engine import TRAINER_REGISTRY
 from yacs.config import CfgNode
 
-import datasets
 from clip_prompts.clip.learners import settle_context
 from clip_prompts.common.errors import UserError, closest
 from clip_prompts.common.files import MIB, FileRefused, open_regular
 from clip_prompts.common.text import one_line
 from clip_prompts.common.trees import flat
 from clip_prompts.common.yaml_files import YamlError, read_yaml
+from clip_prompts.data.config import add_config
 from clip_prompts.records.settings import problem
+
+from .checkout import run_spec
 
 # Flag -> the config key that it sets.
 _FLAGS = {
@@ -51,7 +54,7 @@ def default_config() -> CfgNode:
     ``TEST.SAVE_PREDICTIONS``: write ``predictions.csv``, a row for each test image, see ``predictions.py``.
     """
     cfg = get_cfg_default()
-    datasets.add_config(cfg)
+    add_config(cfg)
     cfg.TEST.SAVE_PREDICTIONS = False
     for name in TRAINER_REGISTRY.registered_names():
         extend = getattr(TRAINER_REGISTRY.get(name), "extend_cfg", None)  # trainers written for upstream have none
@@ -164,28 +167,25 @@ def _declare_nodes(cfg: CfgNode, content: dict, trainer: str | None) -> None:
 
 
 def import_plugin(name: str) -> None:
-    """Import a module by its dotted name or by the path of its file, so that it registers what it brings."""
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
+    """Import a module by its dotted name or by the path of its file, so that it registers what it brings.
+
+    A dotted name is looked up as ``import`` does, then in the current folder. Raises UserError.
+    """
     try:
-        if not name.endswith(".py"):
-            spec = importlib.util.find_spec(name)
-            if spec and (spec.origin or "").endswith(".py"):
-                open_regular(spec.origin, MIB).close()
-            importlib.import_module(name)
+        if name.endswith(".py"):
+            stem, path = os.path.basename(name).removesuffix(".py"), os.path.abspath(name)
+            if getattr(sys.modules.get(stem), "__file__", None) != path:
+                open_regular(path, MIB).close()
+                run_spec(importlib.util.spec_from_file_location(stem, path))
             return
-        stem, path = os.path.basename(name).removesuffix(".py"), os.path.abspath(name)
-        if getattr(sys.modules.get(stem), "__file__", None) == path:
-            return
-        open_regular(path, MIB).close()
-        spec = importlib.util.spec_from_file_location(stem, path)
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module  # loader workers that are spawned import it by name
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[spec.name]
-            raise
+        top = name.partition(".")[0]
+        spec = importlib.util.find_spec(top)
+        if spec is None and (spec := PathFinder.find_spec(top, [os.getcwd()])):
+            _check_source(spec)
+            run_spec(spec)
+        if name not in sys.modules and (spec := importlib.util.find_spec(name)):
+            _check_source(spec)
+        importlib.import_module(name)
     except FileRefused as error:
         raise UserError(f"Plugin '{name}' cannot be imported: {error.strerror}. Give a Python file") from error
     except (ModuleNotFoundError, FileNotFoundError) as error:
@@ -196,6 +196,11 @@ def import_plugin(name: str) -> None:
         raise
     except (Exception, SystemExit) as error:  # any line of the plugin may raise
         raise UserError(f"Plugin '{name}' cannot be imported: {_where(error)}. Correct it, or leave it out") from error
+
+
+def _check_source(spec: ModuleSpec) -> None:
+    if (spec.origin or "").endswith(".py"):
+        open_regular(spec.origin, MIB).close()
 
 
 def _where(error: Exception) -> str:

@@ -9,11 +9,12 @@ gc.disable()
 import torch  # noqa: E402, F401
 from dassl.engine import build_trainer  # noqa: E402, F401
 
-import datasets  # noqa: E402, F401
-import trainers  # noqa: E402, F401
 from clip_prompts.records import protocols  # noqa: E402, F401
 from clip_prompts.records.sources import remember_sources  # noqa: E402
-from clip_prompts.run import checks, config, errors  # noqa: E402, F401
+from clip_prompts.run import checks, config, effects, errors  # noqa: E402, F401
+from clip_prompts.run.checkout import load_checkout  # noqa: E402
+
+load_checkout()
 
 remember_sources()  # a sweep's process serves many runs: code that is edited meanwhile is not the code that runs
 

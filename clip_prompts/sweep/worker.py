@@ -95,12 +95,12 @@ def run_job(content: dict, output: str, environment: dict[str, str]) -> int:
 
 
 def _train(job: Job, output: str) -> int:
-    import train
+    from clip_prompts.run.program import main
 
     argv = ["--again-if-changed", *job.argv(output)]
     if job.after and "--load-epoch" not in argv and (last := _last_epoch(Path(output) / job.after)):
         argv = ["--load-epoch", str(last), *argv]
-    return train.main(argv)
+    return main(argv)
 
 
 def _last_epoch(model_dir: Path) -> int | None:

@@ -113,7 +113,7 @@ def backbone():
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_zero_shot_is_above_chance_with_room_to_the_top(backbone, variant):
     """The point of the family: the embedded backbone knows the words but has not seen the style."""
-    from tools.tiny.evaluation import shapes_accuracy
+    from tiny.evaluation import shapes_accuracy
 
     lowest = 35 if variant == "plain" else 8  # chance is 2.4
     assert lowest < shapes_accuracy(backbone, variant, shapes.Shapes.template) < 95

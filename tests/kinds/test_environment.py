@@ -12,7 +12,7 @@ from clip_prompts.common import environment
 from tests.conftest import ROOT
 
 FILES = [ROOT / "train.py", *sorted((ROOT / "tools").glob("*.py"))]
-PROGRAMS = [str(file.relative_to(ROOT)) for file in FILES if file.stem not in ("__init__", "config_docs")]
+PROGRAMS = [str(file.relative_to(ROOT)) for file in FILES if file.stem not in ("__init__", "config_docs", "installed")]
 
 
 def call(*argv):
@@ -47,7 +47,10 @@ def checkout(tmp_path):
     repository = tmp_path / "repository"
     for part in ("scripts", "configs/datasets"):
         shutil.copytree(ROOT / part, repository / part)
-    parts = ("clip_prompts/common/environment.py", "engine/pyproject.toml", "requirements.txt", "requirements-dev.txt")
+    parts = (
+        "clip_prompts/__init__.py", "clip_prompts/common/environment.py", "pyproject.toml", "engine/pyproject.toml",
+        "requirements.txt", "requirements-dev.txt",
+    )  # fmt: skip
     for part in parts:
         (repository / part).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / part, repository / part)
@@ -67,10 +70,10 @@ def checkout(tmp_path):
 
     def run(script, *arguments, **environment):
         path = os.pathsep.join([str(tmp_path / "path"), "/usr/bin", "/bin"])
-        engine = {"PYTHONPATH": str(ROOT / "engine")}
+        installed = {"PYTHONPATH": os.pathsep.join([str(repository), str(ROOT / "engine")])}
         done = subprocess.run(
             ["bash", str(repository / f"scripts/{script}.sh"), *arguments], cwd=tmp_path / "nothing",
-            env={"PATH": path, **engine, **{key: str(tmp_path / value) for key, value in environment.items()}},
+            env={"PATH": path, **installed, **{key: str(tmp_path / value) for key, value in environment.items()}},
             capture_output=True, text=True,
         )  # fmt: skip
         run.installed = (tmp_path / "installed").read_text() if (tmp_path / "installed").exists() else ""

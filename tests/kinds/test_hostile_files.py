@@ -28,9 +28,9 @@ from clip_prompts.report.reading import ReportError, collect
 from clip_prompts.run.config import import_plugin
 from clip_prompts.run.errors import user_message
 from clip_prompts.sweep import plan, state
+from datafiles.unpack import unpack
 from tests.kinds.limits import SPECIAL, is_one_line, limited
 from tools import report, sweep
-from tools.datafiles.unpack import unpack
 
 REFUSALS = (UserError, EngineError, ReportError, UserError, OSError, pickle.UnpicklingError)
 READERS = {

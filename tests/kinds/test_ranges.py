@@ -160,7 +160,7 @@ def test_docs_are_up_to_date():
     for key, setting in SETTINGS.items():
         assert f"| `{key.rpartition('.')[2]}`" in text and setting.text in text
     if set(DEFAULTS) == set(SETTINGS):  # no other test has imported a plugin
-        assert text == config_docs.page(), "run python -m tools.config_docs"
+        assert text == config_docs.page(), "run python tools/config_docs.py"
 
 
 def test_the_table_needs_no_torch():

@@ -124,7 +124,7 @@ def test_a_fifo_in_its_place_is_one_line(folder):
 
 
 def test_a_looking_program_stores_nothing(folder):
-    from tools.datafiles.state import build
+    from datafiles.state import build
 
     write_classes(folder)
     data = build("ImageFolder", str(folder))

@@ -53,6 +53,6 @@ def _strip_keys(node, path: str, known: set[str], gone: list[str]) -> None:
 
 if __name__ == "__main__":
     print("without", *strip())
-    import train
+    from clip_prompts.run.program import main
 
-    sys.exit(train.main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

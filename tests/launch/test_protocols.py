@@ -104,11 +104,11 @@ def test_the_record_of_the_learning_run(tmp_path):
     ids=lambda value: value[0] if isinstance(value, list) else None,
 )
 def test_recipe(pair, shared):
-    one, other = default_config(), default_config()
+    one, other, defaults = default_config(), default_config(), default_config()
     other.merge_from_list(pair)
-    assert (recipe(one) == recipe(other)) == shared
+    assert (recipe(one, defaults) == recipe(other, defaults)) == shared
     other.merge_from_list([pair[0], one_of(one, pair[0])])
-    assert recipe(one) == recipe(other)
+    assert recipe(one, defaults) == recipe(other, defaults)
 
 
 def one_of(cfg, key):

@@ -6,10 +6,10 @@ import torch
 from clip import tokenize
 
 from clip_prompts.data.rendering.glyphs import TEXT_FONTS
-from tools.tiny.captions import all_words, fits, make_caption
-from tools.tiny.concepts import ATTRIBUTES, COLUMN, CONCEPTS, VALUES
-from tools.tiny.scenes import Scene, sample_scene
-from tools.tiny.vocabulary import Vocabulary
+from tiny.captions import all_words, fits, make_caption
+from tiny.concepts import ATTRIBUTES, COLUMN, CONCEPTS, VALUES
+from tiny.scenes import Scene, sample_scene
+from tiny.vocabulary import Vocabulary
 
 
 @pytest.fixture(scope="module")

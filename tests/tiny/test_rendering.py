@@ -8,9 +8,9 @@ from clip_prompts.data.rendering.colours import COLOURS, sample_colour
 from clip_prompts.data.rendering.glyphs import SYMBOL_FONTS, characters, glyph_mask
 from clip_prompts.data.rendering.masks import fill_pattern, placed_mask, shape_mask
 from clip_prompts.data.rendering.outlines import OUTLINES, SHAPES
-from tools.tiny.concepts import CONCEPTS
-from tools.tiny.pool import HELD_OUT_FONTS, TRAIN_FONTS, _render_chunk
-from tools.tiny.scenes import Scene, paint
+from tiny.concepts import CONCEPTS
+from tiny.pool import HELD_OUT_FONTS, TRAIN_FONTS, _render_chunk
+from tiny.scenes import Scene, paint
 
 CIRCLE = next(i for i, concept in enumerate(CONCEPTS) if concept.name == "circle")
 

@@ -11,11 +11,11 @@ from clip.model import build_model
 
 from clip_prompts.backbones.tiny import VOCABULARY, WEIGHTS, tiny_state_dict
 from clip_prompts.common.errors import UserError
-from tools.tiny import evaluation
-from tools.tiny.captions import all_words
-from tools.tiny.concepts import CONCEPTS
-from tools.tiny.pool import HELD_OUT_FONTS, Pool, _render_chunk
-from tools.tiny.vocabulary import Vocabulary
+from tiny import evaluation
+from tiny.captions import all_words
+from tiny.concepts import CONCEPTS
+from tiny.pool import HELD_OUT_FONTS, Pool, _render_chunk
+from tiny.vocabulary import Vocabulary
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 
 from clip_prompts.backbones.tiny import tiny_state_dict
-from tools.tiny import packing, training
-from tools.tiny.captions import all_words
-from tools.tiny.pool import TRAIN_FONTS, Pool, _render_chunk
-from tools.tiny.vocabulary import Vocabulary
+from tiny import packing, training
+from tiny.captions import all_words
+from tiny.pool import TRAIN_FONTS, Pool, _render_chunk
+from tiny.vocabulary import Vocabulary
 
 SHORT = training.Recipe(steps=3, batch=16, pictures=40, width=64, vision_layers=1, text_layers=1, warmup=2)
 
@@ -93,7 +93,7 @@ def test_training_learns(pool, words):
     def first_loss(model):
         with torch.no_grad():
             images = F.normalize(model.encode_image(training.normalise(torch.from_numpy(pool.pictures))), dim=-1)
-            from tools.tiny.concepts import CONCEPTS
+            from tiny.concepts import CONCEPTS
 
             names = [CONCEPTS[code[0]].name for code in pool.codes]
             texts = training.encode_texts(model, words.encode(names))

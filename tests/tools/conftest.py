@@ -7,11 +7,11 @@ import threading
 
 import pytest
 
+from datafiles.catalogue import CATALOGUE, reader
 from tests.datasets.replicas import REPLICAS, write_split
 from tests.tools.releases import BY_HAND, counts_of, pack
 from tests.tools.webserver import Server
 from tools.data import main
-from tools.datafiles.catalogue import CATALOGUE, reader
 
 
 @pytest.fixture

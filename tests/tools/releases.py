@@ -1,8 +1,8 @@
 """The replicas of raw releases as what their sources serve: archives of the catalogue's names."""
 
+from datafiles.catalogue import CATALOGUE, is_there
+from datafiles.state import build
 from tests.tools.webserver import tar, zipped
-from tools.datafiles.catalogue import CATALOGUE, is_there
-from tools.datafiles.state import build
 
 BY_HAND = {"ImageNet": "images", "ImageNetSketch": "images"}  # what no address serves
 

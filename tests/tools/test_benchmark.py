@@ -9,10 +9,10 @@ import torch
 
 from clip_prompts.encoders import linear
 from clip_prompts.encoders.memory import spread_of
+from measuring import backbones, counters
+from measuring.task import Setting, Task
 from tests.conftest import ROOT
 from tools import benchmark
-from tools.measuring import backbones, counters
-from tools.measuring.task import Setting, Task
 
 IMAGES = ("image encoder, plain", "image encoder")
 TINY = ["--backbone", "tiny", "--classes", "6", "--repeat", "1", "--threads", "1"]
@@ -70,7 +70,7 @@ def test_memory_is_measured_in_a_process_of_its_own(tmp_path):
 
 MEASURED = """
 import pathlib, sys, torch
-from tools.measuring import counters
+from measuring import counters
 if sys.argv[1] == "no reset":
     counters._CLEAR = pathlib.Path("/proc/there/is/none")
 print(*counters.peak_memory(lambda: torch.ones(2**26).sum(), torch.device("cpu")))

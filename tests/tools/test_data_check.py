@@ -9,11 +9,11 @@ from dassl.data.datasets import DATASET_REGISTRY, build_dataset
 from PIL import Image
 
 import datasets
+from datafiles import report, state
+from datafiles.catalogue import CATALOGUE, benchmark_names, reader
 from tests.datasets.replicas import REPLICAS, write_split
 from tests.tools.releases import counts_of
 from tools.data import main
-from tools.datafiles import report, state
-from tools.datafiles.catalogue import CATALOGUE, benchmark_names, reader
 
 SPLIT = "split_zhou_OxfordPets.json"
 

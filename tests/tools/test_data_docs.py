@@ -6,10 +6,10 @@ import pytest
 import yaml
 
 from clip_prompts.common.errors import UserError
+from datafiles import docs, state
+from datafiles.catalogue import CATALOGUE, reader
 from tests.conftest import ROOT
 from tools.data import main
-from tools.datafiles import docs, state
-from tools.datafiles.catalogue import CATALOGUE, reader
 
 NAMES = docs.names()
 TEXT = docs.PATH.read_text(encoding="utf-8")

@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from tools.datafiles import transfer
-from tools.datafiles.download import Unavailable, fetch
+from datafiles import transfer
+from datafiles.download import Unavailable, fetch
 
 OLD, NEW, LONGER = (random.Random(seed).randbytes(n) for seed, n in ((1, 5000), (2, 5000), (3, 6000)))
 HALF = len(OLD) // 2

@@ -6,12 +6,12 @@ import tarfile
 
 import pytest
 
+from datafiles import transfer
+from datafiles.catalogue import reader
 from tests.datasets.replicas import REPLICAS
 from tests.tools.releases import entry, pack, row
 from tests.tools.webserver import tar, zipped
 from tools.data import main
-from tools.datafiles import transfer
-from tools.datafiles.catalogue import reader
 
 
 @pytest.mark.parametrize("name", sorted(REPLICAS))

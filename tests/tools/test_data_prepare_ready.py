@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from datafiles.catalogue import CATALOGUE, reader
+from datafiles.state import build
 from tests.tools.releases import counts_of, entry, row
 from tools.data import main
-from tools.datafiles.catalogue import CATALOGUE, reader
-from tools.datafiles.state import build
 
 
 @pytest.mark.parametrize("name, folder", [("OxfordPets", "images"), ("FGVCAircraft", "images"), ("EuroSAT", "2750")])

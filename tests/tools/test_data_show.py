@@ -8,11 +8,11 @@ import pytest
 from dassl.data.datasets import Datum
 from PIL import Image
 
+from datafiles import sheet as sheets
+from datafiles import state
 from tests.datasets.pictures import COLOURS, draw
 from tests.datasets.replicas import REPLICAS
 from tools.data import main
-from tools.datafiles import sheet as sheets
-from tools.datafiles import state
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import pytest
 
 from clip_prompts.common.errors import UserError
+from datafiles.unpack import unpack
 from tests.tools.webserver import tar, zipped
-from tools.datafiles.unpack import unpack
 
 PACKERS = {"tar": tar, "zip": zipped}
 

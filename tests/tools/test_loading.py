@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tools.measuring import loading
+from measuring import loading
 
 
 @pytest.fixture

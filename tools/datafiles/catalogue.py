@@ -12,7 +12,6 @@ from pathlib import Path
 
 from dassl.data.datasets import DATASET_REGISTRY
 
-import datasets  # noqa: F401  registers the readers
 from clip_prompts.common.errors import unknown
 from clip_prompts.data import GeneratedDataset
 

@@ -11,9 +11,9 @@ from dassl.utils import read_image
 from PIL import Image
 from tqdm import tqdm
 
-import datasets
 from clip_prompts.common.errors import UserError
 from clip_prompts.data import GeneratedDataset
+from clip_prompts.data.config import add_config
 from clip_prompts.data.split_file import is_made_here
 from clip_prompts.run.config import merge_file
 from clip_prompts.run.errors import USER_ERRORS
@@ -48,7 +48,7 @@ def build(name: str, root: str, shots: int = -1, seed: int = 1, config_file: str
     """
     kind = reader(name)
     cfg = get_cfg_default()
-    datasets.add_config(cfg)
+    add_config(cfg)
     if config_file:
         merge_file(cfg, config_file)
         if cfg.DATASET.NAME not in ("", name):

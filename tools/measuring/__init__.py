@@ -1,1 +1,1 @@
-"""What ``tools/benchmark.py`` is made of: models to measure, the plain way to compare with, clocks and counters."""
+"""The parts of ``tools/benchmark.py``: models to measure, the plain way to compare with, clocks and counters."""

@@ -5,7 +5,7 @@ from clip.model import CLIP, convert_weights
 from torchvision.models._meta import _IMAGENET_CATEGORIES
 
 from clip_prompts.common.errors import UserError, unknown
-from tools.measuring.setting import SHAPES
+from measuring.setting import SHAPES
 
 _TOKENS = 49408
 

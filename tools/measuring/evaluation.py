@@ -1,8 +1,8 @@
 """An evaluation: many images, no gradients."""
 
-from tools.measuring import counters
-from tools.measuring.setting import Setting
-from tools.measuring.task import Task, relative
+from measuring import counters
+from measuring.setting import Setting
+from measuring.task import Task, relative
 
 
 def measure(setting: Setting, images: int, plain_images: int, repeat: int) -> dict:

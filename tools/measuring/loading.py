@@ -20,7 +20,6 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-ROOT = Path(__file__).resolve().parents[2]
 OLD = 10**9  # seconds since 1970: folders that have not changed for long, as on a disk in use
 
 
@@ -108,8 +107,8 @@ def _touch(folder: Path, names: list[str]) -> None:
 
 def load_apart(name: str, root: str, shots: int) -> dict:
     """What :func:`load` returns, in a process of its own."""
-    command = [sys.executable, "-m", "tools.measuring.loading", "--child", name, root, "--shots", str(shots)]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    command = [sys.executable, __file__, "--child", name, root, "--shots", str(shots)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
 
 
@@ -118,10 +117,12 @@ def load(name: str, root: str, shots: int) -> dict:
     from dassl.config import get_cfg_default
     from dassl.data.datasets import build_dataset
 
-    import datasets
+    from clip_prompts.data.config import add_config
+    from clip_prompts.run.checkout import load_checkout
 
+    load_checkout("datasets")
     cfg = get_cfg_default()
-    datasets.add_config(cfg)
+    add_config(cfg)
     cfg.DATASET.NAME, cfg.DATASET.ROOT, cfg.DATASET.NUM_SHOTS, cfg.SEED = name, root, shots, 1
     random.seed(1)
     with redirect_stdout(sys.stderr):

@@ -13,9 +13,13 @@ from clip_prompts.clip.precision import Precision
 from clip_prompts.encoders.image_encoder import ImageEncoder
 from clip_prompts.encoders.memory import MemoryBudget, peak_bytes, spread_of
 from clip_prompts.encoders.text_encoder import TextEncoder
-from tools.measuring import backbones, plain
-from tools.measuring.setting import Setting
-from trainers.cocoop import ConditionalPromptedCLIP, ConditionalPromptLearner
+from clip_prompts.run.checkout import load_checkout
+from measuring import backbones, plain
+from measuring.setting import Setting
+
+load_checkout("trainers")
+
+from trainers.cocoop import ConditionalPromptedCLIP, ConditionalPromptLearner  # noqa: E402
 
 _PLAIN_WIDTHS = 20  # numbers that the plain way keeps per position and layer, in units of d
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 
 from clip_prompts.common.errors import UserError
-from tools.measuring import counters
-from tools.measuring.setting import Setting
-from tools.measuring.task import Task, calls, relative
+from measuring import counters
+from measuring.setting import Setting
+from measuring.task import Task, calls, relative
 
 PROGRAM = Path(__file__).resolve().parents[1] / "benchmark.py"
 TOLERANCES = {"loss": 1e-5, "gradient": 1e-4}  # relative, in fp32

@@ -6,7 +6,7 @@ same values, and training treats all these pictures as right answers.
 
 import numpy as np
 
-from tools.tiny.concepts import ATTRIBUTES, COLUMN, CONCEPTS, KINDS, VALUES
+from tiny.concepts import ATTRIBUTES, COLUMN, CONCEPTS, KINDS, VALUES
 
 _ANY_MEDIUM = ("picture", "image")
 _SENTENCES = ("{}", "{}", "{}", "{}", "this is {}", "there is {}", "it is {}", "it shows {}", "one can see {}")

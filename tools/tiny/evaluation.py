@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from tools.tiny.concepts import COLUMN, CONCEPTS, DIGIT_NAMES, KINDS, VALUES
-from tools.tiny.pool import SIDE, Pool
-from tools.tiny.training import normalise
+from tiny.concepts import COLUMN, CONCEPTS, DIGIT_NAMES, KINDS, VALUES
+from tiny.pool import SIDE, Pool
+from tiny.training import normalise
 
 PROMPT = "a photo of a {}."
 

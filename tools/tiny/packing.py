@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 
-from tools.tiny.recipe import Recipe
-from tools.tiny.vocabulary import Vocabulary
+from tiny.recipe import Recipe
+from tiny.vocabulary import Vocabulary
 
 
 def pack(model, vocabulary: Vocabulary, recipe: Recipe, path: Path) -> str:

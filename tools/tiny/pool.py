@@ -8,8 +8,8 @@ import numpy as np
 from tqdm import tqdm
 
 from clip_prompts.data.rendering.glyphs import TEXT_FONTS
-from tools.tiny.concepts import ATTRIBUTES
-from tools.tiny.scenes import paint, sample_scene
+from tiny.concepts import ATTRIBUTES
+from tiny.scenes import paint, sample_scene
 
 SIDE = 32
 # Never used for training pictures; the validation pictures use nothing else for digits and letters.

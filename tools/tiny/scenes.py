@@ -8,7 +8,7 @@ from clip_prompts.data.rendering import effects
 from clip_prompts.data.rendering.colours import sample_colour
 from clip_prompts.data.rendering.glyphs import SYMBOL_FONTS, characters, glyph_mask
 from clip_prompts.data.rendering.masks import fill_pattern, placed_mask, shape_mask
-from tools.tiny.concepts import ATTRIBUTES, CONCEPTS, KINDS, VALUES
+from tiny.concepts import ATTRIBUTES, CONCEPTS, KINDS, VALUES
 
 KIND_SHARE = {"digit": 0.27, "letter": 0.11, "symbol": 0.20, "shape": 0.42}
 SIZE_RANGES = ((0.30, 0.38), (0.45, 0.56), (0.60, 0.68), (0.72, 0.82), (0.90, 1.00))  # longer side / canvas

@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from tools.tiny.captions import fits, make_caption
-from tools.tiny.pool import Pool
-from tools.tiny.recipe import Recipe
-from tools.tiny.vocabulary import Vocabulary
+from tiny.captions import fits, make_caption
+from tiny.pool import Pool
+from tiny.recipe import Recipe
+from tiny.vocabulary import Vocabulary
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)

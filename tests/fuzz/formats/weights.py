@@ -30,8 +30,8 @@ from torch import nn
 from clip_prompts.backbones.loading import load_clip
 from clip_prompts.common.errors import UserError
 from clip_prompts.features.cache import FeatureFile
+from datafiles.unpack import unpack
 from tests.fuzz.mutate import spoil_bytes, spoil_value, spoil_zip
-from tools.datafiles.unpack import unpack
 
 from .base import Format
 
