@@ -98,7 +98,7 @@ def test_reset_and_nothing():
         made.evaluate()
 
 
-def test_own_evaluator():
+def test_own_evaluator(capsys):
     """An evaluator of one's own is built by name with (cfg, lab2cname=..., **kwargs)."""
 
     class ConformanceEvaluator(EvaluatorBase):
@@ -108,8 +108,9 @@ def test_own_evaluator():
 
     EVALUATOR_REGISTRY.register(ConformanceEvaluator, force=True)
     cfg = get_cfg_default()
-    cfg.TEST.EVALUATOR = "ConformanceEvaluator"
+    cfg.TEST.EVALUATOR, cfg.VERBOSE = "ConformanceEvaluator", False
     made = build_evaluator(cfg, lab2cname=NAMES, extra=1)
+    assert not capsys.readouterr().out
     assert (made.given, made.cfg) == ((NAMES, {"extra": 1}), cfg)
     for call in (made.reset, made.evaluate, lambda: made.process(None, None)):
         with pytest.raises(NotImplementedError):

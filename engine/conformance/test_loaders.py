@@ -156,7 +156,8 @@ def test_collated():
 def test_several_views():
     """K_TRANSFORMS > 1 counts in training only: each img is a list of K; without a transform it is a ValueError."""
     opts = ("DATALOADER.K_TRANSFORMS", 3)
-    assert len(wrapper(*opts, transform=to_tensor, is_train=True)[0]["img"]) == 3
+    item = wrapper(*opts, transform=[to_tensor, to_tensor], is_train=True)[0]
+    assert (len(item["img"]), len(item["img2"])) == (3, 3)
     assert wrapper(*opts, transform=to_tensor)[0]["img"].dim() == 3
     with pytest.raises(ValueError, match=re.escape("Cannot augment the image 3 times because transform is None")):
         wrapper(*opts, is_train=True)

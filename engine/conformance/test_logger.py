@@ -11,7 +11,7 @@ from unittest import mock
 
 from dassl.utils import Logger, set_random_seed, setup_logger
 
-from .support import differs
+from .support import OURS, differs
 
 
 class Console(io.StringIO):
@@ -138,6 +138,7 @@ def test_bare_file_name(tmp_path):
         logging("log.txt", "line")
     except FileNotFoundError:
         gc.collect()
+        assert not OURS
         return
     finally:
         os.chdir(before)

@@ -92,6 +92,11 @@ def test_optimiser_by_name(name):
     assert not torch.equal(before, group["params"][0])
 
 
+def test_nesterov():
+    """SGD_NESTEROV turns Nesterov momentum on."""
+    assert build_optimizer(net(), optim_cfg(NAME="sgd", SGD_NESTEROV=True)).param_groups[0]["nesterov"]
+
+
 def test_lists():
     """The names, in order."""
     assert AVAI_OPTIMS == ["adam", "amsgrad", "sgd", "rmsprop", "radam", "adamw"]
@@ -126,8 +131,9 @@ def test_staged():
 
 
 def test_staged_without_new_layers():
-    """NEW_LAYERS empty: everything at the reduced rate, and an empty second group."""
-    made = build_optimizer(net(), optim_cfg(STAGED_LR=True, LR=1.0))
+    """NEW_LAYERS empty: everything at the reduced rate, an empty second group, and a warning."""
+    with pytest.warns(UserWarning):
+        made = build_optimizer(net(), optim_cfg(STAGED_LR=True, LR=1.0))
     assert [len(group["params"]) for group in made.param_groups] == [4, 0]
 
 

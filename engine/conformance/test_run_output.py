@@ -11,7 +11,7 @@ from dassl.engine import TrainerBase
 from dassl.utils import load_checkpoint, resume_from_checkpoint
 
 from . import tiny
-from .support import differs
+from .support import OURS, differs
 
 NUMBER = r"\d+\.\d{3} \(\d+\.\d{3}\)"
 LOSSES = r"loss \d+\.\d{4} \(\d+\.\d{4}\) second 2\.0000 \(2\.0000\)"
@@ -198,6 +198,7 @@ def test_successor_in_the_file():
     except Exception:
         found = torch.load(path, weights_only=False)["scheduler"]["successor"]  # written by this very run
         assert hasattr(found, "optimizer")
+        assert not OURS
         return
     differs(isinstance(state["scheduler"]["successor"], dict), "plain-successor")
     raise AssertionError(f"successor is {state['scheduler']['successor']!r}")

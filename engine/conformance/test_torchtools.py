@@ -20,7 +20,7 @@ from dassl.utils.torchtools import adjust_learning_rate, set_bn_to_eval
 from torch import nn
 
 from . import tiny
-from .support import differs
+from .support import OURS, differs
 
 
 def net():
@@ -61,6 +61,7 @@ def test_count_groups():
     try:
         total = count_num_param(params=[{"params": list(net().parameters())}])
     except Exception:
+        assert not OURS
         return
     differs(total == 19, "counts-groups")
     raise AssertionError(f"counted {total} of 19")
@@ -119,6 +120,7 @@ def test_save_best(tmp_path):
     place = tmp_path
     save_checkpoint(state(), str(place), is_best=True)
     assert load_checkpoint(str(place / "model-best.pth.tar"))["epoch"] == 3
+    assert (tmp_path / "checkpoint").read_text().splitlines() == ["model.pth.tar-3"]
 
 
 def test_module_prefix(tmp_path):

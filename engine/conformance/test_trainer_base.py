@@ -8,7 +8,7 @@ import torch
 from dassl.engine import TrainerBase
 from dassl.engine.trainer import SummaryWriter
 
-from .support import differs
+from .support import OURS, differs
 
 
 class CountingScheduler:
@@ -205,6 +205,7 @@ def test_load_periodic(capsys, tmp_path):
         trainer.load_model(str(place), epoch=5)
         text = capsys.readouterr()
     except TypeError:
+        assert not OURS
         return
     differs("(epoch=5, val_result=None)" in text.out, "loads-periodic-checkpoints")
     raise AssertionError(text.out)

@@ -25,37 +25,6 @@ def _shown(console):
     return console.buffer.getvalue().decode()
 
 
-def test_lines_go_to_both(install_console, tmp_path):
-    console = install_console()
-    setup_logger(str(tmp_path / "run"))
-    print("hello")
-    # Line buffered: the file is complete even if the process is killed here.
-    assert (tmp_path / "run" / "log.txt").read_text() == "hello\n"
-    assert _shown(console) == "hello\n"
-
-
-def test_none_changes_nothing(install_console):
-    console = install_console()
-    setup_logger(None)
-    assert sys.stdout is console
-
-
-@pytest.mark.parametrize("name", ["a.txt", "a.log"])
-def test_a_file_name_is_taken_as_it_is(install_console, tmp_path, name):
-    install_console()
-    setup_logger(str(tmp_path / name))
-    print("x")
-    assert (tmp_path / name).read_text() == "x\n"
-
-
-def test_bare_file_name_works(install_console, tmp_path, monkeypatch):
-    install_console()
-    monkeypatch.chdir(tmp_path)
-    setup_logger("log.txt")
-    print("x")
-    assert (tmp_path / "log.txt").read_text() == "x\n"
-
-
 def test_existing_logs_are_kept(install_console, tmp_path):
     install_console()
     for word in ("one", "two", "three"):

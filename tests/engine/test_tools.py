@@ -1,7 +1,6 @@
 """Files, images, seeds, the environment."""
 
 import os
-import random
 import time
 import urllib.error
 
@@ -11,7 +10,6 @@ import pytest
 import torch
 from dassl.utils import (
     UserError,
-    check_isfile,
     collect_env_info,
     download_url,
     listdir_nohidden,
@@ -19,17 +17,10 @@ from dassl.utils import (
     read_image,
     read_json,
     set_random_seed,
-    tolist_if_not,
     write_json,
 )
 from dassl.utils.atomic import atomic_path
 from PIL import Image
-
-
-def test_mkdir_creates_parents_and_keeps_an_existing_folder(tmp_path):
-    mkdir_if_missing(tmp_path / "a" / "b")
-    mkdir_if_missing(str(tmp_path / "a" / "b"))
-    assert (tmp_path / "a" / "b").is_dir()
 
 
 def test_mkdir_of_nothing_and_below_a_file(tmp_path):
@@ -40,24 +31,6 @@ def test_mkdir_of_nothing_and_below_a_file(tmp_path):
         with pytest.raises(UserError) as caught:
             mkdir_if_missing(str(path))
         assert str(path) in str(caught.value) and "\n" not in str(caught.value)
-
-
-def test_check_isfile_warns(tmp_path):
-    with pytest.warns(UserWarning, match="No file found at"):
-        assert not check_isfile(str(tmp_path / "none"))
-    assert not os.path.isfile(tmp_path)
-    (tmp_path / "some").write_text("")
-    assert check_isfile(str(tmp_path / "some"))
-
-
-def test_json_layout_and_round_trip(tmp_path, monkeypatch):
-    path = tmp_path / "new" / "a.json"
-    write_json({"a": [1, "é"]}, str(path))
-    assert path.read_text() == '{\n    "a": [\n        1,\n        "\\u00e9"\n    ]\n}'
-    assert read_json(path) == {"a": [1, "é"]}
-    monkeypatch.chdir(tmp_path)
-    write_json([], "bare.json")
-    assert read_json("bare.json") == []
 
 
 def test_json_errors(tmp_path):
@@ -84,30 +57,10 @@ def test_atomic_path_reports_an_unwritable_place(tmp_path):
             pass
 
 
-def test_seed_covers_the_three_generators():
-    def draw():
-        return random.random(), np.random.rand(), torch.rand(1).item()
-
-    set_random_seed(0)
-    first = draw()
-    set_random_seed(0)
-    assert draw() == first
-    set_random_seed(1)
-    # The numbers of the plain generators, so that upstream's seeds give upstream's runs.
-    assert draw()[0] == random.Random(1).random()
-    assert draw() != first
-
-
 @pytest.mark.parametrize("seed", [-1, 2**32])
 def test_seed_out_of_range(seed):
     with pytest.raises(UserError, match=str(seed)):
         set_random_seed(seed)
-
-
-def test_read_image_is_rgb(tmp_path):
-    Image.new("L", (5, 4), 7).save(tmp_path / "a.png")
-    image = read_image(str(tmp_path / "a.png"))
-    assert (image.mode, image.size, image.getpixel((0, 0))) == ("RGB", (5, 4), (7, 7, 7))
 
 
 def test_read_image_errors_name_the_file(tmp_path):
@@ -131,17 +84,6 @@ def test_listdir_nohidden(tmp_path):
     assert set(listdir_nohidden(tmp_path)) == {"a", "b"}
     with pytest.raises(FileNotFoundError, match="none"):
         listdir_nohidden(tmp_path / "none")
-
-
-def test_tolist_if_not_wraps_tuples():
-    assert tolist_if_not([1]) == [1]
-    assert tolist_if_not((1, 2)) == [(1, 2)]
-
-
-def test_download(tmp_path):
-    (tmp_path / "source").write_bytes(b"data")
-    download_url((tmp_path / "source").as_uri(), str(tmp_path / "new" / "copy"))
-    assert (tmp_path / "new" / "copy").read_bytes() == b"data"
 
 
 def test_failed_download_leaves_nothing(tmp_path):
