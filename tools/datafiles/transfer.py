@@ -1,9 +1,11 @@
-"""The bytes of one address, gathered in a part file that the next try goes on with while the server's file stays."""
+"""The download of one address into a part file, which the next try continues if the file on the server is the same.
+
+pooch and torchvision check a checksum and show a bar, but neither continues a download that was cut.
+"""
 
 import http.client
 import json
 import os
-import re
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -23,24 +25,22 @@ class Unavailable(Exception):
 
 
 class _Changed(Exception):
-    """The reply does not go on where the part file ends: start anew."""
+    """The reply does not continue the part file: download the file from its start."""
 
 
 def gather(url: str, part: Path, note_file: Path) -> None:
-    """Bring all of ``url`` into ``part``, going on after a cut connection, also that of an earlier call.
+    """Download ``url`` into ``part``; continue after a cut connection, also that of an earlier call.
 
-    ``note_file`` tells later calls, as JSON, what the bytes are part of: the address, the size of the whole, and the
-    server's marks of this version of it (ETag, Last-Modified).
-    Raises Unavailable, and OSError for the disk.
+    ``note_file`` is JSON with the origin of the bytes for later calls: the address, the size of the whole file, and
+    the server's marks of this version of the file (ETag, Last-Modified).
+
+    Raises:
+        Unavailable: the server does not serve the file. OSError: an error of the disk.
     """
-    note = _read_note(note_file)
-    if note.get("url") != url or not (note.get("size") or _mark(note)):
-        part.unlink(missing_ok=True)  # of another source, or nothing would tell a changed file
-        note = {"url": url}
     problem = ""
     for _ in range(TRIES):
         try:
-            if _go_on(part, note, note_file):
+            if _continue(url, part, note_file):
                 return
             problem = "the connection was cut"
         except _Changed as error:
@@ -55,32 +55,40 @@ def gather(url: str, part: Path, note_file: Path) -> None:
     raise Unavailable(f"{problem} ({TRIES} tries)")
 
 
-def _go_on(part: Path, note: dict, note_file: Path) -> bool:
-    """One request for what the part file lacks. True when the file is complete."""
+def _continue(url: str, part: Path, note_file: Path) -> bool:
+    """Send one request for the bytes that the part file lacks. Returns True when the file is complete."""
+    note = _read_note(note_file)
+    if note.pop("url", "") != url or not any(note.values()):
+        part.unlink(missing_ok=True)  # bytes of another source, or nothing would show that the file has changed
+        note = {}
     have = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "prompt-learning-data", "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
-        if mark := _mark(note):
-            headers["If-Range"] = mark  # a changed file is then sent whole
+        # If-Range makes the server send a changed file whole. It takes a strong ETag or a date.
+        strong = note.get("etag") or ""
+        if mark := note.get("modified") if strong.startswith("W/") or not strong else strong:
+            headers["If-Range"] = mark
     try:
-        reply = _OPENER.open(urllib.request.Request(note["url"], headers=headers), timeout=TIMEOUT)
+        reply = _OPENER.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
-        if error.code == 416 and have:  # no byte comes after those that are there
-            if _whole(error.headers) == have == note.get("size"):
-                return True
-            raise _Changed("the file on the server is shorter than what is there of it") from error
-        raise
+        if error.code != 416 or not have:  # 416: no byte comes after those of the part file
+            raise
+        if _facts(error.headers)["size"] == have == note.get("size"):
+            return True
+        raise _Changed("the file on the server is shorter than the part that was downloaded") from error
     with reply:
+        facts, place = _facts(reply.headers), reply.headers.get("Content-Range", "")
         if reply.status == 206:
-            _check_place(reply.headers, have, note)
-        else:
-            have = 0  # the whole file: it has changed, or the server ignores ranges
+            if not place.startswith(f"bytes {have}-"):
+                raise _Changed(f"asked for the bytes from {have} on, the server sent '{place}'")
+            if any(facts[key] and note.get(key) and facts[key] != note[key] for key in facts):
+                raise _Changed("the file changed on the server")
+        else:  # the whole file: it has changed, or the server ignores ranges
+            have, note = 0, facts
             part.unlink(missing_ok=True)
-            note.update(_facts(reply.headers))
-            write_text_atomically(note_file, json.dumps(note))
-        length = reply.headers.get("Content-Length")
-        total = have + int(length) if length else None
+            write_text_atomically(note_file, json.dumps({"url": url, **facts}))
+        total = facts["size"] or note.get("size")
         bar = tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=part.stem, disable=None)
         with open(open_to_write(part, os.O_APPEND), "ab") as file, bar:
             while chunk := _read(reply):
@@ -90,36 +98,15 @@ def _go_on(part: Path, note: dict, note_file: Path) -> bool:
     return total is None or have >= total
 
 
-def _check_place(headers, have: int, note: dict) -> None:
-    """Raise _Changed unless a part begins where ours ends, in the same version of the file."""
-    place = headers.get("Content-Range", "")
-    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", place.strip())
-    if not found or int(found[1]) != have:
-        raise _Changed(f"asked for the bytes from {have} on, the server sent '{place}'")
-    new = _facts(headers) | {"size": _whole(headers)}
-    if any(new[key] and note.get(key) and new[key] != note[key] for key in ("size", "etag", "modified")):
-        raise _Changed("the file changed on the server")
-
-
 def _facts(headers) -> dict:
-    length = headers.get("Content-Length")
+    """Returns the size of the whole file (None if unknown) and the server's marks of its version."""
+    place = headers.get("Content-Range", "")
+    size = place.rpartition("/")[2].strip() if place else headers.get("Content-Length", "")
     return {
-        "size": int(length) if length else None,
+        "size": int(size) if size.isdecimal() else None,
         "etag": headers.get("ETag", ""),
         "modified": headers.get("Last-Modified", ""),
     }
-
-
-def _whole(headers) -> int | None:
-    """The size of the whole file, as a Content-Range tells it."""
-    found = re.search(r"/(\d+)\s*$", headers.get("Content-Range", ""))
-    return int(found[1]) if found else None
-
-
-def _mark(note: dict) -> str:
-    """What If-Range may hold: an ETag that stands for the very bytes, else the date."""
-    etag = note.get("etag") or ""
-    return etag if etag and not etag.startswith("W/") else note.get("modified") or ""
 
 
 def _read_note(path: Path) -> dict:
