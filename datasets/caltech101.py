@@ -18,7 +18,7 @@ class Caltech101(ClassFolders):
     split_file = "split_zhou_Caltech101.json"
     ignored = IGNORED
     renamed = NEW_CNAMES
-    where_to_get = (
+    hint = (
         "Unpack caltech-101.zip of https://data.caltech.edu/records/mzrjq-6wc02 and the 101_ObjectCategories.tar.gz "
         "in it into <root>/caltech-101; for published numbers add CoOp's split_zhou_Caltech101.json."
     )

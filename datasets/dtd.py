@@ -13,7 +13,7 @@ class DescribableTextures(ClassFolders):
     image_folder = "images"
     split_file = "split_zhou_DescribableTextures.json"
     template = "{} texture."
-    where_to_get = (
+    hint = (
         "Unpack https://www.robots.ox.ac.uk/~vgg/data/dtd/download/dtd-r1.0.1.tar.gz into <root>; for published "
         "numbers add CoOp's split_zhou_DescribableTextures.json to <root>/dtd."
     )

@@ -26,7 +26,7 @@ class EuroSAT(ClassFolders):
     split_file = "split_zhou_EuroSAT.json"
     template = "a centered satellite photo of {}."
     renamed = NEW_CNAMES
-    where_to_get = (
+    hint = (
         "Unpack EuroSAT.zip (RGB) of https://zenodo.org/records/7711810 into <root>/eurosat; for published numbers "
         "add CoOp's split_zhou_EuroSAT.json."
     )

@@ -13,7 +13,7 @@ class Food101(ClassFolders):
     image_folder = "images"
     split_file = "split_zhou_Food101.json"
     template = "a photo of {}, a type of food."
-    where_to_get = (
+    hint = (
         "Unpack http://data.vision.ee.ethz.ch/cvl/food-101.tar.gz into <root>; for published numbers add CoOp's "
         "split_zhou_Food101.json to <root>/food-101."
     )

@@ -33,7 +33,7 @@ class ImageFolder(BenchmarkDataset):
     def has_own_pictures(self):
         return True
 
-    def missing_help(self):
+    def missing_hint(self):
         return f"Put it into {self.image_dir}, or take it out of the list."
 
     def load_split(self):
@@ -53,7 +53,7 @@ class ImageFolder(BenchmarkDataset):
         listing = make_listing(self.dataset_dir, self.list_file, sum(self.domains_of_run, []), self.output_dir)
         places = [self.dataset_dir, self.own_cache("splits")]
         lists = divide(
-            listing, *self.domains_of_run, StoredSplit(self.dataset_dir, places, self.keeps_files), self.needs_val
+            listing, *self.domains_of_run, StoredSplit(self.dataset_dir, places, self.writes_files), self.needs_val
         )
         self.test_only = lists[0] == lists[2]
         self.listed = listing, lists
@@ -66,7 +66,7 @@ class ImageFolder(BenchmarkDataset):
         items = self.datums(target_to_train(listing, lists[0], lists[2], self.domains_of_run[1]), listing.source)
         skipped = {os.path.join(self.image_dir, path) for path in self.unreadable}
         items = [item for item in items if item.impath not in skipped]
-        return self.readable([items])[0] if self.keeps_files else items
+        return self.readable([items])[0] if self.writes_files else items
 
     def datums(self, rows, source):
         """Datum objects of Labelled rows, with their domains."""

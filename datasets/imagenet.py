@@ -11,7 +11,7 @@ class ImageNet(WnidFolders):
 
     dataset_dir = "imagenet"
     image_folder = "images"
-    where_to_get = (
+    hint = (
         "Register at https://image-net.org, unpack ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar into "
         "<root>/imagenet/images/{train,val}/<wnid>/ and put CoOp's classnames.txt into <root>/imagenet."
     )

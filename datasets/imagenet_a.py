@@ -13,7 +13,7 @@ class ImageNetA(WnidFolders):
     image_folder = "imagenet-a"
     test_only = True
     all_classes = False
-    where_to_get = (
+    hint = (
         "Unpack https://people.eecs.berkeley.edu/~hendrycks/imagenet-a.tar into <root>/imagenet-adversarial and put "
         "ImageNet's classnames.txt there."
     )

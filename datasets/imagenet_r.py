@@ -13,7 +13,7 @@ class ImageNetR(WnidFolders):
     image_folder = "imagenet-r"
     test_only = True
     all_classes = False
-    where_to_get = (
+    hint = (
         "Unpack https://people.eecs.berkeley.edu/~hendrycks/imagenet-r.tar into <root>/imagenet-rendition and put "
         "ImageNet's classnames.txt there."
     )

@@ -12,7 +12,7 @@ class ImageNetSketch(WnidFolders):
     dataset_dir = "imagenet-sketch"
     image_folder = "images"
     test_only = True
-    where_to_get = (
+    hint = (
         "Unpack the archive of https://github.com/HaohanWang/ImageNet-Sketch, rename its folder sketch to "
         "<root>/imagenet-sketch/images and put ImageNet's classnames.txt into <root>/imagenet-sketch."
     )

@@ -12,7 +12,7 @@ class ImageNetV2(WnidFolders):
     dataset_dir = "imagenetv2"
     image_folder = "imagenetv2-matched-frequency-format-val"
     test_only = True
-    where_to_get = (
+    hint = (
         "Unpack https://s3-us-west-2.amazonaws.com/imagenetv2public/imagenetv2-matched-frequency.tar.gz into "
         "<root>/imagenetv2 and put ImageNet's classnames.txt there."
     )

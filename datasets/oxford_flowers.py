@@ -19,7 +19,7 @@ class OxfordFlowers(BenchmarkDataset):
     image_folder = "jpg"
     split_file = "split_zhou_OxfordFlowers.json"
     template = "a photo of a {}, a type of flower."
-    where_to_get = (
+    hint = (
         "Unpack 102flowers.tgz of https://www.robots.ox.ac.uk/~vgg/data/flowers/102/ into <root>/oxford_flowers and "
         "put its imagelabels.mat and CoOp's cat_to_name.json there; for published numbers add CoOp's "
         "split_zhou_OxfordFlowers.json."
@@ -28,9 +28,9 @@ class OxfordFlowers(BenchmarkDataset):
     def read_raw(self, rng):
         path = os.path.join(self.dataset_dir, "imagelabels.mat")
         names_path = os.path.join(self.dataset_dir, "cat_to_name.json")
-        names = read_names(names_path, self.missing_help())
+        names = read_names(names_path, self.missing_hint())
         rows = []
-        for number, value in enumerate(read_mat(path, "labels", self.missing_help()), start=1):
+        for number, value in enumerate(read_mat(path, "labels", self.missing_hint()), start=1):
             label = mat_number(value, f"{path}: label {number}")
             if str(label) not in names:
                 raise UserError(f"{path} gives image {number} the label {label}, which {names_path} does not name.")

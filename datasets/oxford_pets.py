@@ -16,7 +16,7 @@ class OxfordPets(BenchmarkDataset):
     image_folder = "images"
     split_file = "split_zhou_OxfordPets.json"
     template = "a photo of a {}, a type of pet."
-    where_to_get = (
+    hint = (
         "Unpack images.tar.gz and annotations.tar.gz of https://www.robots.ox.ac.uk/~vgg/data/pets/ into "
         "<root>/oxford_pets; for published numbers add CoOp's split_zhou_OxfordPets.json."
     )
@@ -29,7 +29,7 @@ class OxfordPets(BenchmarkDataset):
         """Lines ``american_bulldog_100 2 2 1``: image name, class from 1, species, breed in the species."""
         path = os.path.join(self.dataset_dir, "annotations", name)
         rows = []
-        for image, class_id, _, _ in read_fields(path, n=4, numbers=[1], remedy=self.missing_help()):
+        for image, class_id, _, _ in read_fields(path, n=4, numbers=[1], hint=self.missing_hint()):
             breed = image.rsplit("_", 1)[0].lower()
             rows.append((f"{image}.jpg", class_id - 1, breed))
         return self.items(rows, path)

@@ -15,7 +15,7 @@ class StanfordCars(BenchmarkDataset):
 
     dataset_dir = "stanford_cars"
     split_file = "split_zhou_StanfordCars.json"
-    where_to_get = (
+    hint = (
         "The original host is gone: put cars_train/, cars_test/, devkit/ and cars_test_annos_withlabels.mat of a "
         "mirror into <root>/stanford_cars; for published numbers add CoOp's split_zhou_StanfordCars.json."
     )
@@ -28,10 +28,10 @@ class StanfordCars(BenchmarkDataset):
         """The records ``annotations`` of a .mat file: image name and class from 1."""
         path = os.path.join(self.dataset_dir, name)
         meta = os.path.join(self.dataset_dir, "devkit", "cars_meta.mat")
-        models, records = (read_mat(*m, self.missing_help()) for m in ((meta, "class_names"), (path, "annotations")))
+        models, records = (read_mat(*m, self.missing_hint()) for m in ((meta, "class_names"), (path, "annotations")))
         models = [mat_text(model, f"{meta}: class_names {i}") for i, model in enumerate(models, start=1)]
         if not {"fname", "class"} <= set(records.dtype.names or ()):
-            raise UserError(f"{path}: 'annotations' lacks the field fname or class. {self.missing_help()}")
+            raise UserError(f"{path}: 'annotations' lacks the field fname or class. {self.missing_hint()}")
         rows = []
         for i, record in enumerate(records, start=1):
             image = mat_text(record["fname"], f"{path}: fname of record {i}")
@@ -41,9 +41,9 @@ class StanfordCars(BenchmarkDataset):
             rows.append((f"{folder}/{image}", number - 1, "".join(reversed(models[number - 1].rpartition(" ")))))
         return self.items(rows, path)
 
-    def missing_help(self) -> str:
+    def missing_hint(self) -> str:
         for part in ("cars_train", "cars_test"):
             nested = os.path.join(self.dataset_dir, part, part)
             if os.path.isdir(nested):  # as some mirrors pack it
                 return f"Move the images of {nested} one folder up, into {os.path.dirname(nested)}."
-        return super().missing_help()
+        return super().missing_hint()

@@ -15,14 +15,14 @@ class SUN397(BenchmarkDataset):
     dataset_dir = "sun397"
     image_folder = "SUN397"
     split_file = "split_zhou_SUN397.json"
-    where_to_get = (
+    hint = (
         "The original host is gone: unpack SUN397.tar.gz and Partitions.zip of a mirror into <root>/sun397; for "
         "published numbers add CoOp's split_zhou_SUN397.json."
     )
 
     def read_raw(self, rng):
         path = os.path.join(self.dataset_dir, "ClassName.txt")
-        scenes = [line.lstrip("/") for line in read_lines(path, self.missing_help())]
+        scenes = [line.lstrip("/") for line in read_lines(path, self.missing_hint())]
         labels = class_labels(enumerate(scenes), path)
         train, val = self.split_trainval(self.read_list("Training_01.txt", labels), rng=rng)
         return train, val, self.read_list("Testing_01.txt", labels)
@@ -31,7 +31,7 @@ class SUN397(BenchmarkDataset):
         """Lines ``/a/abbey/sun_aaa.jpg``: the folder is the class."""
         path = os.path.join(self.dataset_dir, name)
         rows = []
-        for line in read_lines(path, self.missing_help()):
+        for line in read_lines(path, self.missing_hint()):
             image = line.lstrip("/")
             scene = image.rpartition("/")[0]
             words = reversed(scene.split("/")[1:])  # without the letter

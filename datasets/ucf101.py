@@ -17,14 +17,14 @@ class UCF101(BenchmarkDataset):
     image_folder = "UCF-101-midframes"
     split_file = "split_zhou_UCF101.json"
     template = "a photo of a person doing {}."
-    where_to_get = (
+    hint = (
         "Unpack CoOp's UCF-101-midframes.zip into <root>/ucf101, and ucfTrainTestlist of "
         "https://www.crcv.ucf.edu/data/UCF101.php or, for published numbers, CoOp's split_zhou_UCF101.json."
     )
 
     def read_raw(self, rng):
         path = os.path.join(self.dataset_dir, "ucfTrainTestlist", "classInd.txt")
-        listed = read_fields(path, 2, numbers=[0], remedy=self.missing_help())
+        listed = read_fields(path, 2, numbers=[0], hint=self.missing_hint())
         labels = class_labels(((n - 1, action) for n, action in listed), path)
         train, val = self.split_trainval(self.read_list("trainlist01.txt", labels), rng=rng)
         return train, val, self.read_list("testlist01.txt", labels)
@@ -33,7 +33,7 @@ class UCF101(BenchmarkDataset):
         """Lines ``TaiChi/v_TaiChi_g01_c01.avi``, in the training list with the number of the class after it."""
         path = os.path.join(self.dataset_dir, "ucfTrainTestlist", name)
         rows = []
-        for line in read_lines(path, self.missing_help()):
+        for line in read_lines(path, self.missing_hint()):
             action, _, video = line.split()[0].partition("/")
             label = class_label(labels, action, path, line)
             classname = "_".join(re.findall("[A-Z][^A-Z]*", action))

@@ -52,8 +52,14 @@ def variants_of(source: str) -> tuple[str, ...]:
     return next((found.variants for found in _sets().values() if found.source == source), ())
 
 
+@functools.cache
 def table_order() -> tuple[str, ...]:
     """Returns the readers (DATASET.NAME) of the papers' datasets, in the order of tables."""
-    return tuple(
-        read_yaml(FOLDER / f"{name}.yaml")["DATASET"]["NAME"] for name in papers().datasets + papers().variants
-    )
+    return tuple(map(reader_name, papers().datasets + papers().variants))
+
+
+@functools.cache
+def reader_name(config: str) -> str:
+    """Returns the reader (DATASET.NAME) that a config file of a dataset names; ``config`` if there is no such file."""
+    file = FOLDER / f"{config}.yaml"
+    return read_yaml(file)["DATASET"]["NAME"] if file.is_file() else config

@@ -7,13 +7,13 @@ from clip_prompts.common.files import LIST, parse_json, read_text
 from clip_prompts.common.text import one_line
 
 
-def read_fields(path: str, n: int, numbers: Collection[int] = (), remedy: str = "") -> Iterator[list]:
+def read_fields(path: str, n: int, numbers: Collection[int] = (), hint: str = "") -> Iterator[list]:
     """Yield the ``n`` space-separated fields of each line; those at the positions ``numbers`` as whole numbers from 1.
 
     Empty lines and lines that start with ``#`` are skipped. Raises UserError that names the file and the line;
-    ``remedy`` says what to do about a missing file.
+    ``hint`` says what to do about a missing file.
     """
-    lines = _read_text(path, remedy).splitlines()
+    lines = _read_text(path, hint).splitlines()
     for line_number, line in enumerate(lines, start=1):
         fields: list = line.split()
         if not fields or line.startswith("#"):
@@ -34,19 +34,19 @@ def whole_number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
 
 
-def read_lines(path: str, remedy: str = "") -> list[str]:
+def read_lines(path: str, hint: str = "") -> list[str]:
     """The lines of a list that are not empty, without space around them. Raises UserError."""
-    return [line.strip() for line in _read_text(path, remedy).splitlines() if line.strip()]
+    return [line.strip() for line in _read_text(path, hint).splitlines() if line.strip()]
 
 
-def read_names(path: str, remedy: str = "") -> dict[str, str]:
+def read_names(path: str, hint: str = "") -> dict[str, str]:
     """A JSON object of names by number, as ``{"1": "pink primrose"}``. Raises UserError."""
     try:
-        names = parse_json(_read_text(path, remedy))
+        names = parse_json(_read_text(path, hint))
     except ValueError as error:
-        raise UserError(f"{path} is not JSON ({error}). {remedy}".rstrip()) from error
+        raise UserError(f"{path} is not JSON ({error}). {hint}".rstrip()) from error
     if not isinstance(names, dict) or not all(isinstance(name, str) and name for name in names.values()):
-        raise UserError(f"{path} is not an object of class names by number. {remedy}".rstrip())
+        raise UserError(f"{path} is not an object of class names by number. {hint}".rstrip())
     return names
 
 
@@ -73,9 +73,9 @@ def class_label(labels: Mapping[str, int], name: str, path: str, line: str) -> i
     return labels[name]
 
 
-def _read_text(path: str, remedy: str) -> str:
+def _read_text(path: str, hint: str) -> str:
     try:
         return read_text(path, LIST, lines=True)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{path} cannot be read: {reason}. {remedy}".rstrip()) from error
+        raise UserError(f"{path} cannot be read: {reason}. {hint}".rstrip()) from error

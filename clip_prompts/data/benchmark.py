@@ -38,13 +38,13 @@ class BenchmarkDataset(DatasetBase):
     - ``split_file``: the JSON file inside it that holds the lists (see ``split_file.py``); "" where there is none
       and ``read_raw`` is always called;
     - ``template``: the hand-crafted prompt for zero-shot CLIP, ``{}`` for the class name;
-    - ``where_to_get``: one sentence for the user who does not have the data;
+    - ``hint``: one sentence for the user who does not have the data;
     - ``unlabelled``: what ``DATASET.UNLABELED`` "" stands for, see ``unlabelled.py``;
     - ``target_images()``: of a dataset with domains, the images of the run's target domains to train on unlabelled;
     - ``test_only``: True where only a test list exists; it then stands in for training too (so that class names
       exist), val is empty and few-shot selection does not apply;
     - ``unique_names``: False where two classes may share a name, as in ImageNet;
-    - ``keeps_files``: False for a program that only looks at the data: nothing is then written into its folder,
+    - ``writes_files``: False for a program that only looks at the data: nothing is then written into its folder,
       and pictures are not checked;
     - ``has_domains``: True where ``DATASET.SOURCE_DOMAINS`` and ``TARGET_DOMAINS`` have a meaning;
     - ``read_raw(rng)``: makes (train, val, test) lists of Datum from the original annotations; called where the
@@ -67,11 +67,11 @@ class BenchmarkDataset(DatasetBase):
     image_folder = ""
     split_file = ""
     template = "a photo of a {}."
-    where_to_get = ""
+    hint = ""
     unlabelled = ""
     test_only = False
     unique_names = True
-    keeps_files = True
+    writes_files = True
     has_domains = False
 
     # The names by which readers written for upstream's CoOp use this machinery through OxfordPets.
@@ -86,7 +86,7 @@ class BenchmarkDataset(DatasetBase):
         self.image_dir = os.path.join(self.dataset_dir, self.image_folder).rstrip(os.sep)
         self.split_path = os.path.join(self.dataset_dir, self.split_file) if self.split_file else ""
         if not os.path.isdir(self.image_dir):
-            raise UserError(f"Image folder {self.image_dir} not found. {self.missing_help()}")
+            raise UserError(f"Image folder {self.image_dir} not found. {self.missing_hint()}")
 
         if settings.get("SHOTS_FILE", "") and settings.NUM_SHOTS < 1 and not self.test_only:
             raise UserError(
@@ -95,9 +95,9 @@ class BenchmarkDataset(DatasetBase):
             )
         self.unreadable, self._choice = [], settings.get("UNREADABLE", "error")
         train, val, test = self.load_split()
-        if self.keeps_files and (self.has_own_pictures() or self._choice != "error"):
+        if self.writes_files and (self.has_own_pictures() or self._choice != "error"):
             train, val, test = self.readable([train, val, test])
-        if self.keeps_files and self.has_own_pictures() and not self.test_only:
+        if self.writes_files and self.has_own_pictures() and not self.test_only:
             check_contents(train, val, test)
         full = (train, val, test)
         self.split_sha256 = hash_lists(full, self.image_dir)
@@ -129,11 +129,11 @@ class BenchmarkDataset(DatasetBase):
 
     def read_raw(self, rng: random.Random) -> tuple[list, list, list]:
         """Make (train, val, test) lists of Datum from the original annotations; see the class."""
-        raise UserError(f"Split file {self.split_path} not found. {self.missing_help()}")
+        raise UserError(f"Split file {self.split_path} not found. {self.missing_hint()}")
 
-    def missing_help(self) -> str:
+    def missing_hint(self) -> str:
         """What the user can do about missing files: one or two sentences."""
-        return self.where_to_get or f"Put the files of {type(self).__name__} into {self.dataset_dir}."
+        return self.hint or f"Put the files of {type(self).__name__} into {self.dataset_dir}."
 
     def find_dataset_dir(self, root: str) -> str:
         """The dataset's folder, absolute. Raises UserError, with the folder that is expected, where it is missing."""
@@ -149,16 +149,16 @@ class BenchmarkDataset(DatasetBase):
             )
         if not os.path.isdir(base):
             raise UserError(f"Data root {base} does not exist. Give --root, the folder that holds the datasets.")
-        raise UserError(f"{name} expects the folder {folder}, which does not exist. {self.where_to_get}".rstrip())
+        raise UserError(f"{name} expects the folder {folder}, which does not exist. {self.hint}".rstrip())
 
     def load_split(self) -> tuple[list, list, list]:
         """The full lists: from the split file, or from the raw annotations when it does not exist."""
         if self.split_path and os.path.exists(self.split_path):
-            return self.read_split(self.split_path, self.image_dir, self.test_only, self.missing_help())
+            return self.read_split(self.split_path, self.image_dir, self.test_only, self.missing_hint())
         train, val, test = self.read_raw(random.Random(SPLIT_SEED))
         source = f"{type(self).__name__} in {self.dataset_dir}"
         check_splits(train, val, test, source, self.unique_names, self.test_only)
-        if self.split_path and self.keeps_files:
+        if self.split_path and self.writes_files:
             try:
                 self.save_split(train, val, test, self.split_path, self.image_dir, made_here=True)
             except OSError as error:  # a read-only folder: the same split is made again by the next run
@@ -167,7 +167,7 @@ class BenchmarkDataset(DatasetBase):
 
     def items(self, rows: Sequence[Row], source: str) -> list:
         """Datum objects of ``(path below image_dir, label, class name)``; ``source`` starts the error message."""
-        return to_items(rows, self.image_dir, source, self.missing_help())
+        return to_items(rows, self.image_dir, source, self.missing_hint())
 
     def own_cache(self, kind: str) -> str:
         """A place for files of a ``kind`` in the user's cache, for data folders that cannot be written."""
@@ -210,7 +210,7 @@ class BenchmarkDataset(DatasetBase):
             return kept
         at_seed = random.getstate() == random.Random(seed).getstate()
         selection = draw()
-        if at_seed and self.keeps_files:  # otherwise something drew before us, and these are not the shots of this seed
+        if at_seed and self.writes_files:  # else something drew before: not the shots of this seed
             store.keep(*selection)
             self.selection_file = store.path
         return selection

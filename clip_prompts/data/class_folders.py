@@ -26,7 +26,7 @@ class ClassFolders(BenchmarkDataset):
 
     def read_raw(self, rng):
         return self.read_and_split_data(
-            self.image_dir, ignored=self.ignored, new_cnames=self.renamed, rng=rng, hint=self.missing_help()
+            self.image_dir, ignored=self.ignored, new_cnames=self.renamed, rng=rng, hint=self.missing_hint()
         )
 
     @staticmethod
@@ -39,9 +39,7 @@ class ClassFolders(BenchmarkDataset):
         return split_per_class(items, p_trn, p_val, rng, lambda item: item.classname)
 
 
-def class_folders(
-    folder: str, ignored: Collection[str] = (), remedy: str = "", none_is_fine: bool = False
-) -> list[str]:
+def class_folders(folder: str, ignored: Collection[str] = (), hint: str = "", none_is_fine: bool = False) -> list[str]:
     """Names of the folders in ``folder``, sorted (capitals first), without hidden ones.
 
     Raises UserError for none, unless ``none_is_fine``.
@@ -50,11 +48,9 @@ def class_folders(
         with os.scandir(folder) as entries:
             names = [e.name for e in entries if e.is_dir() and not e.name.startswith(".") and e.name not in ignored]
     except OSError as error:
-        raise UserError(
-            f"Image folder {folder} cannot be read: {error.strerror or error}. {remedy}".rstrip()
-        ) from error
+        raise UserError(f"Image folder {folder} cannot be read: {error.strerror or error}. {hint}".rstrip()) from error
     if not names and not none_is_fine:
-        raise UserError(f"Image folder {folder} holds no class folders. {remedy}".rstrip())
+        raise UserError(f"Image folder {folder} holds no class folders. {hint}".rstrip())
     return sorted(names)
 
 
@@ -63,7 +59,7 @@ def image_suffixed(name: str) -> bool:
     return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
 
 
-def image_names(folder: str, remedy: str = "") -> list[str]:
+def image_names(folder: str, hint: str = "") -> list[str]:
     """Names of the image files in ``folder``, sorted, without hidden ones.
 
     Raises UserError for none, and for a link to an image that is not there.
@@ -73,22 +69,20 @@ def image_names(folder: str, remedy: str = "") -> list[str]:
             images = [entry for entry in entries if image_suffixed(entry.name)]
         names = [entry.name for entry in images if entry.is_file()]
         if len(names) < len(images) and (lost := sorted(e.path for e in images if not os.path.exists(e.path))):
-            raise UserError(f"{lost[0]} is a link to an image that is not there. {remedy}".rstrip())
+            raise UserError(f"{lost[0]} is a link to an image that is not there. {hint}".rstrip())
     except OSError as error:
-        raise UserError(
-            f"Class folder {folder} cannot be read: {error.strerror or error}. {remedy}".rstrip()
-        ) from error
+        raise UserError(f"Class folder {folder} cannot be read: {error.strerror or error}. {hint}".rstrip()) from error
     if not names:
-        raise UserError(f"Class folder {folder} holds no images. {remedy}".rstrip())
+        raise UserError(f"Class folder {folder} holds no images. {hint}".rstrip())
     return sorted(names)
 
 
 def folder_rows(
-    folder: str, ignored: Collection[str] = (), renamed: Mapping[str, str] | None = None, remedy: str = ""
+    folder: str, ignored: Collection[str] = (), renamed: Mapping[str, str] | None = None, hint: str = ""
 ) -> list[Row]:
     """``(class folder/image, label, class name)`` of every image; see :class:`ClassFolders`."""
     return [
         (f"{name}/{image}", label, (renamed or {}).get(name, name))
-        for label, name in enumerate(class_folders(folder, ignored, remedy))
-        for image in image_names(os.path.join(folder, name), remedy)
+        for label, name in enumerate(class_folders(folder, ignored, hint))
+        for image in image_names(os.path.join(folder, name), hint)
     ]

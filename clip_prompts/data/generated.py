@@ -66,7 +66,7 @@ class GeneratedDataset(BenchmarkDataset):
         name = type(self).__name__
         marker = {"dataset": name, "version": self.version}
         homes = [Path(os.path.abspath(os.path.expanduser(root)))] if root else []
-        if homes and not self.keeps_files and _read_marker(folder := homes[0] / type(self).dataset_dir) != marker:
+        if homes and not self.writes_files and _read_marker(folder := homes[0] / type(self).dataset_dir) != marker:
             _refuse_foreign(folder, marker)  # as a run would
             homes = []
         homes.append(user_cache_dir() / "datasets")
@@ -91,7 +91,7 @@ class GeneratedDataset(BenchmarkDataset):
             raise ValueError(f"{type(self).__name__}.generate returned unknown parts: {sorted(extra)}")
         write_rows(rows, folder / self.split_file)
 
-    def missing_help(self) -> str:
+    def missing_hint(self) -> str:
         return f"Delete the folder {self.dataset_dir} and run again: it is then made anew."
 
 

@@ -36,8 +36,8 @@ def view_as_shown(items: Iterable) -> None:
             item.as_viewed = True
 
 
-def to_items(rows: Iterable[Row], image_dir: str, source: str, remedy: str = UNPACK_AGAIN) -> list:
-    """Make Datum objects of rows; ``source`` starts the message, ``remedy`` says what to do about a missing image.
+def to_items(rows: Iterable[Row], image_dir: str, source: str, hint: str = UNPACK_AGAIN) -> list:
+    """Make Datum objects of rows; ``source`` starts the message, ``hint`` says what to do about a missing image.
 
     Raises UserError that names a path outside ``image_dir``, or the first missing image with their number.
     """
@@ -58,7 +58,7 @@ def to_items(rows: Iterable[Row], image_dir: str, source: str, remedy: str = UNP
             missing.append(impath)
     if missing:
         more = f" ({len(missing)} of {number} are missing)" if len(missing) > 1 else ""
-        raise UserError(f"{source} names an image that is not there: {missing[0]}{more}. {remedy}")
+        raise UserError(f"{source} names an image that is not there: {missing[0]}{more}. {hint}")
     return items
 
 

@@ -6,21 +6,21 @@ from numbers import Real
 from clip_prompts.common.errors import UserError
 
 
-def read_mat(path: str, key: str, remedy: str = ""):
+def read_mat(path: str, key: str, hint: str = ""):
     """The variable ``key`` of a ``.mat`` file as a flat numpy array. Raises UserError."""
     import numpy as np
     from scipy.io import loadmat  # here, because few runs need it
 
     if not os.path.isfile(path):
-        raise UserError(f"{path} does not exist. {remedy}".rstrip())
+        raise UserError(f"{path} does not exist. {hint}".rstrip())
     try:
         content = loadmat(path)
     except Exception as error:  # scipy raises many kinds for a file that is cut off or no .mat file
         reason = " ".join(str(error).split())
-        raise UserError(f"{path} cannot be read as a .mat file: {reason}. {remedy}".rstrip()) from error
+        raise UserError(f"{path} cannot be read as a .mat file: {reason}. {hint}".rstrip()) from error
     if key not in content:
         known = ", ".join(name for name in content if not name.startswith("__")) or "nothing"
-        raise UserError(f"{path} has no variable '{key}', it holds: {known}. {remedy}".rstrip())
+        raise UserError(f"{path} has no variable '{key}', it holds: {known}. {hint}".rstrip())
     return np.asarray(content[key]).ravel()  # a sparse matrix, which has no such method, is then a single value
 
 

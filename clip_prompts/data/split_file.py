@@ -21,24 +21,24 @@ MADE_BY = "a reader of this toolbox, by the published rule: not the released spl
 
 
 def read_split(
-    filepath: str, path_prefix: str, test_only: bool = False, remedy: str = UNPACK_AGAIN
+    filepath: str, path_prefix: str, test_only: bool = False, hint: str = UNPACK_AGAIN
 ) -> tuple[list, list, list]:
     """Read a split file into three lists of Datum: train, val, test.
 
     ``path_prefix``: the image folder that the paths in the file start from.
     ``test_only``: the test list also stands in for training, so that class names exist; val is empty.
-    ``remedy``: what the user can do about a missing image.
+    ``hint``: what the user can do about a missing image.
     Raises UserError, in one line, for everything that is wrong with the file or its images.
     """
     print(f"Reading the split from {filepath}")
     content = _read_json(filepath)
     rows = {part: [_check_row(filepath, part, i, row) for i, row in enumerate(content[part])] for part in PARTS}
     source = f"Split file {filepath}"
-    test = to_items(rows["test"], path_prefix, source, remedy)
+    test = to_items(rows["test"], path_prefix, source, hint)
     if test_only:
         train, val = list(test), []
     else:
-        train, val = (to_items(rows[part], path_prefix, source, remedy) for part in ("train", "val"))
+        train, val = (to_items(rows[part], path_prefix, source, hint) for part in ("train", "val"))
     check_splits(train, val, test, source, test_only=test_only)
     return train, val, test
 

@@ -70,7 +70,7 @@ class WnidFolders(BenchmarkDataset):
             for label, name in enumerate(self.check_folders(part, classes)):
                 folder = os.path.join(self.image_dir, part, name)
                 prefix = os.path.join(folder, "")
-                for image in image_names(folder, self.missing_help()):
+                for image in image_names(folder, self.missing_hint()):
                     items.append(known_item(prefix + image, label, 0, classes[name]))
         return lists
 
@@ -78,7 +78,7 @@ class WnidFolders(BenchmarkDataset):
         """The class folders in ``part``, in the order of ``classes``. Raises UserError for what does not fit."""
         place = os.path.join(self.image_dir, part).rstrip(os.sep)
         self.refuse_flat(place)
-        found = set(class_folders(place, remedy=self.missing_help()))
+        found = set(class_folders(place, hint=self.missing_hint()))
         if strange := found - set(classes):
             raise UserError(
                 f"{place} holds the folder {min(strange)}, which is no class of {NAMES_FILE}. Move it away, or take "
@@ -88,7 +88,7 @@ class WnidFolders(BenchmarkDataset):
         if lacking and self.all_classes:
             raise UserError(
                 f"{place} lacks {len(lacking)} of {len(classes)} class folders, the first is {lacking[0]}. "
-                f"{self.missing_help()}"
+                f"{self.missing_hint()}"
             )
         return [name for name in classes if name in found]
 

@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from clip_prompts.common.dataset_sets import papers, reader_name
 from clip_prompts.common.files import read_json, read_text, write_text_atomically
 from clip_prompts.common.method_facts import read_facts
 from clip_prompts.report.reading import FILE, ReportError, check_record
 from clip_prompts.report.upstream_logs import END, RESULT, arguments, config, logs_of, read_lines, values
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 # Upstream's folders, below any output folder.
 _PATTERNS = (
     r"base2new/(?P<part>train_base|test_base|test_new)/(?P<data>[^/]+)/shots_(?P<shots>\d+)[^/]*/(?P<trainer>[^/]+)"
@@ -23,7 +23,6 @@ _PATTERNS = (
     r"(?P<trainer>ZeroshotCLIP\d*)/(?P<cfg>[^/]+)/(?P<data>[^/]+)",
     r"(?P<data>[^/]+)/(?P<trainer>[^/]+)/(?P<cfg>[^/]+)_(?P<shots>\d+)shots(?P<variant>/.+)?/seed(?P<seed>\d+)",
 )
-_VARIANTS = ("ImageNetV2", "ImageNetSketch", "ImageNetA", "ImageNetR")
 
 
 def import_logs(folders: Iterable[str | Path], say=print) -> int:
@@ -175,17 +174,13 @@ def _protocol(path, dataset, classes, source, zero_shot) -> str:
     if "part" in path or classes in ("base", "new"):
         return "base2new"
     if source and source["dataset"] != dataset:
-        return "domain_generalization" if dataset in _VARIANTS else "cross_dataset"
+        return "domain_generalization" if dataset in map(reader_name, papers().variants) else "cross_dataset"
     return "zeroshot" if zero_shot else "few_shot"
 
 
 def dataset_name(stem: str | None) -> str | None:
-    """The reader that ``configs/datasets/STEM.yaml`` names; the stem where there is no such file."""
-    file = CONFIGS / "datasets" / f"{stem}.yaml"
-    if not stem or not file.is_file():
-        return stem
-    match = re.search(r'^\s+NAME:\s*"?([^"\n]+?)"?\s*$', file.read_text(encoding="utf-8"), re.MULTILINE)
-    return match[1] if match else stem
+    """Returns the reader that ``configs/datasets/STEM.yaml`` names; the stem if there is no such file."""
+    return reader_name(stem) if stem else stem
 
 
 def _backbone(cfg: str | None) -> str | None:

@@ -8,6 +8,7 @@ import hashlib
 import math
 from collections import defaultdict
 
+from clip_prompts.common.dataset_sets import table_order
 from clip_prompts.report.cells import Method, methods
 from clip_prompts.report.numbers import AVERAGE, Block, Number, Row, Table, average, harmonic, number
 from clip_prompts.report.reading import ReportError, Run
@@ -21,11 +22,6 @@ TITLES = {
     "ablation": "Ablation",
 }
 TRANSFERS = ("cross_dataset", "domain_generalization")
-# The papers' order; other datasets follow by name.
-DATASETS = (
-    "ImageNet", "Caltech101", "OxfordPets", "StanfordCars", "OxfordFlowers", "Food101", "FGVCAircraft", "SUN397",
-    "DescribableTextures", "EuroSAT", "UCF101", "ImageNetV2", "ImageNetSketch", "ImageNetA", "ImageNetR",
-)  # fmt: skip
 
 
 def build(runs: list[Run], protocol: str | None = None) -> list[Table]:
@@ -301,5 +297,6 @@ def _table(key, columns, blocks, runs, found, notes, corner="method") -> Table:
 
 
 def _ordered(names) -> list[str]:
-    rank = {name: i for i, name in enumerate(DATASETS)}
+    """Sorts datasets as the papers do; other datasets follow by name."""
+    rank = {name: i for i, name in enumerate(table_order())}
     return sorted(names, key=lambda name: (rank.get(name, len(rank)), name))

@@ -81,7 +81,7 @@ def test_every_benchmark_has_a_replica_and_a_config_file():
         if reader(n).__module__.startswith("datasets.")
         and issubclass(reader(n), BenchmarkDataset)
         and not issubclass(reader(n), GeneratedDataset)
-        and reader(n).where_to_get  # a published release, not the user's own pictures
+        and reader(n).hint  # a published release, not the user's own pictures
     }
     assert ours == set(REPLICAS)
     configs = "".join(path.read_text() for path in (ROOT / "configs" / "datasets").glob("*.yaml"))

@@ -58,7 +58,7 @@ def build(name: str, root: str, shots: int = -1, seed: int = 1, config_file: str
     cfg.DATASET.ROOT = root
     cfg.DATASET.NUM_SHOTS = shots
     cfg.DATASET.SUBSAMPLE_CLASSES = "all"
-    kind = type(kind.__name__, (kind,), {"keeps_files": False})
+    kind = type(kind.__name__, (kind,), {"writes_files": False})
     with redirect_stdout(StringIO()):
         return kind(cfg)
 

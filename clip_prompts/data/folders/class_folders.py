@@ -146,13 +146,13 @@ def _picture_names(folder: str, key: str, skipped: Skipped) -> list[str]:
 
 
 def _files(endings: Counter) -> str:
-    """ "40 files that are not read as pictures: .HEIC 40", and the remedy where there is one."""
+    """ "40 files that are not read as pictures: .HEIC 40", and the hint where there is one."""
     each = ", ".join(f"{ending or 'no ending'} {count}" for ending, count in sorted(endings.items()))
     number = sum(endings.values())
     heic = any(ending.lower() in (".heic", ".heif") for ending in endings)
-    remedy = ". To read HEIC: pip install pillow-heif" if heic else ""
+    hint = ". To read HEIC: pip install pillow-heif" if heic else ""
     files = "1 file that is not read as a picture" if number == 1 else f"{number} files that are not read as pictures"
-    return f"{files}: {each}{remedy}"
+    return f"{files}: {each}{hint}"
 
 
 def _ending(name: str) -> str:
