@@ -1,18 +1,19 @@
-"""CoCoOp: CoOp's context, shifted by what a small network sees in the image."""
+"""CoCoOp: the context of CoOp, shifted by a small network that sees the image."""
 
 from collections import OrderedDict
 
-import torch
+import torch.nn.functional as F
 from dassl.engine import TRAINER_REGISTRY
 from torch import nn
 
 from clip_prompts.clip.learners import PromptLearner
-from clip_prompts.clip.model import PromptedCLIP, unit
-from clip_prompts.clip.trainer import PromptTrainer
+from clip_prompts.clip.trainer import CLIPTrainer
 
 
 class ConditionalPromptLearner(PromptLearner):
     """The context of CoOp and the Meta-Net h: image feature (B, D) -> shift (B, d)."""
+
+    is_conditional = True
 
     def __init__(self, text_encoder, classnames, image_width, n_ctx, ctx_init, dtype):
         super().__init__(text_encoder, classnames, n_ctx=n_ctx, ctx_init=ctx_init, dtype=dtype)
@@ -25,27 +26,13 @@ class ConditionalPromptLearner(PromptLearner):
             )
         )
 
-    def conditional_contexts(self, x):
+    def text_inputs(self, x):
         """v_m(x) = v_m + h(x): unit image features (B, D) to contexts (B, M, d)."""
-        return self.ctx + self.meta_net(x).unsqueeze(1)
-
-
-class ConditionalPromptedCLIP(PromptedCLIP):
-    """CLIP whose prompts depend on the image: every image has its own C text features."""
-
-    def forward(self, image):
-        x, encoder, prompts = self.image_features(image), self.text_encoder, self.prompt_learner.prompts
-        contexts, logits = self.prompt_learner.conditional_contexts(x), []
-        # With gradients, all at once: the encoder itself keeps to its budget.
-        size = len(x) if torch.is_grad_enabled() else encoder.contexts_at_once(prompts)
-        for x_i, ctx in zip(x.split(size), contexts.split(size), strict=True):
-            w = unit(encoder(prompts, ctx))  # (B, C, D)
-            logits.append(self.logits(x_i, w))
-        return torch.cat(logits)
+        return {"context": self.ctx + self.meta_net(x).unsqueeze(1)}
 
 
 @TRAINER_REGISTRY.register()
-class CoCoOp(PromptTrainer):
+class CoCoOp(CLIPTrainer):
     """Conditional Context Optimization.
 
     "Conditional Prompt Learning for Vision-Language Models", CVPR 2022, section 3.2:
@@ -53,20 +40,22 @@ class CoCoOp(PromptTrainer):
         v_m(x) = v_m + h(x)    t_i(x) = [v_1(x) .. v_M(x), c_i]    p(y=i|x) = softmax_i(s * <f(x), g(t_i(x))>)
 
     Learned: the context v (M, d) and the Meta-Net h (Linear, ReLU, Linear; hidden width D / 16). Frozen: all of CLIP.
+    The loss is the cross-entropy of the labels.
     """
 
     CONFIG = {"N_CTX": 16, "CTX_INIT": "", "PREC": "fp16"}
-    MODEL = ConditionalPromptedCLIP
-
     WORDS_SET_LENGTH = True
 
     def build_prompt_learner(self, clip_model, text_encoder, classnames):
-        own = self.settings
+        cfg = self.settings
         return ConditionalPromptLearner(
             text_encoder,
             classnames,
             image_width=clip_model.visual.output_dim,
-            n_ctx=own.N_CTX,
-            ctx_init=own.CTX_INIT,
+            n_ctx=cfg.N_CTX,
+            ctx_init=cfg.CTX_INIT,
             dtype=self.precision.start_dtype,
         )
+
+    def loss_terms(self, seen, label):
+        return {"ce": F.cross_entropy(seen.logits, label)}

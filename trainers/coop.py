@@ -1,13 +1,14 @@
 """CoOp: the words around the class name become learned vectors."""
 
+import torch.nn.functional as F
 from dassl.engine import TRAINER_REGISTRY
 
 from clip_prompts.clip.learners import PromptLearner
-from clip_prompts.clip.trainer import PromptTrainer
+from clip_prompts.clip.trainer import CLIPTrainer
 
 
 @TRAINER_REGISTRY.register()
-class CoOp(PromptTrainer):
+class CoOp(CLIPTrainer):
     """Context Optimization.
 
     "Learning to Prompt for Vision-Language Models", IJCV 2022, section 3.2:
@@ -19,17 +20,19 @@ class CoOp(PromptTrainer):
     """
 
     CONFIG = {"N_CTX": 16, "CSC": False, "CTX_INIT": "", "PREC": "fp16", "CLASS_TOKEN_POSITION": "end"}
-
     WORDS_SET_LENGTH = True
 
     def build_prompt_learner(self, clip_model, text_encoder, classnames):
-        own = self.settings
+        cfg = self.settings
         return PromptLearner(
             text_encoder,
             classnames,
-            n_ctx=own.N_CTX,
-            ctx_init=own.CTX_INIT,
-            class_specific=own.CSC,
-            position=own.CLASS_TOKEN_POSITION,
+            n_ctx=cfg.N_CTX,
+            ctx_init=cfg.CTX_INIT,
+            class_specific=cfg.CSC,
+            position=cfg.CLASS_TOKEN_POSITION,
             dtype=self.precision.start_dtype,
         )
+
+    def loss_terms(self, seen, label):
+        return {"ce": F.cross_entropy(seen.logits, label)}

@@ -43,13 +43,11 @@ class LinearProbe(CLIPTrainer):
             )
 
     def build_model(self):
-        clip_model, _ = self.load_clip(self.settings.PREC)
+        self.load_clip(self.settings.PREC)
         self.image_encoder.to(self.device)
-        del clip_model
-        self.head = LinearHead(self.image_encoder.output_dim, self.dm.dataset.classnames).to(self.device)
-        print(f"Learned: {sum(p.numel() for p in self.head.parameters()):,} parameters; CLIP is frozen")
-        self.model = self.head
-        self.register_model("linear_probe", self.head)
+        self.model = LinearHead(self.image_encoder.output_dim, self.dm.dataset.classnames).to(self.device)
+        print(f"Learned: {sum(p.numel() for p in self.model.parameters()):,} parameters; CLIP is frozen")
+        self.register_model("linear_probe", self.model)
         self.max_epoch = 1
 
     def run_epoch(self):
@@ -63,24 +61,21 @@ class LinearProbe(CLIPTrainer):
                 f"LinearProbe chooses C on validation images, and those of {self.cfg.DATASET.NAME} are its test "
                 "images: its accuracy would be chosen on the test. Give the dataset validation images of its own"
             )
-        train, val = self.features(data.train_x), self.features(data.val)
+        train, val = self._features_of(data.train_x), self._features_of(data.val)
         c, accuracy, (weight, bias) = search(*train, *val)
         print(f"C = {c:.3g}: {accuracy:.2f}% of {len(val[1]):,} validation images")
-        self.head.set(torch.from_numpy(weight), torch.from_numpy(bias))
+        self.model.set(torch.from_numpy(weight), torch.from_numpy(bias))
 
-    @torch.no_grad()
-    def features(self, items: list) -> tuple[np.ndarray, np.ndarray]:
+    def _features_of(self, items: list) -> tuple[np.ndarray, np.ndarray]:
         """Features (N, D), float32, and labels (N,) of a list of Datum under the transform of testing."""
-        seen = self.test_loader.dataset
+        seen, cfg = self.test_loader.dataset, self.cfg.DATALOADER
         images = type(seen)(self.cfg, items, transform=seen.transform, is_train=False)
-        own = self.cfg.DATALOADER
-        loader = self._on_features(DataLoader(images, own.TEST.BATCH_SIZE, num_workers=own.NUM_WORKERS))
-        batches = [(self.encode_images(batch["img"]).float().cpu(), batch["label"]) for batch in loader]
-        features, labels = (torch.cat(parts).numpy() for parts in zip(*batches, strict=True))
-        return features, labels
+        features, labels = self.features.of(DataLoader(images, cfg.TEST.BATCH_SIZE, num_workers=cfg.NUM_WORKERS))
+        return features.numpy(), labels.numpy()
 
     def model_inference(self, image):
-        return self.head(self.encode_images(image).float())
+        features = image if image.dim() == 2 else self.features.encode(image)
+        return self.model(features.float())
 
 
 class LinearHead(nn.Module):

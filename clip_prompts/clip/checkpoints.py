@@ -1,15 +1,22 @@
-"""Learned weights inside a checkpoint, whoever saved it."""
+"""Checkpoints of learned prompts: their weights among wrappers and prefixes, and their checks."""
 
 import re
 from collections.abc import Mapping
 
 import torch
+from dassl.utils import load_checkpoint
 from torch import Tensor, nn
 
 from clip_prompts.backbones.state_dicts import WRAPPERS
 from clip_prompts.common.errors import UserError
 from clip_prompts.common.text import one_line
 
+# Buffers that upstream's checkpoints carry next to what was learned; they belong to the classes, not to the prompt.
+FIXED_BUFFERS = ("token_prefix", "token_suffix")
+OTHER_CLASSES = (
+    "The checkpoint's class-specific context (CSC) was learned for other classes than this run's; "
+    "evaluate it on its own classes, or learn a shared context (CSC False)"
+)
 _PREFIX = re.compile(r"(?:(?:module|prompt_learner|model|_orig_mod)\.)*")
 
 
@@ -83,3 +90,49 @@ def load_initial(model: nn.Module, checkpoint: object, path: str) -> None:
     rest = sorted({*own, *weights} - {*fitting})
     note = f" (not used, or not in it: {', '.join(rest)})" if rest else ""
     print(f"Start from {path}: {', '.join(fitting)}{note}")
+
+
+def load_learned(model: nn.Module, name: str, path: str) -> None:
+    """Load the checkpoint at ``path`` into the registered model ``name``.
+
+    Raises:
+        UserError: the checkpoint does not fit the model.
+    """
+    checkpoint = load_checkpoint(path)
+    try:
+        model.load_state_dict(learned_weights(checkpoint, model))
+        stored = checkpoint.get("epoch", "not stored") if isinstance(checkpoint, dict) else "not stored"
+        print(f'Loading weights to {name} from "{path}" (epoch = {stored})')
+    except UserError as error:
+        raise UserError(f"Checkpoint '{path}' does not fit this run. {error}") from error
+    except Exception as error:  # a file may hold anything in the place of tensors by name
+        reason = (str(error) or type(error).__name__).splitlines()[-1].strip()
+        raise UserError(f"Checkpoint '{path}' does not fit this run: {reason}") from error
+
+
+def check_context(stored: Tensor | None, ctx: Tensor) -> None:
+    """Check a checkpoint's context against this run's ``ctx``, (M, d) or (C, M, d).
+
+    Raises:
+        UserError: there is none, or it has another width, kind (shared, class-specific) or number of vectors.
+    """
+    if stored is None:
+        raise UserError("The checkpoint holds no context vectors ('ctx'): it is not of a learned prompt")
+    if stored.shape[-1] != ctx.shape[-1]:
+        raise UserError(
+            f"The checkpoint's context vectors have width {stored.shape[-1]}, this backbone's text width is "
+            f"{ctx.shape[-1]}: use the backbone that the prompt was learned with"
+        )
+    if stored.dim() != ctx.dim():
+        kinds = {2: "shared by all classes", 3: "class-specific"}
+        raise UserError(
+            f"The checkpoint's context is {kinds.get(stored.dim(), 'malformed')}, this run's is {kinds[ctx.dim()]}: "
+            "set CSC as in the run that learned it"
+        )
+    if stored.shape[-2] != ctx.shape[-2]:
+        raise UserError(
+            f"The checkpoint holds {stored.shape[-2]} context vectors, this run has {ctx.shape[-2]}: "
+            "set N_CTX and CTX_INIT as in the run that learned them"
+        )
+    if stored.dim() == 3 and len(stored) != len(ctx):
+        raise UserError(f"{OTHER_CLASSES} ({len(stored)} classes there, {len(ctx)} here)")

@@ -1,4 +1,4 @@
-"""Prompts with learned words: tokenising, placing the context, and the module that holds what is learned."""
+"""Learners: modules that hold what a method learns and hand it to CLIP's encoders."""
 
 import hashlib
 from collections.abc import Collection, Sequence
@@ -7,126 +7,46 @@ import torch
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-from clip_prompts.backbones.loading import openai
-from clip_prompts.common.errors import UserError, unknown
-from clip_prompts.common.text import one_line
+from clip_prompts.common.errors import UserError
 from clip_prompts.encoders.prompt_set import PromptSet
 from clip_prompts.encoders.text_encoder import TextEncoder
 
-POSITIONS = ("end", "middle", "front")
-CONTEXT_LENGTH = 77  # tokens, of every OpenAI model
-MAX_CONTEXT = CONTEXT_LENGTH - 2  # vectors, between start and end-of-text
-LONGEST = 2000  # characters; 77 tokens are some 400
-_SOS, _EOT = (openai._tokenizer.encoder[token] for token in ("<|startoftext|>", "<|endoftext|>"))
-# Buffers that upstream's checkpoints carry beside what was learned; they belong to the classes, not to the prompt.
-FIXED_BUFFERS = ("token_prefix", "token_suffix")
+from .checkpoints import FIXED_BUFFERS, OTHER_CLASSES, check_context
+from .tokens import MAX_CONTEXT, context_tokens, name_tokens, place_context, prompt_of, tokens_of
 
 
-def tokens_of(text: str) -> list[int]:
-    """CLIP's tokens of a text, without start and end-of-text; underscores become spaces.
+class Learner(nn.Module):
+    """What a method learns, as the arguments of CLIP's encoders. As it stands, nothing: both encoders are plain CLIP.
 
-    CLIP's tokenizer repairs encodings (ftfy), resolves HTML entities, collapses white space and lowers the case.
+    All trainable parameters are learned and saved. Whether image features may be cached or encoded ahead of the
+    training steps follows from ``image_inputs``: while it is empty, they cannot change.
 
-    Raises:
-        UserError: the text is much longer than CLIP reads, or holds the marks of start or end-of-text.
+    Attributes:
+        prompts (PromptSet): one prompt per class.
+        is_conditional: True if ``text_inputs`` needs the image features.
     """
-    if len(text) > LONGEST:  # the tokenizer's time grows with the square of the length
-        raise UserError(f"Text too long: '{text[:40]}...' has {len(text):,} characters, CLIP reads 77 tokens")
-    tokens = openai._tokenizer.encode(text.replace("_", " "))
-    if _SOS in tokens or _EOT in tokens:
-        raise UserError(f"The text '{text}' holds CLIP's mark of the start or the end of a text. Remove it")
-    return tokens
+
+    prompts: PromptSet
+    is_conditional = False
+
+    def text_inputs(self, x: Tensor | None = None) -> dict:
+        """Keyword arguments of ``TextEncoder`` next to the prompts: ``context``, ``deep``, ``inserted``, ``hooks``.
+
+        Args:
+            x: unit image features (B, D); given only if ``is_conditional``.
+        """
+        return {}
+
+    def image_inputs(self) -> dict:
+        """Keyword arguments of ``ImageEncoder`` next to the images: ``rows``, ``deep``, ``inserted``, ``hooks``."""
+        return {}
 
 
-def tokenize(texts: Sequence[str], names: Sequence[str]) -> list[list[int]]:
-    """Token ids of one text per class, from start to end-of-text.
-
-    Raises:
-        UserError: a text is longer than CLIP's 77 tokens; names the class.
-    """
-    return [_prompt(_tokens_for(text, name), name) for text, name in zip(texts, names, strict=True)]
-
-
-def _tokens_for(text: str, name: str) -> list[int]:
-    if len(text) > LONGEST:
-        raise UserError(f"Class name too long: '{name[:40]}...' makes a prompt of {len(text)} characters")
-    return tokens_of(text)
-
-
-def _prompt(tokens: list[int], name: str) -> list[int]:
-    """``tokens`` between start and end-of-text. Raises UserError if CLIP cannot read so many."""
-    ids = [_SOS, *tokens, _EOT]
-    if len(ids) > CONTEXT_LENGTH:
-        raise UserError(
-            f"Class name too long: '{name}' makes a prompt of {len(ids)} tokens, CLIP reads {CONTEXT_LENGTH}. "
-            "Shorten the name or use fewer context vectors"
-        )
-    return ids
-
-
-def check_class_names(names: Sequence[str], unique: bool = True) -> None:
-    """Every class name has tokens, and no two classes have the same: no prompt could tell them apart.
-
-    Args:
-        names: one name per class. unique: False for a dataset that has equal names by design, as ImageNet; they are
-            then printed in one line.
-
-    Raises:
-        UserError: names the class, or both classes.
-    """
-    seen: dict[tuple[int, ...], str] = {}
-    pairs = []
-    for name in names:
-        tokens = tuple(_tokens_for(name, name))
-        if not tokens:
-            raise UserError(f"The class name {name!r} has no tokens for CLIP. Give the class a name in words")
-        if tokens in seen:
-            pairs.append((seen[tokens], name))
-        seen.setdefault(tokens, name)
-    if pairs and unique:
-        first, second = pairs[0]
-        raise UserError(
-            f"The classes '{first}' and '{second}' have the same tokens for CLIP, which ignores case, underscores and "
-            "extra spaces: no prompt can tell them apart. Rename one of them, or merge the two"
-        )
-    if pairs:
-        listed = ", ".join(sorted({f"'{second}'" for _, second in pairs})[:5])
-        print(
-            one_line(f"Note: {len(pairs)} pair(s) of classes share a name ({listed}), as in ImageNet's released list")
-        )
-
-
-def encode_texts(encoder: TextEncoder, texts: Sequence[str], names: Sequence[str]) -> Tensor:
-    """Features (C, D) of one plain text per class, not normalised."""
-    device = encoder.positional_embedding.device
-    return encoder(PromptSet(tokenize(texts, names), encoder.embed).to(device))[0]
-
-
-def place_context(ids: list[int], n_ctx: int, n_name: int, position: str, first: int = 0) -> list[int]:
-    """One class' prompt as entries of a ``PromptSet``.
-
-    Args:
-        ids: tokens of the prompt with M placeholder words before the name: start, M words, name, rest.
-        n_ctx: M. n_name: number of tokens of the class name. position: where the name stands in relation to the
-            context: ``end``, ``middle`` (floor(M/2) vectors before it) or ``front`` (CoOp, section 3.2).
-        first: number of the first learned vector of this class.
-
-    Raises:
-        UserError: unknown position.
-    """
-    if position not in POSITIONS:
-        raise unknown("class token position", position, POSITIONS)
-    context = [-1 - first - m for m in range(n_ctx)]
-    name, rest = ids[1 + n_ctx : 1 + n_ctx + n_name], ids[1 + n_ctx + n_name :]
-    before = {"end": n_ctx, "middle": n_ctx // 2, "front": 0}[position]
-    return [ids[0], *context[:before], *name, *context[before:], *rest]
-
-
-class PromptLearner(nn.Module):
-    """The learned context and the fixed tokens around it.
+class PromptLearner(Learner):
+    """Learns the context: the vectors that stand where a hand-crafted prompt has words.
 
     Learned: ``ctx``, (M, d) for a context that all classes share, (C, M, d) for a class-specific one.
-    Checkpoints hold only what is learned; upstream's, which also hold the fixed tokens, load as well.
+    Checkpoints hold only what is learned. Upstream's checkpoints, which also hold the fixed tokens, load as well.
 
     Args:
         encoder: the frozen text encoder; gives embeddings, width and data type.
@@ -135,7 +55,7 @@ class PromptLearner(nn.Module):
         ctx_init: words to start from instead; then M is the number of their tokens, and the context is shared by all
             classes.
         class_specific: one context per class (CSC).
-        position: where the class name stands, see ``place_context``.
+        position: of the class name, see ``place_context``.
         dtype: data type in which a random start is drawn; the context itself is float32.
 
     Raises:
@@ -175,15 +95,15 @@ class PromptLearner(nn.Module):
         print(f'Initial context: "{start}", {n_ctx} context vectors of width {width}')
 
         self.ctx = nn.Parameter(ctx)
-        bodies = [_tokens_for(f"{name}.", name) for name in names]
-        tokens = [_prompt([*words, *body], name) for body, name in zip(bodies, names, strict=True)]
+        bodies = [name_tokens(f"{name}.", name) for name in names]
+        tokens = [prompt_of([*words, *body], name) for body, name in zip(bodies, names, strict=True)]
         # A name may end in punctuation that becomes one token with the full stop: that token is then the name's.
         lengths = [min(len(tokens_of(name)), len(body)) for name, body in zip(names, bodies, strict=True)]
-        step = n_ctx if self.ctx.dim() == 3 else 0  # from one class' vectors to the next one's
+        step = n_ctx if self.class_specific else 0  # from one class's vectors to the next one's
         entries = [place_context(tokens[c], n_ctx, lengths[c], position, c * step) for c in range(len(names))]
         self.prompts = PromptSet(entries, encoder.embed)
         self._embed, self._tokens = encoder.embed, tokens
-        if self.ctx.dim() == 3:  # a class-specific context is worth nothing for other classes, so it says whose it is
+        if self.class_specific:  # useless for other classes, so the checkpoint stores a hash of its class names
             digest = hashlib.sha256("\n".join(names).encode()).digest()
             self.register_buffer("classes_sha256", torch.tensor(list(digest), dtype=torch.uint8))
 
@@ -192,12 +112,12 @@ class PromptLearner(nn.Module):
         """Whether every class has context vectors of its own."""
         return self.ctx.dim() == 3
 
-    def contexts(self) -> Tensor:
-        """The learned vectors as ``TextEncoder`` takes them: (1, M, d), or (1, C * M, d) when class-specific."""
-        return self.ctx.reshape(1, -1, self.ctx.shape[-1])
+    def text_inputs(self, x: Tensor | None = None) -> dict:
+        """The context for all images: (1, M, d), or (1, C * M, d) when class-specific."""
+        return {"context": self.ctx.reshape(1, -1, self.ctx.shape[-1])}
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
-        """Check a checkpoint against this run before anything is copied; leave the fixed tokens out.
+        """Check a checkpoint against this run before anything is copied; skip the fixed tokens.
 
         Raises:
             UserError: no context, another number or width of context vectors, or a context of other classes.
@@ -205,39 +125,16 @@ class PromptLearner(nn.Module):
         suffix = state_dict.get(prefix + "token_suffix")
         for name in FIXED_BUFFERS:
             state_dict.pop(prefix + name, None)
-        stored = state_dict.get(prefix + "ctx")
-        if stored is None:
-            raise UserError("The checkpoint holds no context vectors ('ctx'): it is not of a learned prompt")
-        self._check_context(stored)
-        if self.ctx.dim() == 3:
+        check_context(state_dict.get(prefix + "ctx"), self.ctx)
+        if self.class_specific:
             if suffix is None and prefix + "classes_sha256" not in state_dict:
                 print("Note: the checkpoint does not say which classes its context is for; it is used for this run's")
             digest = state_dict.setdefault(prefix + "classes_sha256", self.classes_sha256)
-            # Upstream names no classes; its fixed tokens tell as much.
+            # Upstream stores no class names; its fixed tokens tell as much.
             same = suffix is None or self._same_tokens(suffix)
             if not same or not torch.equal(digest.cpu(), self.classes_sha256.cpu()):
-                raise UserError(_OTHER_CLASSES)
+                raise UserError(OTHER_CLASSES)
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-    def _check_context(self, stored: Tensor) -> None:
-        if stored.shape[-1] != self.ctx.shape[-1]:
-            raise UserError(
-                f"The checkpoint's context vectors have width {stored.shape[-1]}, this backbone's text width is "
-                f"{self.ctx.shape[-1]}: use the backbone that the prompt was learned with"
-            )
-        if stored.dim() != self.ctx.dim():
-            kinds = {2: "shared by all classes", 3: "class-specific"}
-            raise UserError(
-                f"The checkpoint's context is {kinds.get(stored.dim(), 'malformed')}, this run's is "
-                f"{kinds[self.ctx.dim()]}: set CSC as in the run that learned it"
-            )
-        if stored.shape[-2] != self.ctx.shape[-2]:
-            raise UserError(
-                f"The checkpoint holds {stored.shape[-2]} context vectors, this run has {self.ctx.shape[-2]}: "
-                "set N_CTX and CTX_INIT as in the run that learned them"
-            )
-        if stored.dim() == 3 and len(stored) != len(self.ctx):
-            raise UserError(f"{_OTHER_CLASSES} ({len(stored)} classes there, {len(self.ctx)} here)")
 
     def _same_tokens(self, suffix: Tensor) -> bool:
         """Whether upstream's fixed tokens behind the context, (C, 76 - M, d), are those of this run's classes."""
@@ -247,17 +144,6 @@ class PromptLearner(nn.Module):
             if not torch.allclose(theirs[: len(ours)].float().to(ours.device), ours, atol=1e-3):
                 return False
         return True
-
-
-def context_tokens(ctx_init: str) -> list[int]:
-    """Tokens of the words that a context starts from. Raises UserError if there is none, or too many."""
-    tokens = tokens_of(ctx_init)
-    if not 1 <= len(tokens) <= MAX_CONTEXT:
-        raise UserError(
-            f"CTX_INIT '{ctx_init}' has {len(tokens)} tokens. A context has 1 to {MAX_CONTEXT}; for random vectors, "
-            'set CTX_INIT ""'
-        )
-    return tokens
 
 
 def settle_context(settings: CfgNode, node: str, given: Collection[str]) -> None:
@@ -287,8 +173,4 @@ def settle_context(settings: CfgNode, node: str, given: Collection[str]) -> None
 _WORDS_OR_CSC = (
     "CTX_INIT '{}' and CSC True exclude each other: a context that starts from words is shared by all classes. "
     'Set CSC False, or CTX_INIT "" for a random class-specific context'
-)
-_OTHER_CLASSES = (
-    "The checkpoint's class-specific context (CSC) was learned for other classes than this run's; "
-    "evaluate it on its own classes, or learn a shared context (CSC False)"
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 from clip.model import CLIP
@@ -11,37 +12,34 @@ from torch.nn.functional import normalize
 from clip_prompts.encoders.image_encoder import ImageEncoder
 from clip_prompts.encoders.text_encoder import TextEncoder
 
-from .learners import PromptLearner
+from .learners import Learner
 
 
-def unit(features: Tensor) -> Tensor:
-    """Features (..., D) to unit vectors, in float32 whatever the encoder computes in."""
-    return normalize(features.float(), dim=-1)
+class Seen(NamedTuple):
+    """One batch as the model sees it: B images, C classes, joint width D."""
 
-
-def encode_images(image_encoder: nn.Module, image: Tensor) -> Tensor:
-    """Images (B, 3, H, W) to features (B, D); what is features already (see ``features.py``) stays as it is."""
-    return image if image.dim() == 2 else image_encoder(image)
+    logits: Tensor  # s * <x, w>, float32 (B, C)
+    x: Tensor  # image features, unit vectors (B, D)
+    w: Tensor  # text features, unit vectors (C, D), or (B, C, D) if they depend on the image
+    image_features: Tensor  # before normalization (B, D)
+    text_features: Tensor  # before normalization, of the shape of w
 
 
 class PromptedCLIP(nn.Module):
-    """A frozen CLIP whose classifier comes from a prompt learner.
-
-    Methods with other prompts override ``text_features``; methods whose text depends on the image override
-    ``forward``.
+    """A frozen CLIP that is handed what a learner has learned.
 
     Args:
-        clip_model: frozen, already in the precision of the run.
-        text_encoder: the same model's text side.
-        prompt_learner: what is learned.
-        image_encoder: the same model's image side, if the caller uses it too.
+        clip_model: frozen, in the precision of the run.
+        text_encoder: the text side of the same model.
+        prompt_learner: says which prompts are encoded, and what both encoders are handed.
+        image_encoder: the image side of the same model; by default it is made here.
     """
 
     def __init__(
         self,
         clip_model: CLIP,
         text_encoder: TextEncoder,
-        prompt_learner: nn.Module,
+        prompt_learner: Learner,
         image_encoder: ImageEncoder | None = None,
     ) -> None:
         super().__init__()
@@ -49,40 +47,63 @@ class PromptedCLIP(nn.Module):
         self.text_encoder = text_encoder
         self.logit_scale = clip_model.logit_scale
         self.prompt_learner = prompt_learner
-        self._static_text: Tensor | None = None
-        self._keep_text = False
+        self._fixed_text: Tensor | None = None
+        self._prompts_are_fixed = False
+
+    def forward(self, image: Tensor) -> Seen:
+        """Images (B, 3, H, W), or their features (B, D), to what a loss may need."""
+        return self._see(self.image_features(image))
+
+    def logits(self, image: Tensor) -> Tensor:
+        """Images (B, 3, H, W), or their features (B, D), to logits (B, C). Meant for evaluation.
+
+        Prompts that depend on the image are encoded for as many images at once as fit into the memory budget.
+        """
+        features = self.image_features(image)
+        if not self.prompt_learner.is_conditional:
+            return self._see(features).logits
+        size = self.text_encoder.contexts_at_once(self.prompt_learner.prompts)
+        return torch.cat([self._see(part).logits for part in features.split(size)])
 
     def image_features(self, image: Tensor) -> Tensor:
-        """Images (B, 3, H, W), or their features (B, D), to unit vectors x (B, D)."""
-        return unit(encode_images(self.image_encoder, image))
+        """Images (B, 3, H, W) to features (B, D), not normalized. Features (B, D) are returned as they are."""
+        return image if image.dim() == 2 else self.image_encoder(image, **self.prompt_learner.image_inputs())
 
-    def text_features(self) -> Tensor:
-        """Unit vectors w (C, D) of the learned prompts."""
-        learner: PromptLearner = self.prompt_learner
-        return unit(self.text_encoder(learner.prompts, learner.contexts())[0])
-
-    def logits(self, x: Tensor, w: Tensor) -> Tensor:
-        """s * <x, w>, in float32: unit vectors x (B, D), and w (C, D) or one set an image (B, C, D), to (B, C)."""
-        with torch.autocast(x.device.type, enabled=False):
-            scale = self.logit_scale.float().exp()
-            return scale * x @ w.t() if w.dim() == 2 else scale * (w @ x.unsqueeze(-1)).squeeze(-1)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Images (B, 3, H, W), or their features (B, D), to logits (B, C)."""
-        return self.logits(self.image_features(image), self._classifier())
+    def text_features(self, x: Tensor | None = None) -> Tensor:
+        """Text features, not normalized: (C, D), or (B, C, D) if they depend on the unit image features x (B, D)."""
+        learner = self.prompt_learner
+        if learner.is_conditional:
+            return self.text_encoder(learner.prompts, **learner.text_inputs(x))
+        if self._fixed_text is not None:
+            return self._fixed_text
+        features = self.text_encoder(learner.prompts, **learner.text_inputs())[0]
+        if self._prompts_are_fixed:
+            self._fixed_text = features
+        return features
 
     @contextmanager
     def fixed_prompts(self) -> Iterator[None]:
-        """Inside, prompts do not change: text features are computed with the first batch and kept for the others."""
-        self._keep_text = True
+        """Inside, nothing is learned: text features are computed with the first batch and kept for the others."""
+        self._prompts_are_fixed = True
         try:
             yield
         finally:
-            self._keep_text, self._static_text = False, None
+            self._prompts_are_fixed, self._fixed_text = False, None
 
-    def _classifier(self) -> Tensor:
-        if not self._keep_text:
-            return self.text_features()
-        if self._static_text is None:
-            self._static_text = self.text_features()
-        return self._static_text
+    def _see(self, image_features: Tensor) -> Seen:
+        x = unit(image_features)
+        text_features = self.text_features(x)
+        w = unit(text_features)
+        return Seen(similarity(self.logit_scale, x, w), x, w, image_features, text_features)
+
+
+def unit(features: Tensor) -> Tensor:
+    """Features (..., D) to unit vectors, in float32 whatever the encoder computes in."""
+    return normalize(features.float(), dim=-1)
+
+
+def similarity(logit_scale: Tensor, x: Tensor, w: Tensor) -> Tensor:
+    """Logits s * <x, w> (B, C) in float32, from unit vectors x (B, D) and w (C, D) or, per image, (B, C, D)."""
+    with torch.autocast(x.device.type, enabled=False):
+        scale = logit_scale.float().exp()
+        return scale * x @ w.t() if w.dim() == 2 else scale * (w @ x.unsqueeze(-1)).squeeze(-1)

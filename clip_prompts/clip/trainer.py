@@ -1,38 +1,39 @@
-"""The trainers that all methods stand on: CLIP built once, frozen, and only the prompts trained and saved."""
+"""The trainer of all methods: CLIP built once and frozen; only what a learner holds is trained and saved."""
 
+import math
 import os.path as osp
+from contextlib import ExitStack
 
 import torch
-import torch.nn.functional as F
 from clip.model import CLIP
-from dassl.metrics import compute_accuracy
+from dassl.engine import TrainerX
 from dassl.optim import build_lr_scheduler, build_optimizer
 from dassl.utils import load_checkpoint
-from torch import Tensor, nn
+from torch import Tensor
 from yacs.config import CfgNode
 
 from clip_prompts.backbones.loading import backbone_file, backbone_sha256, check_backbone, load_clip
 from clip_prompts.common.checkpoint_files import find_checkpoint
 from clip_prompts.common.errors import UserError, unknown
 from clip_prompts.encoders.image_encoder import ImageEncoder
-from clip_prompts.encoders.memory import MemoryBudget
+from clip_prompts.encoders.memory import MemoryBudget, is_out_of_memory
 from clip_prompts.encoders.text_encoder import TextEncoder
-from clip_prompts.features.lookahead import LookaheadLoader, images_at_once
+from clip_prompts.features.image_features import FEATURES_CONFIG, ImageFeatures
 
-from .checkpoints import learned_weights, load_initial
-from .feature_trainer import FEATURES_CONFIG, FeatureTrainer
-from .learners import check_class_names
-from .model import PromptedCLIP
+from .checkpoints import load_initial, load_learned
+from .learners import Learner
+from .model import PromptedCLIP, Seen
 from .precision import Precision
-from .step_times import TEXT, StepTimes
+from .teacher import Teacher
 from .templates import check_template
+from .tokens import check_class_names
 
-# What all methods have in common (TRAINER.CLIP).
+# Settings that all methods share (TRAINER.CLIP).
 SHARED_CONFIG = {
     "MEMORY_GB": 0.0,  # for the activations of text encoding; 0 is no limit
     "COMPILE": "",  # a backend of torch.compile ("inductor") for both encoders; "": as they are
 }
-# What the weights of a backbone do not tell (MODEL.BACKBONE), in the order of ``load_clip``.
+# Facts that the weights of a backbone do not tell (MODEL.BACKBONE), in the order of ``load_clip``.
 BACKBONE_CONFIG = {
     "HEADS": 0,  # attention heads of the image encoder; 0: CLIP's rule, width / 64
     "TEXT_HEADS": 0,  # of the text encoder
@@ -40,19 +41,55 @@ BACKBONE_CONFIG = {
 }
 
 
-class CLIPTrainer(FeatureTrainer):
-    """A trainer with a frozen CLIP.
+class CLIPTrainer(TrainerX):
+    """Trains a learner next to a frozen CLIP.
+
+    A method overrides ``build_prompt_learner`` (what is learned, and what it hands to the encoders) and ``loss_terms``
+    (what is minimized). A method with its own backward pass also overrides ``update``.
 
     ``CONFIG``: defaults of the trainer's own settings; they become the config node ``TRAINER.<NAME IN CAPITALS>``.
     ``MAX_VIEWS``: the most views of an image (``DATALOADER.K_TRANSFORMS``) that a step takes; None: any number.
     ``HAS_HEAD``: whether the model has the head of ``MODEL.HEAD``.
     ``READS_NAMES``: whether class names are made into text; then no two may have the same tokens.
+    ``WORDS_SET_LENGTH``: whether, with CTX_INIT, N_CTX is the number of its tokens.
+
+    Attributes, set by ``load_clip``: ``image_encoder``, ``text_encoder``, ``teacher`` (the frozen CLIP), ``features``
+    (image features of loaders), ``precision``, ``memory``, ``backbone_sha256``, ``backbone_path``.
+    ``model`` (PromptedCLIP) and ``learner`` are set by ``build_model``.
     """
 
     CONFIG: dict = {}
     MAX_VIEWS: int | None = 1
     HAS_HEAD = False
     READS_NAMES = True
+    WORDS_SET_LENGTH = False
+
+    learner: Learner | None = None
+
+    def __init_subclass__(cls, **kwargs) -> None:
+        super().__init_subclass__(**kwargs)
+        if "loss" in vars(cls):  # of version 0.1; ignored silently, it would cost somebody a table
+            raise TypeError(f"{cls.__name__}.loss(image, label) is never called: write loss_terms(seen, label) instead")
+
+    # A method's part
+
+    def build_prompt_learner(self, clip_model: CLIP, text_encoder: TextEncoder, classnames: list[str]) -> Learner:
+        """The module whose parameters are learned and saved."""
+        raise NotImplementedError
+
+    def loss_terms(self, seen: Seen, label: Tensor) -> dict[str, Tensor]:
+        """The terms of the loss by name, scalars; their sum is minimized, and each is logged.
+
+        Args:
+            seen: the batch as the model sees it. label: (B,).
+        """
+        raise NotImplementedError
+
+    def update(self, terms: dict[str, Tensor]) -> None:
+        """Take one optimizer step on the loss terms of a batch."""
+        self.precision.backward_and_step(sum(terms.values()), self.optim)
+
+    # Settings
 
     @classmethod
     def extend_cfg(cls, cfg: CfgNode) -> None:
@@ -71,6 +108,8 @@ class CLIPTrainer(FeatureTrainer):
     def settings(self) -> CfgNode:
         """The trainer's own settings (``cfg.TRAINER.<NAME>``)."""
         return self.cfg.TRAINER[type(self).__name__.upper()]
+
+    # Building
 
     def build_data_loader(self) -> None:
         """Dassl's, the check of class names, and the prompt of ``DATASET.TEMPLATE``. Raises UserError.
@@ -92,29 +131,18 @@ class CLIPTrainer(FeatureTrainer):
         if template:
             self.dm.dataset.template = template
 
-    def _check_compiler(self) -> None:
-        if backend := self.cfg.TRAINER.get("CLIP", SHARED_CONFIG)["COMPILE"]:
-            known = torch.compiler.list_backends(exclude_tags=())
-            if backend not in known:
-                raise unknown("backend of torch.compile (TRAINER.CLIP.COMPILE)", backend, known)
-
     def load_clip(self, precision: str) -> tuple[CLIP, TextEncoder]:
-        """Build the frozen backbone in a precision.
-
-        Also sets ``self.precision``, ``self.backbone_sha256`` and ``self.backbone_path``.
+        """Build the frozen backbone in a precision, and set the attributes that the class names.
 
         Raises:
             UserError: unknown backbone or precision, or an INPUT.SIZE that the backbone does not take.
         """
-        name = self.cfg.MODEL.BACKBONE.NAME
+        name, cfg = self.cfg.MODEL.BACKBONE.NAME, self.cfg
         print(f"Loading CLIP (backbone: {name})")
-        own = self.cfg.MODEL.BACKBONE  # a config made for upstream lacks these keys
-        structure = [own.get(key, default) for key, default in BACKBONE_CONFIG.items()]
+        structure = [cfg.MODEL.BACKBONE.get(key, default) for key, default in BACKBONE_CONFIG.items()]
         clip_model = load_clip(name, *structure)
-        if structure != list(BACKBONE_CONFIG.values()):
-            self.backbone_reading = f" read with {structure}"
         self.backbone_sha256, self.backbone_path = backbone_sha256(name), str(backbone_file(name))
-        size, needed = tuple(self.cfg.INPUT.SIZE), clip_model.visual.input_resolution
+        size, needed = tuple(cfg.INPUT.SIZE), clip_model.visual.input_resolution
         if size != (needed, needed):
             raise UserError(
                 f"INPUT.SIZE {size} does not fit the backbone '{name}', which takes {needed} x {needed} pixels: "
@@ -122,27 +150,146 @@ class CLIPTrainer(FeatureTrainer):
             )
         self.precision = Precision(precision, self.device)
         clip_model = self.precision.convert(clip_model)
-        self.image_encoder = ImageEncoder(clip_model.visual)
-        shared = self.cfg.TRAINER.get("CLIP", SHARED_CONFIG)  # a config made for upstream has no such node
+        shared, features = self._shared, cfg.get("FEATURES", FEATURES_CONFIG)
         self.memory = MemoryBudget(shared["MEMORY_GB"])
-        text_encoder = TextEncoder(clip_model, self.memory)
+        self.image_encoder, self.text_encoder = ImageEncoder(clip_model.visual), TextEncoder(clip_model, self.memory)
         if backend := shared["COMPILE"]:
             self.image_encoder.compile(backend=backend)
-            text_encoder.compile_encoding(backend)
-        return clip_model, text_encoder
+            self.text_encoder.compile_encoding(backend)
+        self.teacher = Teacher(self.text_encoder, self.image_encoder, self.precision)
+        is_read_as = "" if structure == list(BACKBONE_CONFIG.values()) else f" read with {structure}"
+        weights = self.backbone_sha256 + is_read_as
+        self.features = ImageFeatures(
+            self.image_encoder, weights, self.precision, self.device, features["DIR"], features["CACHE"]
+        )
+        return clip_model, self.text_encoder
+
+    def build_model(self) -> None:
+        cfg = self.cfg
+        clip_model, text_encoder = self.load_clip(self.settings.PREC)
+        self.learner = learner = self.build_prompt_learner(clip_model, text_encoder, self.dm.dataset.classnames)
+        self.model = PromptedCLIP(clip_model, text_encoder, learner, self.image_encoder)
+        learned = sum(p.numel() for p in learner.parameters() if p.requires_grad)
+        print(f"Learned: {learned:,} parameters; CLIP is frozen")
+        if cfg.MODEL.INIT_WEIGHTS:
+            load_initial(learner, load_checkpoint(cfg.MODEL.INIT_WEIGHTS), cfg.MODEL.INIT_WEIGHTS)
+        self.model.to(self.device)
+        self.optim = build_optimizer(learner, cfg.OPTIM)
+        self.sched = build_lr_scheduler(self.optim, cfg.OPTIM)
+        self.scaler = self.precision.scaler
+        self.register_model("prompt_learner", learner, self.optim, self.sched)
+        self._gradients_are_checked = False
+
+    @property
+    def _shared(self) -> dict:
+        return self.cfg.TRAINER.get("CLIP", SHARED_CONFIG)  # a config made for upstream has no such node
+
+    def _check_compiler(self) -> None:
+        if backend := self._shared["COMPILE"]:
+            known = torch.compiler.list_backends(exclude_tags=())
+            if backend not in known:
+                raise unknown("backend of torch.compile (TRAINER.CLIP.COMPILE)", backend, known)
+
+    # Training
+
+    def before_train(self) -> None:
+        """Dassl's, and features in place of images where the image encoder is handed nothing."""
+        settings, loaders = self.cfg.get("FEATURES", FEATURES_CONFIG), self.cfg.DATALOADER
+        if views := settings["TRAIN_VIEWS"]:
+            self._check_views(views)
+            self.train_loader_x = self.features.of_views(self.train_loader_x, views, loaders.TEST.BATCH_SIZE)
+        elif self.learner is not None and self.has_fixed_features and loaders.K_TRANSFORMS == 1:
+            self.train_loader_x = self.features.ahead(self.train_loader_x, loaders.TRAIN_X.BATCH_SIZE)
+        super().before_train()
+
+    @property
+    def has_fixed_features(self) -> bool:
+        """Whether the features of an image stay the same, because nothing that is learned reaches the image encoder."""
+        return self.image_encoder.is_frozen and (self.learner is None or not self.learner.image_inputs())
+
+    def _check_views(self, views: int) -> None:
+        if views < 0:
+            raise UserError(f"FEATURES.TRAIN_VIEWS {views} is below 0. Give a number of views, or 0 for fresh ones")
+        if self.cfg.DATALOADER.K_TRANSFORMS != 1:  # before the file: its key does not contain the number
+            raise UserError("FEATURES.TRAIN_VIEWS needs one view of an image at a time. Set DATALOADER.K_TRANSFORMS 1")
+        if not self.has_fixed_features:
+            raise UserError(f"FEATURES.TRAIN_VIEWS: {type(self).__name__} learns image features. Set it to 0")
 
     def parse_batch_train(self, batch: dict) -> tuple[Tensor, Tensor]:
-        """A loader's batch to images (B, 3, H, W) and labels (B,) on the device. Raises UserError for several views."""
-        if isinstance(views := batch["img"], list):
+        """A batch's images (B, 3, H, W), or their features (B, D), and labels (B,) on the device.
+
+        Raises:
+            UserError: several views of an image.
+        """
+        image = batch.get("features", batch["img"])
+        if isinstance(image, list):
             raise UserError(
-                f"{type(self).__name__} takes one view of an image, but DATALOADER.K_TRANSFORMS is {len(views)}. "
+                f"{type(self).__name__} takes one view of an image, but DATALOADER.K_TRANSFORMS is {len(image)}. "
                 "Set it to 1"
             )
-        return batch["img"].to(self.device), batch["label"].to(self.device)
+        return image.to(self.device), batch["label"].to(self.device)
+
+    def forward_backward(self, batch: dict) -> dict[str, float]:
+        """One training step. Returns ``loss``, each of its terms if there are several, and ``acc`` in percent."""
+        image, label = self.parse_batch_train(batch)
+        metrics = None
+        while metrics is None:
+            try:
+                metrics = self._train_on(image, label)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            if metrics is None:
+                self.memory.halve()  # outside of the handler, which keeps the failed step's tensors alive
+        if self.batch_idx + 1 == self.num_batches:  # the schedule goes by epochs
+            self.update_lr()
+        return metrics
+
+    def _train_on(self, image: Tensor, label: Tensor) -> dict[str, float]:
+        with self.precision.autocast():
+            seen = self.model(image)
+            terms = self.loss_terms(seen, label)
+        values = {name: term.item() for name, term in terms.items()}
+        self._check(values)
+        self.update(terms)
+        if not self._gradients_are_checked:
+            self._check_gradients()
+        hits = seen.logits.topk(1).indices[:, 0] == label
+        shown = values if len(values) > 1 else {}
+        return {"loss": sum(values.values()), **shown, "acc": 100.0 * hits.float().mean().item()}
+
+    def _check(self, terms: dict[str, float]) -> None:
+        for name, value in terms.items():
+            if not math.isfinite(value):
+                of = f" (term '{name}')" if len(terms) > 1 else ""
+                raise FloatingPointError(f"Loss is infinite or NaN!{of}")
+
+    def _check_gradients(self) -> None:
+        """Raise RuntimeError if a learned parameter takes no part in the loss."""
+        without = [name for name, p in self.learner.named_parameters() if p.requires_grad and p.grad is None]
+        if without:
+            raise RuntimeError(
+                f"{type(self).__name__}: no gradient reaches {', '.join(without)}. Hand it to an encoder "
+                "(text_inputs, image_inputs), use it in loss_terms, or set requires_grad_(False)"
+            )
+        self._gradients_are_checked = True
+
+    # Evaluation
 
     def model_inference(self, image: Tensor) -> Tensor:
         with self.precision.autocast():
-            return self.memory.retry(lambda: self.model(image))
+            return self.memory.retry(lambda: self.model.logits(image))
+
+    def test(self, split: str | None = None) -> float:
+        """As Dassl's, on features where they are fixed; prompts are encoded once."""
+        is_val = (split or self.cfg.TEST.SPLIT) == "val" and self.val_loader is not None
+        loader = "val" if is_val else "test"
+        with ExitStack() as stack:
+            if self.has_fixed_features:
+                stack.enter_context(self.features.in_place_of_images(self, loader))
+            if self.learner is not None:
+                stack.enter_context(self.model.fixed_prompts())
+            return super().test(split)
 
     def load_model(self, directory: str, epoch: int | None = None) -> None:
         """Load what a run learned, ours or upstream's.
@@ -158,101 +305,4 @@ class CLIPTrainer(FeatureTrainer):
             print("Note that load_model() is skipped as no folder is given (--model-dir)")
             return
         for name in self.get_model_names():
-            path = find_checkpoint(directory, name, epoch)
-            checkpoint, model = load_checkpoint(path), self._models[name]
-            try:
-                model.load_state_dict(learned_weights(checkpoint, model))
-                stored = checkpoint.get("epoch", "not stored") if isinstance(checkpoint, dict) else "not stored"
-                print(f'Loading weights to {name} from "{path}" (epoch = {stored})')
-            except UserError as error:
-                raise UserError(f"Checkpoint '{path}' does not fit this run. {error}") from error
-            except Exception as error:  # whatever a file may hold in the place of tensors by name
-                reason = (str(error) or type(error).__name__).splitlines()[-1].strip()
-                raise UserError(f"Checkpoint '{path}' does not fit this run: {reason}") from error
-
-
-class PromptTrainer(CLIPTrainer):
-    """Trains the prompt learner of a ``PromptedCLIP`` and nothing else.
-
-    A method says what is learned (``build_prompt_learner``), and where it differs, how images and prompts meet
-    (``MODEL``) and what is minimised (``loss``).
-    """
-
-    MODEL = PromptedCLIP
-    WORDS_SET_LENGTH = False  # True: with CTX_INIT, N_CTX is the number of its tokens
-
-    def build_prompt_learner(self, clip_model: CLIP, text_encoder: TextEncoder, classnames: list[str]) -> nn.Module:
-        """The module whose parameters are learned and saved."""
-        raise NotImplementedError
-
-    def loss(self, image: Tensor, label: Tensor) -> tuple[Tensor, dict]:
-        """Images (B, 3, H, W) and labels (B,) to the scalar loss and the numbers to log."""
-        logits = self.model(image)
-        loss = F.cross_entropy(logits, label)
-        return loss, {"loss": loss.item(), "acc": compute_accuracy(logits, label)[0].item()}
-
-    def build_model(self) -> None:
-        cfg = self.cfg
-        clip_model, text_encoder = self.load_clip(self.settings.PREC)
-        learner = self.build_prompt_learner(clip_model, text_encoder, self.dm.dataset.classnames)
-        self.model = self.MODEL(clip_model, text_encoder, learner, self.image_encoder)
-        learned = sum(p.numel() for p in learner.parameters() if p.requires_grad)
-        print(f"Learned: {learned:,} parameters; CLIP is frozen")
-        if cfg.MODEL.INIT_WEIGHTS:
-            load_initial(learner, load_checkpoint(cfg.MODEL.INIT_WEIGHTS), cfg.MODEL.INIT_WEIGHTS)
-        self.model.to(self.device)
-        self.step_times = StepTimes(self.device, self.image_encoder, text_encoder)
-        self.optim = build_optimizer(learner, cfg.OPTIM)
-        self.sched = build_lr_scheduler(self.optim, cfg.OPTIM)
-        self.scaler = self.precision.scaler
-        self.register_model("prompt_learner", learner, self.optim, self.sched)
-
-    def forward_backward(self, batch: dict) -> dict:
-        with self.step_times.step():
-            numbers = self.memory.retry(lambda: self._train_on(*self.parse_batch_train(batch)))
-        if self.batch_idx + 1 == self.num_batches:  # the schedule goes by epochs
-            self.update_lr()
-        return numbers
-
-    def _train_on(self, image: Tensor, label: Tensor) -> dict:
-        with self.precision.autocast():
-            loss, numbers = self.loss(image, label)
-        self.detect_anomaly(loss)
-        with self.step_times.part(TEXT):  # the image encoder is frozen, so all that goes backward is text
-            self.precision.backward_and_step(loss, self.optim)
-        return numbers
-
-    def before_train(self) -> None:
-        super().before_train()
-        batches = images_at_once(self.image_encoder, self.device) // self.cfg.DATALOADER.TRAIN_X.BATCH_SIZE
-        if batches > 1 and self._needs_only_features() and not isinstance(self.train_loader_x, LookaheadLoader):
-            self.train_loader_x = LookaheadLoader(self.train_loader_x, self._encode_ahead, batches)
-
-    def _needs_only_features(self) -> bool:
-        """Whether a step asks nothing of its images but their features under the frozen encoder, and draws nothing.
-
-        So it is with the loss as it stands here. A method that overrides what sees images is given images.
-        """
-        stock = all(
-            getattr(type(self), name) is getattr(PromptTrainer, name)
-            for name in ("loss", "forward_backward", "parse_batch_train", "run_epoch")
-        )
-        one_view = self.cfg.DATALOADER.K_TRANSFORMS == 1 and not self._features("TRAIN_VIEWS")
-        return stock and one_view and self._is_cacheable()
-
-    def _encode_ahead(self, image: Tensor) -> Tensor:
-        with self.step_times.ahead(len(image) / self.cfg.DATALOADER.TRAIN_X.BATCH_SIZE):
-            return self.encode_images(image)
-
-    def run_epoch(self) -> None:
-        self.step_times.epoch_begins()
-        super().run_epoch()
-
-    def after_train(self) -> None:
-        if line := self.step_times.line():
-            print(line)
-        super().after_train()
-
-    def test(self, split: str | None = None) -> float:
-        with getattr(self.model, "module", self.model).fixed_prompts():
-            return super().test(split)
+            load_learned(self._models[name], name, find_checkpoint(directory, name, epoch))

@@ -1,13 +1,14 @@
 """Features of the next training images, encoded together: a frozen encoder need not wait for the steps before."""
 
-import copy
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+import random
+from collections.abc import Callable, Iterator
 
+import numpy as np
 import torch
 from dassl.data import DatasetWrapper
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, default_collate
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, default_collate
 
 from clip_prompts.encoders.image_encoder import ImageEncoder
 
@@ -17,10 +18,10 @@ ROWS_AT_ONCE = {"cpu": 2**8, "cuda": 2**14}
 
 
 class LookaheadLoader:
-    """Stands in for a training loader: the same batches in the same order, with features (B, D) under ``img``.
+    """A training loader whose batches also have ``features`` (B, D), encoded for several batches at once.
 
-    Images are loaded and encoded for several batches at once. What a loader without workers draws for them, it draws
-    before the steps on them: in the same order, as long as steps draw nothing themselves.
+    Batches, their order and all random draws are those of the loader itself, also if a step draws random numbers: then
+    the images that were loaded too early are loaded again.
 
     Args:
         loader: of batches with images (B, 3, H, W) under ``img``.
@@ -41,7 +42,7 @@ class LookaheadLoader:
 
     @property
     def before_pass(self) -> Callable[[], None] | None:
-        """Of our engine's loaders: called whenever one is started, so that a resumed run can start it as it was."""
+        """Called by our engine's loaders whenever one is started, so that a resumed run can start it as it was."""
         return self.loader.before_pass
 
     @before_pass.setter
@@ -49,46 +50,57 @@ class LookaheadLoader:
         self.loader.before_pass = call
 
     def __iter__(self) -> Iterator[dict]:
-        return self._load_together() if _can_load_together(self.loader) else self._load_each()
+        batches, at_once = iter(self.loader), self.batches
+        if self.loader.num_workers > 0:  # images are drawn in other processes
+            while group := list(itertools.islice(batches, at_once)):
+                yield from self._encoded(group)
+            return
+        if not _can_load_again(self.loader):
+            at_once = 1
+        while group := [(batch, _random_states()) for batch in itertools.islice(batches, at_once)]:
+            while group:
+                done = 0
+                encoded = self._encoded([batch for batch, _ in group])
+                for batch, (_, states) in zip(encoded, group, strict=True):
+                    _restore(states)
+                    yield batch
+                    done += 1
+                    if done < len(group) and not _equal(states, _random_states()):  # the step has drawn
+                        at_once = 1
+                        break
+                group = [(self._load_again(batch), _random_states()) for batch, _ in group[done:]]
 
-    def _load_each(self) -> Iterator[dict]:
-        for group in _groups(self.loader, self.batches):
-            features = self._features(torch.cat([batch["img"] for batch in group]))
-            sizes = [len(batch["img"]) for batch in group]
-            for batch, own in zip(group, features.split(sizes), strict=True):
-                yield {**batch, "img": own}
+    def _encoded(self, group: list[dict]) -> list[dict]:
+        features = self.encode(torch.cat([batch["img"] for batch in group]))
+        sizes = [len(batch["img"]) for batch in group]
+        return [{**batch, "features": own} for batch, own in zip(group, features.split(sizes), strict=True)]
 
-    def _load_together(self) -> Iterator[dict]:
-        """The same from a loader of larger batches, which draws the same in the same order."""
-        size, twin = self.loader.batch_size, copy.copy(self.loader)
-        groups = _groups(self.loader.batch_sampler, self.batches)
-        vars(twin)["batch_sampler"] = (list(itertools.chain.from_iterable(group)) for group in groups)
-        for batch in twin:
-            batch["img"] = self._features(batch["img"])
-            for start in range(0, len(batch["img"]), size):
-                yield {name: values[start : start + size] for name, values in batch.items()}
-
-    def _features(self, images: Tensor) -> Tensor:
-        with torch.no_grad():
-            return self.encode(images).detach()
+    def _load_again(self, batch: dict) -> dict:
+        return default_collate(self.loader.dataset.__getitems__(batch["index"].tolist()))
 
 
-def _groups(batches: Iterable, size: int) -> Iterator[list]:
-    rest = iter(batches)
-    while group := list(itertools.islice(rest, size)):
-        yield group
-
-
-def _can_load_together(loader: DataLoader) -> bool:
-    """Whether that draws the same and its batches can be told apart: parts of others' making may not be as they seem.
-
-    Workers draw by themselves, so it matters which of them has a batch.
-    """
-    usual = type(loader.batch_sampler) is BatchSampler and loader.collate_fn is default_collate
+def _can_load_again(loader: DataLoader) -> bool:
+    """True if a batch can be loaded again. Custom samplers, collate functions and datasets are left alone."""
+    sampler = type(loader.batch_sampler) is BatchSampler and type(loader.sampler) in (RandomSampler, SequentialSampler)
     known = getattr(type(loader.dataset), "__getitem__", None) is DatasetWrapper.__getitem__
-    return usual and known and loader.num_workers == 0
+    return sampler and known and loader.collate_fn is default_collate and hasattr(loader.dataset, "__getitems__")
 
 
-def images_at_once(image_encoder: ImageEncoder, device: torch.device) -> int:
-    """Return the fewest images per call for which arithmetic, not calling the operators, takes most of the time."""
-    return max(1, ROWS_AT_ONCE.get(device.type, 1) // image_encoder.tokens)
+def _random_states() -> tuple:
+    return torch.get_rng_state(), random.getstate(), np.random.get_state()
+
+
+def _restore(states: tuple) -> None:
+    torch.set_rng_state(states[0])
+    random.setstate(states[1])
+    np.random.set_state(states[2])
+
+
+def _equal(one: tuple, other: tuple) -> bool:
+    numpy = all(np.array_equal(a, b) for a, b in zip(one[2], other[2], strict=True))
+    return torch.equal(one[0], other[0]) and one[1] == other[1] and numpy
+
+
+def batches_at_once(encoder: ImageEncoder, device: torch.device, batch_size: int) -> int:
+    """How many batches an encoder should be given at least, so that its arithmetic outweighs its calls."""
+    return ROWS_AT_ONCE.get(device.type, 1) // encoder.tokens // batch_size

@@ -1,11 +1,9 @@
 """AnchoredCoOp: CoOp whose text features are held near those of the hand-crafted prompt."""
 
-import torch
-import torch.nn.functional as F
 from dassl.engine import TRAINER_REGISTRY
 
-from clip_prompts.clip.learners import encode_texts
-from clip_prompts.clip.templates import fill, template_of
+from clip_prompts.clip.model import unit
+from clip_prompts.clip.templates import template_of
 from trainers.coop import CoOp
 
 
@@ -20,16 +18,10 @@ class AnchoredCoOp(CoOp):
 
     CONFIG = CoOp.CONFIG | {"WEIGHT": 8.0}  # becomes TRAINER.ANCHOREDCOOP.*
 
-    def build_prompt_learner(self, clip_model, text_encoder, classnames):
-        texts = fill(template_of(self.dm.dataset), classnames)
-        with torch.no_grad():
-            anchor = F.normalize(encode_texts(text_encoder, texts, classnames), dim=-1)  # (C, D)
-        self.anchor = anchor.to(self.device)
-        return super().build_prompt_learner(clip_model, text_encoder, classnames)
+    def build_model(self):
+        super().build_model()
+        self.w0 = unit(self.teacher.text_features(template_of(self.dm.dataset), self.dm.dataset.classnames))  # (C, D)
 
-    def loss(self, image, label):
-        w = self.model.text_features()  # (C, D), unit vectors
-        logits = self.model.logits(self.model.image_features(image), w)  # (B, C)
-        distance = 1 - (w * self.anchor).sum(dim=-1).mean()
-        loss = F.cross_entropy(logits, label) + self.settings.WEIGHT * distance
-        return loss, {"loss": loss.item(), "distance": distance.item()}
+    def loss_terms(self, seen, label):
+        distance = 1 - (seen.w * self.w0).sum(dim=-1).mean()
+        return super().loss_terms(seen, label) | {"distance": self.settings.WEIGHT * distance}

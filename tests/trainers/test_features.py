@@ -21,18 +21,18 @@ ZERO_SHOT = {"config": "configs/trainers/ZeroshotCLIP/vit_b16.yaml"}
 @pytest.fixture
 def cached(run, tmp_path, monkeypatch):
     """Call ``run`` with an own folder of features; ``cached.images`` counts the images that were encoded by test()."""
-    from clip_prompts.clip.feature_trainer import FeatureTrainer
-    from clip_prompts.clip.trainer import PromptTrainer
+    from clip_prompts.features.image_features import ImageFeatures
+    from clip_prompts.features.lookahead import LookaheadLoader
 
-    original, ahead = FeatureTrainer.encode_images, PromptTrainer._encode_ahead
+    original, ahead = ImageFeatures.encode, LookaheadLoader._encoded
 
     def counting(self, image):
         call.images += len(image)
         return original(self, image)
 
-    def for_training(self, image):
-        call.images -= len(image)
-        return ahead(self, image)
+    def for_training(self, group):
+        call.images -= sum(len(batch["img"]) for batch in group)
+        return ahead(self, group)
 
     def call(*args, **settings):
         call.images = 0
@@ -41,8 +41,8 @@ def cached(run, tmp_path, monkeypatch):
         call.out, call.stdout, call.err = run.out, run.stdout, run.err
         return status
 
-    monkeypatch.setattr(FeatureTrainer, "encode_images", counting)
-    monkeypatch.setattr(PromptTrainer, "_encode_ahead", for_training)
+    monkeypatch.setattr(ImageFeatures, "encode", counting)
+    monkeypatch.setattr(LookaheadLoader, "_encoded", for_training)
     call.folder = tmp_path / "features"
     call.file = lambda: next(call.folder.glob("*.safetensors"))
     return call

@@ -1,20 +1,23 @@
 """Training on features of images that were encoded some steps ahead."""
 
 import copy
+import itertools
+import random
 import re
 
+import numpy as np
 import pytest
 import torch
 from clip.model import CLIP
 from dassl.config import get_cfg_default
 from dassl.data import DatasetWrapper
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler, default_collate
+from torch.utils.data import DataLoader, RandomSampler, default_collate
 from torchvision import transforms as T
 
-from clip_prompts.clip.trainer import PromptTrainer
 from clip_prompts.encoders.image_encoder import ImageEncoder
 from clip_prompts.features import lookahead
-from clip_prompts.features.lookahead import LookaheadLoader, _can_load_together, images_at_once
+from clip_prompts.features.image_features import ImageFeatures
+from clip_prompts.features.lookahead import LookaheadLoader, batches_at_once
 from tests.trainers.test_features import Images, mean
 from trainers.cocoop import CoCoOp
 
@@ -41,56 +44,77 @@ def collate(items):  # somebody's own
     return default_collate(items)
 
 
-@pytest.mark.parametrize("how", ({}, {"kind": "own"}, {"collate_fn": collate}), ids=("usual", "own", "own collate"))
+def facts(batch):
+    return batch["index"].tolist(), batch["label"].tolist(), batch["impath"], batch["img"].tolist()
+
+
+def passed(batches, step=lambda: None):
+    """Facts of every batch of a pass, each followed by a training step."""
+    found = []
+    for batch in batches:
+        found.append(facts(batch))
+        step()
+    return found
+
+
+HOW = pytest.mark.parametrize(
+    "how", ({}, {"kind": "own"}, {"collate_fn": collate}), ids=("usual", "own", "own collate")
+)
+
+
+@HOW
 @pytest.mark.parametrize("batches", (1, 3, 1000))
 def test_same_batches_in_the_same_order_encoded_together(batches, how, small):
     sizes = []
 
     def encode(image):
-        assert not torch.is_grad_enabled()
         sizes.append(len(image))
         return mean(image)
 
     torch.manual_seed(1)
-    plain = list(loader(small, kind=how.get("kind", "wrapper")))
+    plain = passed(loader(small, kind=how.get("kind", "wrapper")))
     after = torch.get_rng_state()
     torch.manual_seed(1)
     ahead = LookaheadLoader(loader(small, **how), encode, batches)
     assert len(ahead) == len(plain)
     found = list(ahead)
     assert torch.equal(torch.get_rng_state(), after)  # an epoch draws what it always drew
-    assert [batch["index"].tolist() for batch in found] == [batch["index"].tolist() for batch in plain]
-    for ours, theirs in zip(found, plain, strict=True):
-        assert torch.allclose(ours["img"], mean(theirs["img"]))
-        assert list(ours) == list(theirs) and ours["impath"] == theirs["impath"]
-        assert torch.equal(ours["label"], theirs["label"])
-    images = len(ahead.dataset)
-    assert sizes[:-1] == [2 * batches] * (len(sizes) - 1) and sum(sizes) == images
-    assert len(sizes) == -(-len(plain) // batches)
+    assert [facts(batch) for batch in found] == plain
+    assert all(torch.allclose(batch["features"], mean(batch["img"])) for batch in found)
+    if not how:
+        assert sizes[:-1] == [2 * batches] * (len(sizes) - 1) and sum(sizes) == len(ahead.dataset)
+        assert len(sizes) == -(-len(plain) // batches)
 
 
-def test_images_are_loaded_together_only_where_that_draws_the_same(small):
-    class Own(BatchSampler):
-        pass
-
-    images = loader(small).dataset
-    assert _can_load_together(loader(small))
-    for other in (
-        loader(small, num_workers=1),
-        loader(small, collate_fn=collate),
-        loader(small, kind="own"),
-        DataLoader(images, batch_sampler=Own(RandomSampler(images), 2, False)),
-    ):
-        assert not _can_load_together(other)
+def draws_torch():
+    torch.rand(())
 
 
-def test_images_that_are_loaded_together_are_asked_for_at_once(small, monkeypatch):
-    asked, real = [], DatasetWrapper.__getitems__
-    monkeypatch.setattr(DatasetWrapper, "__getitems__", lambda self, at: asked.append(len(at)) or real(self, at))
-    inner = loader(small)
-    list(LookaheadLoader(inner, mean, 2))
-    images = len(inner.dataset)
-    assert asked == [4] * (images // 4) + [images % 4] * (images % 4 > 0)
+def draws_python():
+    random.random()
+
+
+def draws_numpy():
+    np.random.rand()
+
+
+@HOW
+@pytest.mark.parametrize("draw", (draws_torch, draws_python, draws_numpy))
+def test_a_step_that_draws_random_numbers_meets_the_same_batches(draw, how, small):
+    """From its third step on, a method draws: images that were loaded too early are loaded again."""
+
+    def stepper():
+        count = itertools.count()
+        return lambda: draw() if next(count) >= 2 else None
+
+    found = []
+    for wrap in (lambda inner: inner, lambda inner: LookaheadLoader(inner, mean, 4)):
+        torch.manual_seed(1)
+        random.seed(1)
+        np.random.seed(1)
+        found.append(passed(wrap(loader(small, **how)), stepper()))
+        found.append((torch.get_rng_state().tolist(), random.getstate(), np.random.get_state()[1].tolist()))
+    assert found[:2] == found[2:]
 
 
 def test_it_passes_for_the_loader(small):
@@ -107,15 +131,15 @@ def test_it_passes_for_the_loader(small):
 
 
 def test_small_encoders_get_many_images_large_ones_few():
-    def visual(layers, patch, pixels):
+    def encoder(layers, patch, pixels):
         return ImageEncoder(CLIP(64, pixels, layers, 64, patch, 77, 100, 64, 1, 2).visual)
 
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
-    tiny, large = visual(1, 8, 32), visual(1, 16, 224)  # 17 and 197 rows an image
-    assert images_at_once(tiny, cpu) == 256 // 17 and images_at_once(large, cpu) == 1
-    assert images_at_once(large, cuda) == 2**14 // 197
-    assert images_at_once(visual((1, 1, 1, 1), None, 64), cpu) == 256 // 5  # 2 x 2 cells and their mean
-    assert images_at_once(tiny, torch.device("meta")) == 1
+    tiny, large = encoder(1, 8, 32), encoder(1, 16, 224)  # 17 and 197 rows an image
+    assert batches_at_once(tiny, cpu, 1) == 256 // 17 and batches_at_once(large, cpu, 1) == 1
+    assert batches_at_once(large, cuda, 1) == 2**14 // 197 and batches_at_once(large, cuda, 4) == 2**14 // 197 // 4
+    assert batches_at_once(encoder((1, 1, 1, 1), None, 64), cpu, 1) == 256 // 5  # 2 x 2 cells and their mean
+    assert batches_at_once(tiny, torch.device("meta"), 1) == 0
 
 
 def epochs(text):
@@ -126,8 +150,8 @@ def epochs(text):
 def test_a_run_learns_the_same(workers, run, monkeypatch):
     settings = {"OPTIM__MAX_EPOCH": 2, "DATALOADER__NUM_WORKERS": workers, "OPTIM__LR": 0.1}
     asked = []
-    original = PromptTrainer._encode_ahead
-    monkeypatch.setattr(PromptTrainer, "_encode_ahead", lambda self, x: asked.append(len(x)) or original(self, x))
+    original = LookaheadLoader._encoded
+    monkeypatch.setattr(LookaheadLoader, "_encoded", lambda self, x: asked.append(len(x)) or original(self, x))
     assert run("CoCoOp", out="ahead", **settings) == 0
     assert asked and max(asked) > 1
     with_it, count = epochs(run.stdout), len(asked)
@@ -137,14 +161,13 @@ def test_a_run_learns_the_same(workers, run, monkeypatch):
     assert len(with_it) == 40 and with_it == [pytest.approx(line, abs=2e-4) for line in epochs(run.stdout)]
 
 
-@pytest.mark.parametrize("override", ("loss", "parse_batch_train", "forward_backward"))
-def test_a_method_that_handles_images_itself_is_given_images(override, run, monkeypatch):
-    shapes = set()
+@pytest.mark.parametrize("override", ("parse_batch_train", "forward_backward"))
+def test_a_method_that_handles_images_itself_finds_them(override, run, monkeypatch):
+    shapes, original = set(), getattr(CoCoOp, override)
 
-    def own(self, *args):
-        image = args[0]["img"] if isinstance(args[0], dict) else args[0]
-        shapes.add(tuple(image.shape[1:]))
-        return getattr(PromptTrainer, override)(self, *args)
+    def own(self, batch):
+        shapes.add(tuple(batch["img"].shape[1:]))
+        return original(self, batch)
 
     monkeypatch.setattr(CoCoOp, override, own)
     assert run("CoCoOp") == 0
@@ -153,5 +176,5 @@ def test_a_method_that_handles_images_itself_is_given_images(override, run, monk
 
 def test_images_of_features_are_not_looked_for_again(run, monkeypatch):
     """FEATURES.TRAIN_VIEWS has encoded them already."""
-    monkeypatch.setattr(PromptTrainer, "_encode_ahead", lambda self, image: pytest.fail("encoded again"))
+    monkeypatch.setattr(ImageFeatures, "ahead", lambda *_: pytest.fail("encoded again"))
     assert run("CoCoOp", FEATURES__TRAIN_VIEWS=2) == 0

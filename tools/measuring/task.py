@@ -1,15 +1,15 @@
 """One thing to measure: a method, a backbone's shape, classes, a batch; computed the plain way and ours."""
 
-import copy
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from clip_prompts.clip.learners import CONTEXT_LENGTH, PromptLearner
+from clip_prompts.clip.learners import PromptLearner
 from clip_prompts.clip.model import PromptedCLIP, unit
 from clip_prompts.clip.precision import Precision
+from clip_prompts.clip.tokens import CONTEXT_LENGTH
 from clip_prompts.encoders.image_encoder import ImageEncoder
 from clip_prompts.encoders.memory import MemoryBudget, peak_bytes, spread_of
 from clip_prompts.encoders.text_encoder import TextEncoder
@@ -19,7 +19,7 @@ from measuring.setting import Setting
 
 load_checkout("trainers")
 
-from trainers.cocoop import ConditionalPromptedCLIP, ConditionalPromptLearner  # noqa: E402
+from trainers.cocoop import ConditionalPromptLearner  # noqa: E402
 
 _PLAIN_WIDTHS = 20  # numbers that the plain way keeps per position and layer, in units of d
 
@@ -39,15 +39,13 @@ class Task:
         clip_model = self.precision.convert(clip_model)
         names = backbones.class_names(setting.classes)
         self.encoder = encoder = TextEncoder(clip_model, MemoryBudget(setting.memory_gb))
-        self.plain_image_encoder = copy.deepcopy(clip_model.visual) if with_plain else None
-        self.image_encoder, self.dtype = ImageEncoder(clip_model.visual), clip_model.dtype
+        self.image_encoder = ImageEncoder(clip_model.visual)
         if setting.method == "CoCoOp":
             width = clip_model.visual.output_dim
             learner = ConditionalPromptLearner(encoder, names, width, setting.n_ctx, "", torch.float32)
-            self.model = ConditionalPromptedCLIP(clip_model, encoder, learner, self.image_encoder)
         else:
             learner = PromptLearner(encoder, names, setting.n_ctx)
-            self.model = PromptedCLIP(clip_model, encoder, learner, self.image_encoder)
+        self.model = PromptedCLIP(clip_model, encoder, learner, self.image_encoder)
         self.learner = learner
         self.model.to(self.device)
         self.plain = plain.PlainText(clip_model, names, setting.n_ctx) if with_plain else None
@@ -92,21 +90,21 @@ class Task:
         with self.precision.autocast():
             if way == "plain":
                 return plain.backward(self.plain, self.learner, x, label, separately)
-            loss = cross_entropy(self.model(x), label)
+            loss = cross_entropy(self.model(x).logits, label)
         loss.backward()
         return loss.detach()
 
     def encode_images(self, images: Tensor, way: str = "ours") -> Tensor:
         """Images (B, 3, H, W) to features (B, D), through CLIP's own modules or ours."""
-        encoder = self.plain_image_encoder if way == "plain" else self.image_encoder
+        encoder = self.image_encoder.visual if way == "plain" else self.image_encoder
         with torch.no_grad(), self.precision.autocast():
-            return encoder(images.to(self.dtype))
+            return encoder(images.to(self.image_encoder.dtype))
 
     def step(self, images: Tensor, label: Tensor) -> None:
         """One whole training step, ours: image encoder, text encoder, backward, optimiser."""
         self.optimizer.zero_grad()
         with self.precision.autocast():
-            loss = cross_entropy(self.model(images), label)
+            loss = cross_entropy(self.model(images).logits, label)
         loss.backward()
         self.optimizer.step()
 
@@ -115,7 +113,7 @@ class Task:
         with torch.no_grad(), self.precision.autocast():
             if way == "plain":
                 return plain.logits(self.plain, self.learner, x)
-            return torch.cat([self.model(part) for part in x.split(100)])
+            return torch.cat([self.model.logits(part) for part in x.split(100)])
 
     def gradients(self) -> list[Tensor]:
         return [parameter.grad.clone() for parameter in self.learner.parameters()]

@@ -1,0 +1,47 @@
+"""The frozen CLIP as a teacher: the same encoders, handed nothing."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from clip_prompts.encoders.image_encoder import ImageEncoder
+from clip_prompts.encoders.prompt_set import PromptSet
+from clip_prompts.encoders.text_encoder import TextEncoder
+
+from .precision import Precision
+from .templates import fill
+from .tokens import tokenize
+
+
+class Teacher:
+    """Text and image features of the frozen CLIP. It shares the encoders with the model that learns, and draws nothing.
+
+    Args:
+        text_encoder, image_encoder: both sides of the run's CLIP. precision: of the run.
+    """
+
+    def __init__(self, text_encoder: TextEncoder, image_encoder: ImageEncoder, precision: Precision) -> None:
+        self.text_encoder, self.image_encoder, self.precision = text_encoder, image_encoder, precision
+
+    @torch.no_grad()
+    def text_features(self, template: str, classnames: Sequence[str]) -> Tensor:
+        """Features (C, D) of a template filled with each class name, not normalized.
+
+        Raises:
+            UserError: a text is longer than CLIP reads.
+        """
+        with self.precision.autocast():
+            return encode_texts(self.text_encoder, fill(template, classnames), classnames)
+
+    @torch.no_grad()
+    def image_features(self, image: Tensor) -> Tensor:
+        """Images (B, 3, H, W) on the run's device to features (B, D), not normalized."""
+        with self.precision.autocast():
+            return self.image_encoder(image)
+
+
+def encode_texts(encoder: TextEncoder, texts: Sequence[str], names: Sequence[str]) -> Tensor:
+    """Features (C, D) of one plain text per class, not normalized."""
+    device = encoder.positional_embedding.device
+    return encoder(PromptSet(tokenize(texts, names), encoder.embed).to(device))[0]
