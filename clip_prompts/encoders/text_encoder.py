@@ -38,17 +38,17 @@ class TextEncoder(nn.Module):
         """Token ids (...) to embeddings (..., d), without positions."""
         return self.token_embedding(tokens).to(self.dtype)
 
-    def forward(self, prompts: PromptSet, learned: Tensor | None = None) -> Tensor:
+    def forward(self, prompts: PromptSet, context: Tensor | None = None) -> Tensor:
         """Encode a set of C prompts, under B contexts at once.
 
         Args:
             prompts: the set.
-            learned: the learned vectors that the set names, (B, K, d); None for a set without any (B = 1).
+            context: the learned vectors that the set names, (B, K, d); None for a set without any (B = 1).
 
         Returns:
             Features (B, C, D), not normalised.
         """
-        return self.budget.encode(self._encode, self.shape, prompts, learned).index_select(1, prompts.rank)
+        return self.budget.encode(self._encode, self.shape, prompts, context).index_select(1, prompts.rank)
 
     def compile_encoding(self, backend: str) -> None:
         """Let ``torch.compile`` compile the transformer from the next call on."""

@@ -7,7 +7,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from clip_prompts.backbones.loading import load_clip
-from clip_prompts.clip.learners import PromptLearner, encode_texts
+from clip_prompts.clip.learners import PromptLearner
+from clip_prompts.clip.teacher import encode_texts
 from clip_prompts.common.errors import UserError
 from clip_prompts.encoders.image_encoder import ImageEncoder
 from clip_prompts.encoders.text_encoder import TextEncoder
@@ -203,7 +204,7 @@ def test_another_activation_is_computed_in_both_encoders(learn, state, tmp_path)
     encoder, other = TextEncoder(ours), TextEncoder(quick)
     if learn:  # the small block that is written out with its gradient
         features, others = (
-            e(p.prompts, p.contexts())
+            e(p.prompts, p.text_inputs()["context"])
             for e in (encoder, other)
             for p in [PromptLearner(e, ["cat"], ctx_init="a photo of a")]
         )

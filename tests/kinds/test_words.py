@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from clip_prompts.backbones.loading import load_clip, openai
-from clip_prompts.clip.learners import PromptLearner, check_class_names, tokens_of
+from clip_prompts.clip.learners import PromptLearner
+from clip_prompts.clip.tokens import check_class_names, tokens_of
 from clip_prompts.common.errors import UserError
 from clip_prompts.encoders.text_encoder import TextEncoder
 from clip_prompts.run import arguments

@@ -95,7 +95,7 @@ def test_necessary_operations_are_those_of_the_packed_rows(monkeypatch):
     prompts = task.learner.prompts
     monkeypatch.setattr(linear, "_PRODUCT", None)  # the counter does not know oneDNN's operator
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        task.encoder(prompts, task.learner.contexts().detach())
+        task.encoder(prompts, task.learner.text_inputs()["context"].detach())
     counted = counters.text_flops(task.encoder.shape, prompts, 1, backward=False)
     assert counted < counter.get_total_flops() < 1.15 * counted  # blocks of attention hold masked products, too
     assert 1 < spread_of(prompts) < 3

@@ -4,11 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from clip_prompts.clip.learners import POSITIONS, PromptLearner, encode_texts
-from clip_prompts.clip.model import PromptedCLIP
+from clip_prompts.clip.learners import PromptLearner
+from clip_prompts.clip.model import PromptedCLIP, unit
+from clip_prompts.clip.teacher import encode_texts
+from clip_prompts.clip.tokens import POSITIONS
 from clip_prompts.encoders.text_encoder import TextEncoder
 from tests.trainers import plain
-from trainers.cocoop import ConditionalPromptedCLIP, ConditionalPromptLearner
+from trainers.cocoop import ConditionalPromptLearner
 
 N_CTX = (1, 2, 3, 4, 8, 16)
 CLIP = plain.small_clip()
@@ -34,8 +36,8 @@ def compare(model, learner, context, names, batch, position="end"):
     parameters = dict(learner.named_parameters())
 
     with torch.no_grad():  # the least likely class: a loss near 0 would have gradients of mere rounding errors
-        label = model(image).argmin(dim=1)
-    loss = F.cross_entropy(model(image), label)
+        label = model(image).logits.argmin(dim=1)
+    loss = F.cross_entropy(model(image).logits, label)
     ours = torch.autograd.grad(loss, list(parameters.values()))
     expected = F.cross_entropy(plain.logits(CLIP, image, readable, context, position), label)
     theirs = torch.autograd.grad(expected, list(parameters.values()))
@@ -72,7 +74,7 @@ def test_cocoop(n_ctx, batch):
         shift = second.weight @ torch.relu(first.weight @ x + first.bias) + second.bias
         return learner.ctx + shift
 
-    compare(ConditionalPromptedCLIP(CLIP, encoder, learner), learner, context, names, batch)
+    compare(PromptedCLIP(CLIP, encoder, learner), learner, context, names, batch)
 
 
 @pytest.mark.parametrize("words", ("a photo of a", "a_photo_of_a", "photo"))
@@ -82,7 +84,9 @@ def test_context_from_words_is_the_words_embedding(words):
     learner = PromptLearner(encoder, names, n_ctx=9, ctx_init=words)
     assert learner.ctx.shape == (len(words.replace("_", " ").split()), 64)
     texts = [f"{words} {name}.".replace("_", " ") for name in names]
-    torch.testing.assert_close(encoder(learner.prompts, learner.contexts())[0], encode_texts(encoder, texts, names))
+    torch.testing.assert_close(
+        encoder(learner.prompts, **learner.text_inputs())[0], encode_texts(encoder, texts, names)
+    )
 
 
 def test_text_features_equal_clips_own():
@@ -130,7 +134,7 @@ def test_families_of_names(many, class_specific):
     torch.manual_seed(0)
     learner = PromptLearner(encoder, names, 4, class_specific=class_specific)
     texts = plain_features(learner, names)
-    ours = PromptedCLIP(CLIP, encoder, learner).text_features()
+    ours = unit(PromptedCLIP(CLIP, encoder, learner).text_features())
     torch.testing.assert_close(ours, texts, rtol=1e-5, atol=1e-6)
     weight = torch.randn(ours.shape, generator=torch.Generator().manual_seed(2))
     (one,), (other,) = (torch.autograd.grad((w * weight).sum(), learner.ctx) for w in (ours, texts))
@@ -145,7 +149,7 @@ def test_few_classes(names, class_specific):
     torch.manual_seed(0)
     learner = PromptLearner(encoder, names, 4, class_specific=class_specific)
     texts = plain_features(learner, names)
-    ours = PromptedCLIP(CLIP, encoder, learner).text_features()
+    ours = unit(PromptedCLIP(CLIP, encoder, learner).text_features())
     torch.testing.assert_close(ours, texts, rtol=1e-5, atol=1e-6)
     weight = torch.randn(ours.shape, generator=torch.Generator().manual_seed(2))  # a loss over one class is constant
     (one,), (other,) = (torch.autograd.grad((w * weight).sum(), learner.ctx) for w in (ours, texts))
@@ -161,9 +165,9 @@ def test_a_thousand_classes():
     learner = PromptLearner(encoder, names, 4)
     label, image = torch.tensor([999]), images(1)
     model = PromptedCLIP(CLIP, encoder, learner)
-    loss = F.cross_entropy(model(image), label)
+    loss = F.cross_entropy(model(image).logits, label)
     w = plain_features(learner, names)
-    expected = F.cross_entropy(CLIP.logit_scale.exp() * model.image_features(image) @ w.t(), label)
+    expected = F.cross_entropy(CLIP.logit_scale.exp() * unit(model.image_features(image)) @ w.t(), label)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     assert_close(torch.autograd.grad(loss, learner.ctx)[0], torch.autograd.grad(expected, learner.ctx)[0], 1e-4)
 

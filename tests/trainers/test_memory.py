@@ -4,13 +4,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from clip_prompts.clip.learners import POSITIONS, PromptLearner
+from clip_prompts.clip.learners import PromptLearner
 from clip_prompts.clip.model import PromptedCLIP
+from clip_prompts.clip.tokens import POSITIONS
 from clip_prompts.common.errors import UserError
 from clip_prompts.encoders.memory import GB, MemoryBudget, TextShape, is_out_of_memory, peak_bytes, spread_of
 from clip_prompts.encoders.text_encoder import TextEncoder
 from tests.trainers import plain
-from trainers.cocoop import ConditionalPromptedCLIP, ConditionalPromptLearner
+from trainers.cocoop import ConditionalPromptLearner
 
 CLIP = plain.small_clip()
 NAMES = ["cat", "yorkshire terrier", "F/A-18", "dog", "a very long name of a very small thing", "ant"]
@@ -35,13 +36,13 @@ def cocoop(memory):
     torch.manual_seed(0)
     encoder = TextEncoder(CLIP, memory)
     learner = ConditionalPromptLearner(encoder, NAMES, 64, n_ctx=4, ctx_init="", dtype=torch.float32)
-    return ConditionalPromptedCLIP(CLIP, encoder, learner)
+    return PromptedCLIP(CLIP, encoder, learner)
 
 
 def loss_and_gradients(model, batch=3):
     image = torch.randn(batch, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     parameters = list(model.prompt_learner.parameters())
-    logits = model(image)
+    logits = model(image).logits
     loss = F.cross_entropy(logits, logits.argmin(dim=1))
     return loss, torch.autograd.grad(loss, parameters)
 
@@ -88,7 +89,7 @@ def saved_bytes(model) -> int:
 
 
 def loss_and_gradients_inputs(model):
-    return model.text_encoder(model.prompt_learner.prompts, model.prompt_learner.contexts())
+    return model.text_encoder(model.prompt_learner.prompts, model.prompt_learner.text_inputs()["context"])
 
 
 def test_chunks_keep_far_less_for_the_backward_pass():

@@ -5,8 +5,9 @@ import torch
 from clip.model import LayerNorm, convert_weights
 from torch.nn.utils import parametrize
 
-from clip_prompts.clip.learners import POSITIONS, PromptLearner
+from clip_prompts.clip.learners import PromptLearner
 from clip_prompts.clip.precision import Precision
+from clip_prompts.clip.tokens import POSITIONS
 from clip_prompts.encoders import text_block as module
 from clip_prompts.encoders.text_encoder import TextEncoder
 from tests.trainers import plain
@@ -31,8 +32,8 @@ def make(encoder, names=("cat", "dog"), **how):
 
 def contexts(learner, number):
     """So many different contexts (B, K, d)."""
-    noise = torch.randn(number, *learner.contexts().shape[1:], generator=torch.Generator().manual_seed(1))
-    return (learner.contexts().detach() + 0.02 * noise).requires_grad_()
+    noise = torch.randn(number, *learner.text_inputs()["context"].shape[1:], generator=torch.Generator().manual_seed(1))
+    return (learner.text_inputs()["context"].detach() + 0.02 * noise).requires_grad_()
 
 
 def features_and_gradient(encoder, learner, learned):
@@ -74,13 +75,13 @@ def test_what_is_large_is_left_to_pytorch(encoder, monkeypatch):
     rows, width = len(learner.prompts.positions), learner.ctx.shape[-1]
     for limit, small in ((4 * rows * width * width + 1, True), (4 * rows * width * width, False)):
         monkeypatch.setattr(module, "SMALL", limit)
-        assert is_written_out(encoder(learner.prompts, learner.contexts())) == small
+        assert is_written_out(encoder(learner.prompts, learner.text_inputs()["context"])) == small
 
 
 def test_weights_that_learn_get_their_gradients(encoder):
     learner = make(encoder)
     weight = encoder.blocks[0].mlp.c_proj.bias.requires_grad_()
-    features = encoder(learner.prompts, learner.contexts())
+    features = encoder(learner.prompts, learner.text_inputs()["context"])
     assert sum("SmallBlock" in name for name in set(nodes(features))) == 1  # the other block
     features.sum().backward()
     assert weight.grad.norm() > 0
@@ -94,7 +95,7 @@ def test_weights_that_are_computed_from_others(encoder):
     learner = make(encoder)
     for block in encoder.blocks:
         parametrize.register_parametrization(block.mlp.c_fc, "weight", Doubled()).requires_grad_(False)
-    assert not is_written_out(encoder(learner.prompts, learner.contexts()))
+    assert not is_written_out(encoder(learner.prompts, learner.text_inputs()["context"]))
 
 
 def test_norms_of_another_kind_or_that_somebody_listens_to(encoder):
@@ -106,30 +107,30 @@ def test_norms_of_another_kind_or_that_somebody_listens_to(encoder):
     second.ln_2.__class__ = Doubled
     for listen in (first.ln_1.register_forward_hook, first.ln_1.register_forward_pre_hook):
         hook = listen(lambda module, args, *output: None)
-        assert not is_written_out(encoder(learner.prompts, learner.contexts()))
+        assert not is_written_out(encoder(learner.prompts, learner.text_inputs()["context"]))
         hook.remove()
-    assert is_written_out(encoder(learner.prompts, learner.contexts()))
+    assert is_written_out(encoder(learner.prompts, learner.text_inputs()["context"]))
 
 
 def test_other_precisions(encoder):
     learner = make(encoder)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert not is_written_out(encoder(learner.prompts, learner.contexts()))
+        assert not is_written_out(encoder(learner.prompts, learner.text_inputs()["context"]))
     clip_model = plain.small_clip()
     convert_weights(clip_model)
     half = TextEncoder(Precision("bf16", torch.device("cpu")).convert(clip_model))
-    assert not is_written_out(half(make(half).prompts, learner.contexts()))
+    assert not is_written_out(half(make(half).prompts, learner.text_inputs()["context"]))
 
 
 def test_without_the_private_operators(encoder, monkeypatch):
     learner = make(encoder)
     monkeypatch.setattr(module, "_HAS_ATTENTION", False)
-    assert not is_written_out(encoder(learner.prompts, learner.contexts()))
+    assert not is_written_out(encoder(learner.prompts, learner.text_inputs()["context"]))
 
 
 def test_a_second_derivative_is_refused(encoder):
     learner = make(encoder)
-    features = encoder(learner.prompts, learner.contexts())
+    features = encoder(learner.prompts, learner.text_inputs()["context"])
     (gradient,) = torch.autograd.grad(features.sum(), learner.ctx, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         gradient.sum().backward()

@@ -5,7 +5,7 @@ from clip.model import CLIP
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from clip_prompts.clip.learners import CONTEXT_LENGTH, tokenize
+from clip_prompts.clip.tokens import CONTEXT_LENGTH, tokenize
 
 
 class PlainText(nn.Module):
