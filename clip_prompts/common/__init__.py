@@ -1,1 +1,1 @@
-"""What trainers and datasets both stand on: errors for users, and nothing of CLIP or of any benchmark."""
+"""Helpers for all rooms: errors, files, text, facts about methods and datasets. Imports nothing heavy."""

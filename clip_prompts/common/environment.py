@@ -1,4 +1,4 @@
-"""Tells whether a Python has the packages of a requirements file: ``python environment.py requirements.txt``.
+"""A check for missing packages: ``python environment.py requirements.txt``.
 
 Exit status 0 if it has all of them, 2 with a line that names the missing ones. Imports nothing heavy, and runs on
 Pythons that are too old for the rest of the repository.

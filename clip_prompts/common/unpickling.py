@@ -1,4 +1,4 @@
-"""Pickles of strangers, read as data: what they may name stands in an allow-list, and nothing else is looked up."""
+"""Untrusted pickles, read without running code: only the names on an allow-list are looked up."""
 
 import io
 import pickle

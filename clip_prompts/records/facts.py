@@ -118,7 +118,7 @@ def run_facts(trainer, cfg: CfgNode, identity: Identity, weights: list[dict]) ->
 
 
 def _put(tree: dict, path: list[str], value: object) -> None:
-    """Set a value in a tree of settings; one that the tree lacks, or that is of another kind, is left out."""
+    """Set a value in a tree of settings; one that the tree lacks, or of another kind, is skipped."""
     for part in path[:-1]:
         tree = tree.get(part)
         if not isinstance(tree, dict):
@@ -189,7 +189,7 @@ def _precision(trainer) -> str | None:
 
 
 def _config_sha256(cfg: CfgNode) -> str:
-    """Of all settings but RESUME: a run that was resumed is the same run."""
+    """Hash all settings but RESUME: a run that was resumed is the same run."""
     cfg = cfg.clone()
     cfg.defrost()
     cfg.RESUME = ""

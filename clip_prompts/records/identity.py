@@ -213,7 +213,7 @@ def _value(value: object) -> str:
 
 
 def _must_agree(name: str, stated: set[str]) -> bool:
-    """Whether an evaluation must agree with the loaded model's training in this entry."""
+    """True if an evaluation must agree with the loaded model's training in this entry."""
     kind, _, key = name.partition(".")
     if kind == "weights":
         return key == "backbone"
@@ -227,7 +227,7 @@ def _must_agree(name: str, stated: set[str]) -> bool:
 
 
 def is_of_training(key: str) -> bool:
-    """Whether a config key acts in training only, so that an evaluation records the loaded model's value."""
+    """True if a config key acts in training only, so that an evaluation records the loaded model's value."""
     return key.startswith((*_TRAINING, "DATALOADER.TRAIN_X.", "DATALOADER.K_TRANSFORMS")) and key not in _TEST_INPUT
 
 

@@ -76,7 +76,7 @@ def check_resume(trainer, folder: str, identity: Identity, again: bool) -> None:
 
 
 def selection_of(weights: list[dict], epoch: int | None, planned: int | None) -> str:
-    """How the tested model of a trainer that learns was selected, in words.
+    """Describes how the tested model of a trainer that learns was selected.
 
     Args:
         weights: as :func:`loaded_models` gives; [] for a run that trains. epoch: of a model that was just trained;
@@ -120,7 +120,7 @@ def _check_is_of_newest(best: str, stored: object, model_dir: str, name: str) ->
     newest = _identity_in(load_checkpoint(os.path.join(folder, f"{stem}{epochs[-1]}")), model_dir)
     if determines_of(newest) != determines_of(stored):
         raise UserError(
-            f"'{best}' and '{stem}{epochs[-1]}' beside it are of different runs. Name the epoch to load: "
+            f"'{best}' and '{stem}{epochs[-1]}' next to it are of different runs. Name the epoch to load: "
             f"--load-epoch {epochs[-1]}, or remove {BEST}"
         )
 

@@ -1,4 +1,4 @@
-"""Which protocol an evaluation belongs to, and what a loaded model was learned on."""
+"""The protocol of an evaluation, and the data that a loaded model was learned on."""
 
 import re
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def learned_on(model_dir: str, weights: Sequence[dict] = ()) -> dict | None:
 
 
 def source_of(record: dict | None) -> dict:
-    """What a record tells about the model of a run that loads it; nulls for what is not known."""
+    """Returns facts about the model for a run that loads it; nulls for unknown ones."""
     return {key: (record or {}).get(key) for key in _SOURCE_KEYS}
 
 

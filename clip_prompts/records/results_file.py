@@ -15,7 +15,7 @@ FILE = "results.json"
 def read_records(path: Path) -> list[dict] | None:
     """The records of a file, of any version: [] if there is none, None if it is not a JSON list.
 
-    A record that was damaged on the disk is left out, and a printed line says so.
+    A record that was damaged on the disk is skipped, with a printed line.
     Raises OSError: the file cannot be read, or is a FIFO, a device or a folder.
     """
     if not path.exists():
@@ -36,7 +36,7 @@ def keep_record(path: Path, record: dict) -> None:
     """Put a record into the list in ``path``: in the place of an earlier one of the same evaluation, or at the end.
 
     The file is written whole, atomically, the record with a checksum, and is on the disk when this returns. One that
-    is no JSON list is kept beside it as ``.broken``. Raises OSError where the place cannot be written.
+    is no JSON list is kept next to it as ``.broken``. Raises OSError where the place cannot be written.
     """
     records = read_records(path)
     if records is None:
@@ -54,7 +54,7 @@ def keep_record(path: Path, record: dict) -> None:
 
 
 def _evaluation(record: object) -> list | None:
-    """What tells evaluations of a run apart; None for a record of version 1, which is never replaced."""
+    """Returns what distinguishes evaluations of a run; None for a record of version 1, which is never replaced."""
     if not isinstance(record, dict) or "format" not in record:
         return None
     hashes = record.get("hashes")

@@ -63,9 +63,9 @@ _STRONG = "Names of the transforms of the strong view."
 _WORDS = "Words that the context starts from; their tokens give the number of vectors. Empty: a random start."
 _THRESHOLD = "Least confidence of a guess that is learned from."
 
-# A setting is irrelevant if the same command with another value gives the same numbers, up to rounding. So paths are,
-# whose content counts, and so is everything about memory, speed, printing and saving. DATALOADER.NUM_WORKERS is not:
-# with workers, random transforms draw in the workers, from other streams.
+# A setting is irrelevant if the same command with another value gives the same numbers, up to rounding. Paths are
+# irrelevant, because their content counts, and so is everything about memory, speed, printing and saving.
+# DATALOADER.NUM_WORKERS is not: with workers, random transforms draw in the workers, from other streams.
 TABLE: tuple[Setting, ...] = (
     Setting("VERSION", whole(1, 1), "Version of the config's format.", irrelevant=True),
     Setting("OUTPUT_DIR", TEXT, "Folder for logs, records and checkpoints.", irrelevant=True),

@@ -10,7 +10,7 @@ from clip_prompts.common.errors import UserError
 
 from .sources import has_changed, source_file
 
-# Parts of the project whose effect other entries of the identity hold: the data lists, the version of the engine.
+# Parts of the project that other entries of the identity cover: the data lists, the version of the engine.
 _COVERED_PACKAGES = (
     "dassl",
     "datasets",

@@ -50,7 +50,7 @@ def remember_sources() -> None:
 
 
 def has_changed(path: Path) -> bool:
-    """Whether a file of code was changed after this process had loaded it."""
+    """True if a file of code was changed after this process had loaded it."""
     return path in _loaded and path.stat().st_mtime_ns != _loaded[path]
 
 
@@ -60,7 +60,7 @@ def write_sources(
     """Write the file into a run's folder, or remove it if images lie outside the dataset's folder.
 
     Args:
-        trainer: built, with ``dm.dataset``. cfg: its config. files: that the run has read, beside Python code, the
+        trainer: built, with ``dm.dataset``. cfg: its config. files: that the run has read, besides Python code, the
             dataset's folder and what the config names. with_look: also take a look at them, for a sweep; it walks
             through the dataset's folder.
     """

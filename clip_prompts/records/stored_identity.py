@@ -24,7 +24,7 @@ def determines_of(stored: object) -> dict[str, object] | None:
 
 
 def _is_plain(content: object) -> bool:
-    """Whether content is JSON data of a size that an identity may have; a checkpoint may come from anywhere."""
+    """True for JSON data of a size that an identity may have; a checkpoint may come from anywhere."""
     waiting, seen = [content], 0
     while waiting:
         value, seen = waiting.pop(), seen + 1

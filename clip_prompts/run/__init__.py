@@ -1,1 +1,1 @@
-"""What ``train.py`` is made of: arguments, config, checks, records."""
+"""Parts of ``train.py``: arguments, config, checks."""

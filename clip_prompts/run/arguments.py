@@ -50,13 +50,13 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         help="import a module that registers more; repeatable",
     )
     add("--eval-only", action="store_true", help="no training: load --model-dir and test")
-    add("--model-dir", metavar="DIR", default="", help="output folder of the run whose prompts are evaluated")
+    add("--model-dir", metavar="DIR", default="", help="output folder of the run that learned the prompts")
     add("--load-epoch", type=int, metavar="N", help="epoch to load (default: best on validation, else newest)")
     add(
         "--protocol",
         metavar="NAME",
         help="what the results are recorded as: few_shot, base2new, cross_dataset, domain_generalization, zeroshot, "
-        "ablation, or a label of your own (default: told by classes, trainer and loaded model)",
+        "ablation, or a label of your own (default: follows from classes, trainer and loaded model)",
     )
     add("--again", action="store_true", help="move what an earlier run left in --output-dir aside, and run again")
     add(

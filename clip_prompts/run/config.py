@@ -39,7 +39,7 @@ _FLAGS = {
     "backbone": "MODEL.BACKBONE.NAME",
     "head": "MODEL.HEAD.NAME",
 }
-# Keys that our engine has beside upstream's.
+# Keys of our engine that upstream's lacks.
 _ENGINE_KEYS = (
     "DATALOADER.DECODED_MB", "DATALOADER.PERSISTENT_WORKERS", "TRAIN.CHECKPOINT_BATCHES", "TRAIN.CHECKPOINT_SECONDS",
 )  # fmt: skip
@@ -264,12 +264,12 @@ def _hint(key: str, known: dict[str, object]) -> str:
 
 
 def _is_whole(value) -> bool:
-    """Whether a value is a whole number, as YAML reads it or as it was typed."""
+    """True for a whole number, as YAML reads it or as it was typed."""
     return type(value) is int or (isinstance(value, str) and value.lstrip("+-").isdecimal())
 
 
 def _is_quoted(value: str) -> bool:
-    """Whether a value as it was typed is a text in quotes, which yacs takes off."""
+    """True for a typed text in quotes, which yacs removes."""
     with contextlib.suppress(ValueError, SyntaxError, MemoryError, RecursionError):
         return isinstance(ast.literal_eval(value), str)
     return False

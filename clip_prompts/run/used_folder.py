@@ -31,7 +31,7 @@ def files_of_run(folder: str | os.PathLike) -> list[Path]:
 
 
 def is_training(path: Path) -> bool:
-    """Whether an entry of an output folder is what a training saves to continue from."""
+    """True for an entry of an output folder that a training continues from."""
     return path.name == "mid_epoch" or _is_model(path)
 
 
@@ -119,7 +119,7 @@ class UsedFolder:
                 path.unlink(missing_ok=True)
 
     def is_done(self, identity: Identity, protocol: str | None) -> bool:
-        """Whether a test record of this run is there."""
+        """True if the folder holds a test record of this run."""
         return any(
             r.get("identity") == identity.sha256 and r.get("split") == "test" and protocol in (None, r.get("protocol"))
             for r in self._records()

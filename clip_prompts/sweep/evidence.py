@@ -25,7 +25,7 @@ def take(job: Job, output: str | os.PathLike) -> dict:
 
 
 def holds(job: Job, output: str | os.PathLike) -> bool:
-    """Whether a job is done, and nothing that it has read has changed since."""
+    """True if a job is done and nothing that it has read has changed since."""
     folder = job.path(output)
     done = read_json(folder / DONE)
     if not is_done(folder, job.key, done):
@@ -41,7 +41,7 @@ def _command(job: Job) -> list[str]:
 
 
 def _are_sources(sources: object) -> bool:
-    """Whether the content is that of ``sources.json``, with a look."""
+    """True for the content of ``sources.json``, with a look."""
     if not isinstance(sources, dict) or not isinstance(sources.get("look"), str):
         return False
     lists = [sources.get(key) for key in ("folders", "files")]
@@ -49,7 +49,7 @@ def _are_sources(sources: object) -> bool:
 
 
 def _models(job: Job, output: str | os.PathLike) -> list[str]:
-    """Content hashes of the checkpoints of the run whose prompts a job evaluates."""
+    """Returns the content hashes of the checkpoints that a job evaluates."""
     files = sorted(map(str, (Path(output) / job.after).glob("*/model*.pth.tar*"))) if job.after else []
     try:
         return content_hashes(files)

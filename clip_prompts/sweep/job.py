@@ -20,7 +20,7 @@ class Job:
 
     protocol: label of its results. trainer, config (stem), dataset (stem), classes ("all", "base", "new"), seed and
     shots (None where they play no part): what it is, for tables.
-    folder: its output folder below OUTPUT. after: the folder of the training run whose prompts it evaluates, or "".
+    folder: its output folder below OUTPUT. after: the folder of the run that learned its prompts, or "".
     flags: of the command line, but for the two folders. settings: its trailing KEY VALUE pairs.
     key: hash of all that determines its results; two jobs of one folder are the same job when it is equal.
     """
@@ -54,7 +54,7 @@ class Job:
 
     @property
     def evaluates(self) -> bool:
-        """Whether it only evaluates."""
+        """True if the job only evaluates."""
         return "--eval-only" in self.flags
 
     def flag(self, name: str) -> str:
@@ -63,7 +63,7 @@ class Job:
 
     @property
     def kind(self) -> tuple:
-        """What its time depends on: runs that differ only in their seed are of one kind."""
+        """Returns what the time of a job depends on, the most important part first. Seeds of one setting are of one kind."""
         return self.evaluates, self.trainer, self.config, self.dataset, self.shots, self.classes, tuple(self.settings)
 
     @property
@@ -122,7 +122,7 @@ def _content(file: str) -> object:
 
 
 def yaml_of(file: str | Path) -> object:
-    """What a YAML file says, read once: hundreds of jobs have the same. Raises YamlError and OSError."""
+    """Returns the content of a YAML file. Hundreds of jobs have the same, so it is read once. Raises YamlError, OSError."""
     return _yaml_of(os.fspath(file), os.stat(file).st_mtime_ns)
 
 

@@ -1,4 +1,4 @@
-"""Where the processes of a sweep run: the interface, and the launchers by name."""
+"""Launchers, which run the processes of a sweep: the interface, and how to make one by its name."""
 
 import time
 from abc import ABC, abstractmethod
@@ -16,7 +16,7 @@ class Launcher(ABC):
 
     A process does for one job what ``python -m clip_prompts.sweep.worker OUTPUT FOLDER`` does in the repository:
     it takes the folder's lock, runs, and leaves the marker. So a launcher need not look at folders, and whatever
-    happens to its processes, another start of the sweep goes on from the markers. OUTPUT must be the same path on every
+    happens to its processes, another start of the sweep continues from the markers. OUTPUT must be the same path on every
     machine, on a file system whose flock works between them. How many threads and which GPUs a process has is the
     launcher's affair (OMP_NUM_THREADS, CUDA_VISIBLE_DEVICES).
 
@@ -75,5 +75,3 @@ def launcher(name: str, output: Path, workers: int) -> Launcher:
         return SlurmLauncher(output, workers)
     raise unknown("launcher", name, NAMES)
 
-
-__all__ = ["Launcher", "UserError", "launcher"]

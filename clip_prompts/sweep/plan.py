@@ -1,4 +1,4 @@
-"""Which jobs a sweep has: from arguments, from a YAML file, and from the ``sweep.json`` that an earlier start left."""
+"""The plan of a sweep: its jobs, from requests, a YAML file, or the ``sweep.json`` of an earlier start."""
 
 import contextlib
 import fcntl
@@ -97,7 +97,7 @@ def save(jobs: list[Job], output: Path) -> None:
         raise UserError(f"{error}. Remove it") from error
     with open(handle, "rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with contextlib.suppress(UserError):  # one that cannot be read is written anew
+        with contextlib.suppress(UserError):  # one that cannot be read is replaced
             jobs = list({job.folder: job for job in [*read(output), *jobs]}.values())
         lines = ",\n".join(json.dumps(job.to_json()) for job in jobs)
         write_text_atomically(output / FILE, f'{{"format": 1, "jobs": [\n{lines}\n]}}\n')

@@ -22,13 +22,13 @@ from .job import ROOT, Job
 from .launcher import Launcher
 from .state import failed_since, is_locked, lock, mark_failed
 
-RETRIES = 3  # of a job whose process is lost
+RETRIES = 3  # of a job that loses its process
 LOST = -int(signal.SIGKILL)
 _PATIENCE = 10.0  # seconds that ``stop`` waits for locks to go
 
 
 class RemoteLauncher(Launcher):
-    """Starts ``run_worker`` through a scheduler. A job whose process is lost goes on elsewhere, ``RETRIES`` times.
+    """Starts ``run_worker`` through a scheduler. A job that loses its process continues elsewhere, ``RETRIES`` times.
 
     The repository and Python must be at the same paths on every machine, as the sweep's folder must.
     """
@@ -48,7 +48,7 @@ class RemoteLauncher(Launcher):
 
     @abstractmethod
     def _outcome(self, handle) -> tuple[int, str]:
-        """What ``run_worker`` gave for one that is over; ``LOST`` as status where it could give nothing."""
+        """Returns the result of ``run_worker`` for one that is over; status ``LOST`` if there is none."""
 
     @abstractmethod
     def _cancel(self, handles: list) -> None: ...
@@ -64,7 +64,7 @@ class RemoteLauncher(Launcher):
             status, line = self._outcome(handle)
             if status < 0 and self._losses[job.folder] < RETRIES:
                 self._losses[job.folder] += 1
-                _say(f"{job.name} lost its process; it is started again and goes on from its newest checkpoint")
+                _say(f"{job.name} lost its process; it is started again and continues from its newest checkpoint")
                 again.append(job)
                 continue
             if line and status:

@@ -70,7 +70,7 @@ class Request:
                 )
 
     def common_flags(self, trainer: str, dataset: str, config: Path, seed: int | None) -> list[str]:
-        """What all runs of a trainer on a dataset have in common."""
+        """Returns the flags that all runs of a trainer on a dataset have in common."""
         file = defaults.dataset_file(dataset)
         root = self.root or _root_in(file)
         return [

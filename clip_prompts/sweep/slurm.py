@@ -1,4 +1,4 @@
-"""Jobs of a Slurm cluster, submitted as arrays by submitit, whose files are in ``.slurm`` in the sweep's folder."""
+"""Jobs of a Slurm cluster, submitted as arrays by submitit. Its files are in ``.slurm`` in the sweep's folder."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ class SlurmLauncher(RemoteLauncher):
     """64 jobs at a time by default, each with 4 cores and a GPU; SWEEP_CPUS and SWEEP_GPUS say otherwise.
 
     sbatch reads its own variables: SBATCH_PARTITION, SBATCH_ACCOUNT, SBATCH_QOS, SBATCH_TIMELIMIT (default 4 hours) and
-    so on. A job that meets its time limit, or is preempted, is requeued and goes on from its newest checkpoint.
+    so on. A job that meets its time limit, or is preempted, is requeued and continues from its newest checkpoint.
     SUBMITIT_CLUSTER=local runs the same without Slurm, on this machine.
     """
 

@@ -1,4 +1,4 @@
-"""How far a job is, read from the files in its folder.
+"""The state of a job, read from the files in its folder.
 
 done.json      written last, after the run ended well; names the job (its key), and what the run has read
 failed.json    after a run that did not; a run that a signal ended may have one, and counts as interrupted
@@ -64,7 +64,7 @@ def was_stopped(status: object) -> bool:
 
 
 def is_done(folder: Path, key: str, done: dict | None = None) -> bool:
-    """Whether the marker names this job and the results hold a test record."""
+    """True if the marker names this job and the results hold a test record."""
     done = read_json(folder / DONE) if done is None else done
     return done.get("job") == key and has_test_record(folder)
 
@@ -120,7 +120,7 @@ def _mark(file: Path, content: dict) -> None:
 
 
 def failed_since(folder: Path, key: str, since: float) -> bool:
-    """Whether a run of this job ended badly after a moment (of ``time.time()``)."""
+    """True if a run of this job ended badly after a moment (of ``time.time()``)."""
     failed = read_json(folder / FAILED)
     try:
         return failed.get("job") == key and datetime.fromisoformat(failed["finished"]).timestamp() >= since
@@ -145,7 +145,7 @@ def lock(folder: Path) -> Iterator[bool]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a process runs the job."""
+    """True if a process runs the job."""
     return _is_held(folder / LOCK, fcntl.LOCK_SH)
 
 
@@ -166,7 +166,7 @@ def is_swept(output: Path) -> bool:
 
 
 def _is_held(file: Path, kind: int) -> bool:
-    """Whether another process holds a lock on the file that a lock of this kind excludes."""
+    """True if another process holds a lock on the file that excludes a lock of this kind."""
     try:
         handle = os.open(file, os.O_RDWR | os.O_NOFOLLOW)
     except OSError:
@@ -192,7 +192,7 @@ def last_line(folder: Path) -> str:
 
 
 def epoch(folder: Path) -> str:
-    """How far a run is: "[3/10]" of its last "epoch [3/10] ..." line."""
+    """Returns the progress of a run: "[3/10]" of its last "epoch [3/10] ..." line."""
     steps = [line.split()[1] for line in _tail(folder) if line.startswith("epoch [") and len(line.split()) > 1]
     return steps[-1] if steps else ""
 

@@ -1,4 +1,4 @@
-"""What runs one job, in a process of its own: ``python -m clip_prompts.sweep.worker OUTPUT FOLDER``.
+"""The process that runs one job: ``python -m clip_prompts.sweep.worker OUTPUT FOLDER``.
 
 OUTPUT is the sweep's folder, FOLDER the job's below it, as ``sweep.json`` has it. Launchers on other machines start
 that, in the repository; the local one forks and calls ``run_job``.
@@ -42,8 +42,8 @@ BUSY = 75  # exit status: another process runs this job
 def run_job(content: dict, output: str, environment: dict[str, str]) -> int:
     """Run a job unless it is done or runs elsewhere, and leave the marker of how it ended.
 
-    What it prints goes to ``console.txt`` in its folder. An interrupted run goes on from its newest checkpoint. What
-    another job left in the folder is set aside.
+    Its output goes to ``console.txt`` in its folder. An interrupted run continues from its newest checkpoint. Files of
+    another job in the folder are set aside.
 
     Args:
         content: ``Job.to_json()``. output: the sweep's folder. environment: variables to set before anything else.
@@ -115,7 +115,7 @@ def _last_epoch(model_dir: Path) -> int | None:
 
 
 def _results_time(folder: Path) -> int | None:
-    """When the folder's records were written."""
+    """Returns the time when the folder's records were written."""
     with contextlib.suppress(OSError):
         return (folder / RESULTS).stat().st_mtime_ns
     return None
@@ -126,7 +126,7 @@ def _same_job(folder: Path, key: str) -> bool:
 
 
 def _prepare(folder: Path, job: Job, output: str) -> None:
-    """Leave in the folder only what this job may go on from."""
+    """Remove all files from the folder that this job cannot continue from."""
     if not _same_job(folder, job.key):
         if os.path.exists(folder / JOB):  # without it, train.py was called by hand, and compares for itself
             set_aside(folder)
