@@ -88,18 +88,20 @@ def read_context(file: str):
     import torch
     from dassl.utils import load_checkpoint
 
+    from clip_prompts.clip.checkpoints import learned_weights
     from clip_prompts.common.errors import UserError
 
     if not Path(file).is_file():
         raise UserError(f"There is no file '{file}'. Give the checkpoint of a prompt, prompt_learner/model.pth.tar-N")
-    content = load_checkpoint(file)
-    content = content if isinstance(content, dict) else {}
-    state = content.get("state_dict", content)
-    found = [v for k, v in state.items() if str(k).split(".")[-1] == "ctx"] if isinstance(state, dict) else []
-    found = [v for v in found if isinstance(v, torch.Tensor) and v.dim() in (2, 3) and v.is_floating_point()]
-    if len(found) != 1 or not found[0].numel() or not bool(found[0].isfinite().all()):
-        raise UserError(f"'{file}' does not hold one context of finite numbers (ctx). Give the checkpoint of a prompt")
-    return found[0].detach().cpu().float(), content.get("identity")
+    content, prompt = load_checkpoint(file), torch.nn.Module()
+    prompt.ctx = torch.nn.Parameter(torch.empty(0))
+    try:
+        context = learned_weights(content, prompt).get("ctx")
+    except UserError as error:
+        raise UserError(f"'{file}' is not the checkpoint of a prompt. {error}") from error
+    if not isinstance(context, torch.Tensor) or context.dim() not in (2, 3) or not context.numel():
+        raise UserError(f"'{file}' does not hold a context (ctx). Give the checkpoint of a prompt")
+    return context.detach().cpu().float(), content.get("identity") if isinstance(content, dict) else None
 
 
 def backbone_of(file: str) -> str | None:

@@ -1,32 +1,37 @@
 """The files of checkpoints in an output folder."""
 
 import os
-import os.path as osp
 
 from .errors import UserError
 
+STEM, BEST = "model.pth.tar-", "model-best.pth.tar"
+
+
+def saved_epochs(folder: str | os.PathLike) -> list[int]:
+    """Returns the epochs of the checkpoints in a model's folder, in order; [] if there is no folder."""
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return sorted(int(name.removeprefix(STEM)) for name in names if name.removeprefix(STEM).isdigit())
+
 
 def find_checkpoint(directory: str, name: str, epoch: int | None = None) -> str:
-    """Path of a model's checkpoint.
+    """Returns the path of a model's checkpoint.
 
     Args:
         directory: an output folder. name: the registered model's name. epoch: see ``CLIPTrainer.load_model``.
 
     Raises:
-        UserError: no folder, or no checkpoint of that epoch; names what there is.
+        UserError: no folder, or no checkpoint of that epoch; names the existing ones.
     """
-    folder = osp.join(directory, name)
-    if not osp.isdir(folder):
+    folder = os.path.join(directory, name)
+    if not os.path.isdir(folder):
         raise UserError(f"No checkpoint folder '{folder}'. --model-dir takes the output folder of a training run")
-    stem = "model.pth.tar-"
-    epochs = sorted(int(f.removeprefix(stem)) for f in os.listdir(folder) if f.removeprefix(stem).isdigit())
-    best = osp.join(folder, "model-best.pth.tar")
-    if epoch is None and osp.isfile(best):
+    epochs, best = saved_epochs(folder), os.path.join(folder, BEST)
+    if epoch is None and os.path.isfile(best):
         return best
     if epoch is None and epochs:
-        return osp.join(folder, f"{stem}{epochs[-1]}")
+        epoch = epochs[-1]
     if epoch not in epochs:
         which = "" if epoch is None else f" of epoch {epoch}"
         there = ", ".join(map(str, epochs)) or "none"
         raise UserError(f"No checkpoint{which} in '{folder}'. Epochs there (--load-epoch): {there}")
-    return osp.join(folder, f"{stem}{epoch}")
+    return os.path.join(folder, f"{STEM}{epoch}")

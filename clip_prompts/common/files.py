@@ -8,6 +8,8 @@ import os
 import re
 import stat
 import uuid
+from collections.abc import Iterable
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +22,7 @@ LIST = 256 * MIB  # bytes of a list of images; ImageNet's split file has 150 MiB
 # Values of a JSON file, or lines and cells of a list. Each takes some 60 bytes of memory. ImageNet's split file has
 # 7 million.
 VALUES = 10_000_000
+ASIDE = ".earlier-"  # begins the name of a hidden folder with files that were moved aside
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # neither is known to every system
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"))
@@ -158,6 +161,18 @@ def open_to_write(path: str | os.PathLike, flags: int = os.O_TRUNC) -> int:
         os.close(handle)
         raise FileRefused(f"it is {_kind(found)}, not a regular file", path)
     return handle
+
+
+def move_aside(folder: str | os.PathLike, files: Iterable[Path]) -> Path:
+    """Move files of a folder, in order, into a new hidden folder in it, and return that folder.
+
+    JSON files get another name, so that no report reads them.
+    """
+    target = Path(folder) / f"{ASIDE}{datetime.now(timezone.utc).strftime('%Y%m%d-%H%M%S-%f')}"
+    target.mkdir()
+    for path in files:
+        os.replace(path, target / (f"{path.name}.earlier" if path.suffix == ".json" else path.name))
+    return target
 
 
 def write_text_atomically(path: str | os.PathLike, text: str, durable: bool = False) -> None:

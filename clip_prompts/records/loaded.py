@@ -4,7 +4,7 @@ import os
 
 from dassl.utils import load_checkpoint
 
-from clip_prompts.common.checkpoint_files import find_checkpoint
+from clip_prompts.common.checkpoint_files import BEST, STEM, find_checkpoint, saved_epochs
 from clip_prompts.common.contents import content_hashes
 from clip_prompts.common.errors import UserError
 from clip_prompts.common.files import LIST, read_text
@@ -13,7 +13,6 @@ from .facts import OWN_PICTURES
 from .identity import TRAINED_IMAGES, Identity
 from .stored_identity import determines_of, facts_of, read_identity
 
-BEST = "model-best.pth.tar"
 LAST_EPOCH, BEST_EPOCH, NOTHING = "last epoch", "best epoch on the validation set", "nothing learned"
 
 
@@ -113,14 +112,13 @@ def _identity_in(content: object, model_dir: str) -> object:
 def _check_is_of_newest(best: str, stored: object, model_dir: str, name: str) -> None:
     """Raise UserError if the best and the newest checkpoint in a folder are of different runs."""
     folder = os.path.join(model_dir, name)
-    stem = "model.pth.tar-"
-    epochs = sorted(int(f.removeprefix(stem)) for f in os.listdir(folder) if f.removeprefix(stem).isdigit())
+    epochs = saved_epochs(folder)
     if not epochs:
         return
-    newest = _identity_in(load_checkpoint(os.path.join(folder, f"{stem}{epochs[-1]}")), model_dir)
+    newest = _identity_in(load_checkpoint(os.path.join(folder, f"{STEM}{epochs[-1]}")), model_dir)
     if determines_of(newest) != determines_of(stored):
         raise UserError(
-            f"'{best}' and '{stem}{epochs[-1]}' next to it are of different runs. Name the epoch to load: "
+            f"'{best}' and '{STEM}{epochs[-1]}' next to it are of different runs. Name the epoch to load: "
             f"--load-epoch {epochs[-1]}, or remove {BEST}"
         )
 

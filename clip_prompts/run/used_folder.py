@@ -1,13 +1,13 @@
-"""An output folder that holds a run already: what is in it, and how a run is moved aside."""
+"""An output folder that holds a run already: compared with the new run, refused or moved aside."""
 
 import os
 import re
-from datetime import datetime, timezone
 from pathlib import Path
 
 from yacs.config import CfgNode
 
 from clip_prompts.common.errors import UserError
+from clip_prompts.common.files import move_aside
 from clip_prompts.records.curve import FILE as CURVE
 from clip_prompts.records.identity import TRAINED_IMAGES, Identity, first_difference, of_record, settings_of
 from clip_prompts.records.predictions import FILE as PREDICTIONS
@@ -17,7 +17,6 @@ from clip_prompts.records.sources import FILE as SOURCES
 from clip_prompts.records.stored_identity import FILE as IDENTITY
 from clip_prompts.records.stored_identity import WAYS_ON, determines_of, read_identity
 
-ASIDE = ".earlier-"  # begins the name of a folder that holds a run that was moved aside
 _RESULT_FILES = {RESULTS, PREDICTIONS, "cmat.pt"}
 _FILES = {*_RESULT_FILES, SOURCES, CURVE, IDENTITY, TRAINED_IMAGES, "tensorboard", "mid_epoch"}
 _CHECKPOINT = re.compile(r"checkpoint|model.*\.pth\.tar.*")
@@ -45,22 +44,6 @@ def _slot(record: dict) -> list:
     """The name of a result in tables, and of the model that it is of."""
     keys = ("split", "loaded", "protocol", "trainer", "dataset", "label", "classes", "seed", "shots", "config")
     return [record.get(key) for key in keys]
-
-
-def move_aside(folder: str | os.PathLike, files: list[Path]) -> Path | None:
-    """Move files of a run into a hidden folder beside them, JSON under another name, so that no report reads it.
-
-    Returns the hidden folder, or None if there is nothing to move.
-    """
-    if not files:
-        return None
-    target = Path(folder) / f"{ASIDE}{datetime.now(timezone.utc).strftime('%Y%m%d-%H%M%S-%f')}"
-    target.mkdir()
-    # Checkpoints last: a run that is stopped in between still refuses to start on what is left.
-    for path in sorted(files, key=_is_model):
-        os.replace(path, target / (f"{path.name}.earlier" if path.suffix == ".json" else path.name))
-    print(f"The earlier run in {folder} is kept in {target}")
-    return target
 
 
 class UsedFolder:
@@ -146,5 +129,8 @@ class UsedFolder:
 
     def _move_aside(self, results_only: bool = False) -> None:
         files = [path for path in self.files if not results_only or path.name in _RESULT_FILES]
-        move_aside(self.folder, files)
+        if files:
+            # Checkpoints last: a run that is stopped in between still refuses to start on the remaining ones.
+            target = move_aside(self.folder, sorted(files, key=_is_model))
+            print(f"The earlier run in {self.folder} is kept in {target}")
         self.files = [path for path in self.files if path not in files]

@@ -63,7 +63,7 @@ class Job:
 
     @property
     def kind(self) -> tuple:
-        """Returns what the time of a job depends on, the most important part first. Seeds of one setting are of one kind."""
+        """Returns what the time of a job depends on, the most important part first; seeds are not among it."""
         return self.evaluates, self.trainer, self.config, self.dataset, self.shots, self.classes, tuple(self.settings)
 
     @property
@@ -122,7 +122,7 @@ def _content(file: str) -> object:
 
 
 def yaml_of(file: str | Path) -> object:
-    """Returns the content of a YAML file. Hundreds of jobs have the same, so it is read once. Raises YamlError, OSError."""
+    """Returns the content of a YAML file, read once because many jobs share it. Raises YamlError, OSError."""
     return _yaml_of(os.fspath(file), os.stat(file).st_mtime_ns)
 
 

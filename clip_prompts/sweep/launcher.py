@@ -4,7 +4,7 @@ import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from clip_prompts.common.errors import UserError, unknown
+from clip_prompts.common.errors import unknown
 
 from .job import Job
 
@@ -15,10 +15,10 @@ class Launcher(ABC):
     """Runs jobs in processes, some at a time. ``run_jobs`` decides which jobs and when; a launcher only runs them.
 
     A process does for one job what ``python -m clip_prompts.sweep.worker OUTPUT FOLDER`` does in the repository:
-    it takes the folder's lock, runs, and leaves the marker. So a launcher need not look at folders, and whatever
-    happens to its processes, another start of the sweep continues from the markers. OUTPUT must be the same path on every
-    machine, on a file system whose flock works between them. How many threads and which GPUs a process has is the
-    launcher's affair (OMP_NUM_THREADS, CUDA_VISIBLE_DEVICES).
+    it takes the folder's lock, runs, and leaves the marker. So a launcher need not look at folders, and another
+    start of the sweep continues from the markers, no matter how its processes ended. OUTPUT must be the same path on
+    every machine, on a file system with a flock that works between them. The launcher chooses the threads and GPUs
+    of a process (OMP_NUM_THREADS, CUDA_VISIBLE_DEVICES).
 
     Args:
         output: the sweep's folder, absolute; ``sweep.json`` in it holds every job before the first is started.
@@ -74,4 +74,3 @@ def launcher(name: str, output: Path, workers: int) -> Launcher:
 
         return SlurmLauncher(output, workers)
     raise unknown("launcher", name, NAMES)
-

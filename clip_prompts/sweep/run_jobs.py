@@ -40,7 +40,7 @@ def run_jobs(
     report = report or tqdm.write
     if again:
         moved = sum(_move_aside(job.path(output)) for job in jobs)
-        report(f"What {moved} runs left before is moved into hidden folders (.earlier-...) in their own")
+        report(f"The files of {moved} earlier runs are moved into hidden folders (.earlier-...) in their own")
     run = _Run(jobs, output, launcher, report)
     if run.ended:
         report(f"{run.ended} of {len(jobs)} runs are done already; their results are kept")

@@ -12,10 +12,10 @@ import shutil
 import sys
 import time
 import traceback
-from datetime import datetime, timezone
 from pathlib import Path
 
-from clip_prompts.common.files import SMALL, check_output_folder, open_to_write, read_text, write_text_atomically
+from clip_prompts.common.checkpoint_files import BEST, saved_epochs
+from clip_prompts.common.files import ASIDE, check_output_folder, move_aside, open_to_write, write_text_atomically
 
 from . import evidence
 from .job import ROOT, Job
@@ -104,14 +104,12 @@ def _train(job: Job, output: str) -> int:
 
 
 def _last_epoch(model_dir: Path) -> int | None:
-    """The newest epoch of a run; None where it kept the best one, or nothing."""
-    names = []
-    with contextlib.suppress(OSError, ValueError):  # train.py says what is wrong with a checkpoint
-        names = [read_text(file, SMALL).strip() for file in model_dir.glob("*/checkpoint")]
-    if not names or any(model_dir.glob("*/model-best.pth.tar")):
+    """Returns the newest epoch of a run; None if it kept the best one, or nothing."""
+    if any(model_dir.glob(f"*/{BEST}")):
         return None
-    found = re.fullmatch(r"model\.pth\.tar-(\d+)", names[0])
-    return int(found[1]) if found else None
+    return max(
+        (epoch for pointer in model_dir.glob("*/checkpoint") for epoch in saved_epochs(pointer.parent)), default=None
+    )
 
 
 def _results_time(folder: Path) -> int | None:
@@ -150,13 +148,10 @@ def set_aside(folder: Path) -> bool:
 
     Returns False if there is nothing to move.
     """
-    left = [f for f in folder.iterdir() if f.name not in (LOCK, CONSOLE) and not f.name.startswith(".earlier-")]
+    left = [f for f in folder.iterdir() if f.name not in (LOCK, CONSOLE) and not f.name.startswith(ASIDE)]
     if not left:
         return False
-    to = folder / f".earlier-{datetime.now(timezone.utc).strftime('%Y%m%d-%H%M%S-%f')}"
-    to.mkdir()
-    for file in sorted(left, key=lambda f: f.name == JOB):
-        os.replace(file, to / (file.name + ".earlier" if file.suffix == ".json" else file.name))
+    move_aside(folder, sorted(left, key=lambda f: f.name == JOB))
     return True
 
 
