@@ -13,7 +13,7 @@ _HEAD = """# Settings
 Every setting of `train.py`, with its default, its range and its meaning. `python tools/config_docs.py` writes this page
 from `clip_prompts/records/settings.py`. A value out of range is one line on stderr and exit status 2, before any data
 are read. Settings marked with ° change nothing about a run's result. A trainer of your own declares its settings in
-`CONFIG`.
+`CONFIG`. For a trainer that declares none, the settings below `TRAINER` in its `--config-file` are the declaration.
 
 **A backbone from a file** (`--backbone FILE`) is a state dict, a safetensors file or a TorchScript archive in OpenAI's
 naming. It may be wrapped (`model`, `state_dict`, `model_state_dict`) and have prefixes (`module.`, `model.`,

@@ -10,6 +10,7 @@ from dassl.engine import TRAINER_REGISTRY
 from dassl.optim.lr_scheduler import AVAI_SCHEDS, AVAI_WARMUPS
 from dassl.optim.optimizer import AVAI_OPTIMS
 
+import datasets  # noqa: F401  (registers the readers)
 import trainers  # noqa: F401  (registers the methods)
 from clip_prompts.common.errors import UserError
 from clip_prompts.common.trees import flat
