@@ -6,8 +6,7 @@ import torch.nn.functional as F
 from dassl.engine import TRAINER_REGISTRY
 from torch import nn
 
-from clip_prompts.clip.learners import PromptLearner
-from clip_prompts.clip.trainer import CLIPTrainer
+from clip_prompts.clip import CLIPTrainer, PromptLearner
 
 
 class ConditionalPromptLearner(PromptLearner):

@@ -3,8 +3,7 @@
 import torch.nn.functional as F
 from dassl.engine import TRAINER_REGISTRY
 
-from clip_prompts.clip.learners import PromptLearner
-from clip_prompts.clip.trainer import CLIPTrainer
+from clip_prompts.clip import CLIPTrainer, PromptLearner
 
 
 @TRAINER_REGISTRY.register()

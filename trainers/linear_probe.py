@@ -10,7 +10,7 @@ from dassl.engine import TRAINER_REGISTRY
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from clip_prompts.clip.trainer import CLIPTrainer
+from clip_prompts.clip import CLIPTrainer
 from clip_prompts.common.errors import UserError
 
 GRID = (1e6, 1e4, 1e2, 1.0, 1e-2, 1e-4, 1e-6)

@@ -2,9 +2,8 @@
 
 from dassl.engine import TRAINER_REGISTRY
 
-from clip_prompts.clip.model import similarity, unit
+from clip_prompts.clip import CLIPTrainer, similarity, unit
 from clip_prompts.clip.templates import SELECTED, template_of
-from clip_prompts.clip.trainer import CLIPTrainer
 
 
 @TRAINER_REGISTRY.register()

@@ -4,7 +4,7 @@ import torch
 from dassl.engine import TRAINER_REGISTRY
 from torch import nn
 
-from clip_prompts.clip.learners import PromptLearner
+from clip_prompts.clip import PromptLearner
 from trainers.coop import CoOp
 
 

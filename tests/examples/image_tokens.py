@@ -5,10 +5,9 @@ import torch.nn.functional as F
 from dassl.engine import TRAINER_REGISTRY
 from torch import nn
 
-from clip_prompts.clip.learners import Learner
+from clip_prompts.clip import CLIPTrainer, Learner
 from clip_prompts.clip.templates import fill, template_of
 from clip_prompts.clip.tokens import tokenize
-from clip_prompts.clip.trainer import CLIPTrainer
 from clip_prompts.encoders.prompt_set import PromptSet
 
 

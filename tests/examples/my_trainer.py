@@ -2,7 +2,7 @@
 
 from dassl.engine import TRAINER_REGISTRY
 
-from clip_prompts.clip.model import unit
+from clip_prompts.clip import unit
 from clip_prompts.clip.templates import template_of
 from trainers.coop import CoOp
 
