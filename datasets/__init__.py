@@ -1,7 +1,7 @@
 """One file per benchmark. Every module in this folder registers its datasets by being here.
 
 ``clip_prompts/data/`` holds what the readers share, its ``folders/`` the layouts of the user's own pictures.
-To add a dataset, put a file beside ``oxford_pets.py``.
+To add a dataset, put a file next to ``oxford_pets.py``.
 """
 
 import importlib

@@ -7,8 +7,7 @@ from dassl.data.datasets import DATASET_REGISTRY
 from clip_prompts.common.errors import UserError
 from clip_prompts.data import BenchmarkDataset
 from clip_prompts.data.folders.divide import divide, target_to_train
-from clip_prompts.data.folders.find import find_folder, find_list, make_listing
-from clip_prompts.data.folders.split_json import image_folder
+from clip_prompts.data.folders.find import find_folder, find_list, image_folder, make_listing
 from clip_prompts.data.folders.stored_split import StoredSplit
 from clip_prompts.data.items import known_item, view_as_shown
 
@@ -77,7 +76,7 @@ class ImageFolder(BenchmarkDataset):
 
 
 def needs_val(cfg) -> bool:
-    """Whether a run uses validation images: to select an epoch, to evaluate, or because its trainer says so."""
+    """Returns True if a run uses validation images: to select an epoch, to evaluate, or if its trainer says so."""
     from dassl.engine import TRAINER_REGISTRY
 
     known = cfg.TRAINER.NAME in TRAINER_REGISTRY.registered_names()

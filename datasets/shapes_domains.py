@@ -18,8 +18,8 @@ class ShapesDomains(GeneratedDataset):
     """7 classes, the shapes, in all colours: 420/84/336 pictures (train/val/test) of 32 x 32 pixels in each domain.
 
     ``SOURCE_DOMAINS`` (all, where none is named) are for training and validation, ``TARGET_DOMAINS`` (the sources,
-    where none is named) for testing. ``DATASET.UNLABELED`` "" stands for ``target`` where a target is no source, else
-    for ``rest``. No two domains show the same scene. Domains are numbered by their place in the run's lists.
+    where none is named) for testing. ``DATASET.UNLABELED`` "" means ``target`` if a target is no source, else
+    ``rest``. No two domains show the same scene. Domains are numbered by their place in the run's lists.
     """
 
     dataset_dir = "shapes_domains"

@@ -81,7 +81,7 @@ def check(args) -> int:
 
     names = args.names or benchmark_names()
     for name in names:
-        reader(name)  # an unknown name is told before the first dataset is read
+        reader(name)  # refuses an unknown name before the first dataset is read
     states = [examine(name, args.root, args.deep) for name in names]
     print_states(states, args.deep)
     return 0 if all(s.status == "ready" for s in states) else 1

@@ -1,8 +1,8 @@
 """Tables from result records: every results.json below the folders, in the layout of the papers.
 
-Above each table stand protocol, backbone, shots, selection rule, seeds, and what the ± means. "-" is what is missing;
-[k] marks a mean over k seeds where most are over another number; an average is over the datasets that all methods of
-the table have. A cell whose runs cannot be averaged is left out, and a line on stderr says why. Exit status: 0; 1 when
+Above each table are protocol, backbone, shots, selection rule, seeds, and the meaning of the ±. "-" is a missing value;
+[k] marks a mean over k seeds if most are over another number. An average is over the datasets that all methods of the
+table have. A cell with runs that cannot be averaged is skipped, and a line on stderr says why. Exit status: 0; 1 if
 --verify finds a number outside its tolerance, or nothing to compare; 2 for bad input, or if nothing else is left.
 
 examples:
@@ -43,7 +43,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--protocol", help="only this one: base2new, few_shot, cross_dataset, domain_generalization, zeroshot, ...")
     add("--format", choices=FORMATS, default="terminal", help="default: terminal")
     add("--output", metavar="FILE", help="write the tables there instead of printing them")
-    add("--spread", choices=list(SPREADS), default="std", help="what stands behind the ± (default: std, population)")
+    add("--spread", choices=list(SPREADS), default="std", help="meaning of the ± (default: std, population)")
     add("--compare", nargs=2, metavar=("A", "B"), help="paired difference A - B of two methods over the same seeds")
     add("--verify", action="store_true", help="compare with the published numbers, cell by cell")
     add("--against", metavar="SOURCE", help="with --verify: only this source of clip_prompts/report/published.json")
@@ -54,7 +54,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def report(args: argparse.Namespace) -> int:
-    """Raises ReportError for what the user can mend."""
+    """Raises ReportError, a user error."""
     from clip_prompts.report.formats import render
     from clip_prompts.report.tables import build
 

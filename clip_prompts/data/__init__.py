@@ -1,7 +1,7 @@
-"""What all dataset readers share: split files, split rules, few-shot selection, base and new classes.
+"""The shared parts of dataset readers: split files, split rules, few-shot selection, base and new classes.
 
 A reader subclasses :class:`BenchmarkDataset` (pictures that the user has) or :class:`GeneratedDataset`
-(pictures that the reader makes itself) and says only what is particular to it.
+(pictures that the reader makes itself) and states only the facts of its dataset.
 """
 
 from .benchmark import BenchmarkDataset

@@ -1,4 +1,4 @@
-"""Reading annotation lists: text files with one image a line."""
+"""Annotation lists: text files with one image per line."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
@@ -30,17 +30,17 @@ def read_fields(path: str, n: int, numbers: Collection[int] = (), hint: str = ""
 
 
 def whole_number(text: str) -> int | None:
-    """The number that up to 18 decimal digits stand for, as every label can be written; None for any other text."""
+    """Returns the number of a text of up to 18 decimal digits; None for any other text."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
 
 
 def read_lines(path: str, hint: str = "") -> list[str]:
-    """The lines of a list that are not empty, without space around them. Raises UserError."""
+    """Returns the lines of a list that are not empty, without surrounding space. Raises UserError."""
     return [line.strip() for line in _read_text(path, hint).splitlines() if line.strip()]
 
 
 def read_names(path: str, hint: str = "") -> dict[str, str]:
-    """A JSON object of names by number, as ``{"1": "pink primrose"}``. Raises UserError."""
+    """Reads a JSON object of names by number, as ``{"1": "pink primrose"}``. Raises UserError."""
     try:
         names = parse_json(_read_text(path, hint))
     except ValueError as error:
@@ -51,9 +51,9 @@ def read_names(path: str, hint: str = "") -> dict[str, str]:
 
 
 def class_labels(pairs: Iterable[tuple[int, str]], path: str) -> dict[str, int]:
-    """Class name -> label, of the pairs (label, class name) of a class list ``path``.
+    """Returns class name -> label for the pairs (label, class name) of a class list ``path``.
 
-    Raises UserError for a name, or a label, that is given twice.
+    Raises UserError for a name or a label that is given twice.
     """
     labels: dict[str, int] = {}
     names: dict[int, str] = {}
@@ -67,9 +67,9 @@ def class_labels(pairs: Iterable[tuple[int, str]], path: str) -> dict[str, int]:
 
 
 def class_label(labels: Mapping[str, int], name: str, path: str, line: str) -> int:
-    """The label of class ``name``. Raises UserError that shows the ``line`` of the list ``path``."""
+    """Returns the label of class ``name``. Raises UserError that shows the ``line`` of the list ``path``."""
     if name not in labels:
-        raise UserError(f"{path}, line '{line}': '{name}' is none of the {len(labels)} classes of the class list.")
+        raise UserError(f"{path}, line '{line}': '{name}' is not one of the {len(labels)} classes of the class list.")
     return labels[name]
 
 

@@ -1,4 +1,4 @@
-"""The base class of the readers: from a folder on disk to train, val and test lists."""
+"""The base class of dataset readers."""
 
 import hashlib
 import io
@@ -22,33 +22,33 @@ from .split_rules import split_trainval
 from .subsample import subsample_classes
 from .unlabelled import labelled_per_class, unlabelled_images
 
-# A split that is made here is always the one that upstream makes when its first run has --seed 1. It does not
-# depend on which seed happens to run first, and it leaves the global generator to the few-shot draw: so a seed
-# selects the same images on the first run and on every later one.
+# A split that is made here is always the one that upstream makes if its first run has --seed 1. It does not depend on
+# the seed that runs first, and it leaves the global generator to the few-shot draw. So a seed selects the same images
+# in every run.
 SPLIT_SEED = 1
 
 
 class BenchmarkDataset(DatasetBase):
     """A labelled image folder with fixed train, val and test lists, few-shot training and base/new classes.
 
-    A subclass states what is particular:
+    A subclass states:
 
     - ``dataset_dir``: its folder below ``DATASET.ROOT``;
     - ``image_folder``: the folder inside it that image paths start from ("" for the dataset folder itself);
-    - ``split_file``: the JSON file inside it that holds the lists (see ``split_file.py``); "" where there is none
-      and ``read_raw`` is always called;
+    - ``split_file``: the JSON file inside it with the lists (see ``split_file.py``); "" if there is none, so that
+      ``read_raw`` is always called;
     - ``template``: the hand-crafted prompt for zero-shot CLIP, ``{}`` for the class name;
-    - ``hint``: one sentence for the user who does not have the data;
-    - ``unlabelled``: what ``DATASET.UNLABELED`` "" stands for, see ``unlabelled.py``;
+    - ``hint``: one sentence for a user who does not have the data;
+    - ``unlabelled``: the meaning of ``DATASET.UNLABELED`` "", see ``unlabelled.py``;
     - ``target_images()``: of a dataset with domains, the images of the run's target domains to train on unlabelled;
-    - ``test_only``: True where only a test list exists; it then stands in for training too (so that class names
-      exist), val is empty and few-shot selection does not apply;
+    - ``test_only``: True if there is only a test list. It is used as the training list too, so that class names exist;
+      val is empty, and no shots are drawn;
     - ``unique_names``: False where two classes may share a name, as in ImageNet;
-    - ``writes_files``: False for a program that only looks at the data: nothing is then written into its folder,
-      and pictures are not checked;
-    - ``has_domains``: True where ``DATASET.SOURCE_DOMAINS`` and ``TARGET_DOMAINS`` have a meaning;
-    - ``read_raw(rng)``: makes (train, val, test) lists of Datum from the original annotations; called where the
-      split file does not exist, which is then written. ``items(rows, source)`` turns ``(relative path, label,
+    - ``writes_files``: False for a program that only looks at the data: nothing is written into its folder, and
+      pictures are not checked;
+    - ``has_domains``: True if ``DATASET.SOURCE_DOMAINS`` and ``TARGET_DOMAINS`` have a meaning;
+    - ``read_raw(rng)``: makes (train, val, test) lists of Datum from the original annotations. It is called if there is
+      no split file, which is then written. ``items(rows, source)`` turns ``(relative path, label,
       class name)`` into Datum objects; ``rng`` is the generator to split with.
 
     Order, as upstream's: read the lists, draw K shots of all classes (train, then min(K, 4) of val), and only then
@@ -59,8 +59,8 @@ class BenchmarkDataset(DatasetBase):
     ``ALL_AS_UNLABELED``. Shots do not apply to a test-only set, which ignores their keys.
     Attributes: ``dataset_dir`` and ``image_dir`` (absolute paths), ``split_path`` ("" where there is none),
     ``split_sha256`` (of all three lists) and ``selection_sha256`` (of what is used: after shots and classes);
-    ``unreadable``: paths below ``image_dir`` that DATASET.UNREADABLE ``skip`` left out.
-    Raises UserError for missing data and for everything in it that does not fit together.
+    ``unreadable``: paths below ``image_dir`` that DATASET.UNREADABLE ``skip`` removed.
+    Raises UserError for missing or inconsistent data.
     """
 
     dataset_dir = ""
@@ -114,11 +114,11 @@ class BenchmarkDataset(DatasetBase):
         super().__init__(train_x=train, train_u=train_u or None, val=val, test=test)
 
     def has_own_pictures(self) -> bool:
-        """Whether the pictures are the user's: not those of a public dataset that a reader of this package reads."""
+        """Returns True unless a reader of this package reads a public dataset."""
         return not type(self).__module__.startswith("datasets.")
 
     def readable(self, lists: Sequence[list]) -> list[list]:
-        """The lists without pictures that cannot be read, which are added to ``unreadable``. Raises UserError."""
+        """Returns the lists without unreadable pictures, and adds these to ``unreadable``. Raises UserError."""
         lists, unreadable = skip_unreadable(lists, self._choice, self.image_dir)
         self.unreadable += unreadable
         return lists
@@ -132,11 +132,11 @@ class BenchmarkDataset(DatasetBase):
         raise UserError(f"Split file {self.split_path} not found. {self.missing_hint()}")
 
     def missing_hint(self) -> str:
-        """What the user can do about missing files: one or two sentences."""
+        """Returns the next step for missing files, in one or two sentences."""
         return self.hint or f"Put the files of {type(self).__name__} into {self.dataset_dir}."
 
     def find_dataset_dir(self, root: str) -> str:
-        """The dataset's folder, absolute. Raises UserError, with the folder that is expected, where it is missing."""
+        """Returns the dataset's folder, absolute. Raises UserError with the expected folder if it is missing."""
         base = os.path.abspath(os.path.expanduser(root))
         folder = os.path.join(base, type(self).dataset_dir)
         if os.path.isdir(folder):
@@ -152,7 +152,7 @@ class BenchmarkDataset(DatasetBase):
         raise UserError(f"{name} expects the folder {folder}, which does not exist. {self.hint}".rstrip())
 
     def load_split(self) -> tuple[list, list, list]:
-        """The full lists: from the split file, or from the raw annotations when it does not exist."""
+        """Returns the full lists: from the split file or, if there is none, from the raw annotations."""
         if self.split_path and os.path.exists(self.split_path):
             return self.read_split(self.split_path, self.image_dir, self.test_only, self.missing_hint())
         train, val, test = self.read_raw(random.Random(SPLIT_SEED))
@@ -162,22 +162,22 @@ class BenchmarkDataset(DatasetBase):
             try:
                 self.save_split(train, val, test, self.split_path, self.image_dir, made_here=True)
             except OSError as error:  # a read-only folder: the same split is made again by the next run
-                print(f"Split not saved to {self.split_path} ({error.strerror or error}); it is made anew by each run")
+                print(f"Split not saved to {self.split_path} ({error.strerror or error}); each run makes it again")
         return train, val, test
 
     def items(self, rows: Sequence[Row], source: str) -> list:
-        """Datum objects of ``(path below image_dir, label, class name)``; ``source`` starts the error message."""
+        """Returns Datum objects of ``(path below image_dir, label, class name)``; ``source`` starts error messages."""
         return to_items(rows, self.image_dir, source, self.missing_hint())
 
     def own_cache(self, kind: str) -> str:
-        """A place for files of a ``kind`` in the user's cache, for data folders that cannot be written."""
-        folder_hash = hashlib.sha256(os.path.realpath(self.dataset_dir).encode()).hexdigest()[:12]  # tells them apart
+        """Returns a place for files of a ``kind`` in the user's cache, for data folders that cannot be written."""
+        folder_hash = hashlib.sha256(os.path.realpath(self.dataset_dir).encode()).hexdigest()[:12]
         return str(user_cache_dir() / kind / f"{type(self).__name__}-{folder_hash}")
 
     def select_shots(self, train: list, val: list, settings: CfgNode, seed: int, num_shots: int) -> tuple[list, list]:
-        """The shots drawn with the seed or, after the same draw, those of ``DATASET.SHOTS_FILE``.
+        """Returns the shots drawn with the seed or, after the same draw, those of ``DATASET.SHOTS_FILE``.
 
-        So the random stream goes on as without the file. A validation list that no shots are drawn from stays whole.
+        So the random stream is the same with and without the file. A validation list without shots stays whole.
         """
         path = settings.get("SHOTS_FILE", "")
         drawn_train, drawn_val = self.draw_shots(train, val, num_shots, seed)
@@ -204,7 +204,7 @@ class BenchmarkDataset(DatasetBase):
         kept = store.find()
         self.selection_file = store.path
         if kept is not None:
-            # Drawn all the same, so that the generator goes on as in a run without a kept selection.
+            # Draw all the same, so that the random stream is that of a run without a stored selection.
             with redirect_stdout(io.StringIO()):
                 draw()
             return kept

@@ -1,4 +1,4 @@
-"""Checks on the lists of a dataset, no matter what they were read from."""
+"""Checks on the lists of a dataset."""
 
 import os
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ def check_splits(
     Class names and the number of classes come from the training list alone. So its labels must be 0..C-1
     without a gap, one name each, and no other list may know a class that it does not. ``unique_names``: no two
     labels may share a name. An image is in one list, once; but ``val`` may be the list ``test`` itself (ImageNet), and
-    with ``test_only`` the test list stands in for training.
+    with ``test_only`` the test list is used for training too.
     Raises UserError.
     """
     if not train:
@@ -78,30 +78,20 @@ def check_contents(train: Sequence, val: Sequence, test: Sequence) -> None:
 
 
 def _check_images(parts: dict[str, Sequence], source: str) -> None:
-    place: dict[str, str] = {}
+    place: dict[str, str] = {}  # path -> part
     for part, items in parts.items():
         for item in items:
             path = item.impath
             if "//" in path or "/./" in path:
                 path = os.path.normpath(path)
-            other = place.setdefault(path, part)
-            if other is not part:
+            if path not in place:
+                place[path] = part
+            elif (other := place[path]) == part:
+                raise UserError(f"{source} has the image {path} twice in {part}. Remove one entry.")
+            else:
                 shared = sum(place.get(os.path.normpath(each.impath)) == other for each in items)
                 more = f" ({shared} images are in both)" if shared > 1 else ""
                 raise UserError(f"{source} has the image {path} in {other} and in {part}{more}. Take it out of one.")
-        if len(items) > sum(known == part for known in place.values()):
-            twice = _first_twice(items)
-            raise UserError(f"{source} has the image {twice} twice in {part}. Remove one entry.")
-
-
-def _first_twice(items: Sequence) -> str:
-    seen: set[str] = set()
-    for item in items:
-        path = os.path.normpath(item.impath)
-        if path in seen:
-            return path
-        seen.add(path)
-    return ""
 
 
 def _check_names(names: dict[int, str], source: str) -> None:

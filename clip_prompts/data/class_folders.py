@@ -55,7 +55,7 @@ def class_folders(folder: str, ignored: Collection[str] = (), hint: str = "", no
 
 
 def image_suffixed(name: str) -> bool:
-    """Whether a file name is an image's, and not hidden."""
+    """Returns True for the file name of an image that is not hidden."""
     return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
 
 

@@ -1,4 +1,4 @@
-"""Datasets whose pictures the reader makes itself: nothing to download."""
+"""Datasets with pictures that the reader makes itself: there is nothing to download."""
 
 import json
 import os
@@ -26,14 +26,14 @@ class GeneratedDataset(BenchmarkDataset):
 
     - ``version``: a whole number, raised whenever ``generate`` makes other pictures or another split; an older
       folder is then replaced;
-    - ``test_only = True`` for a variant that is only tested on: the test list also stands in for training (so that
-      class names exist) and val is empty;
+    - ``test_only = True`` for a variant that is only tested on: the test list is used for training too (so that class
+      names exist), and val is empty;
     - ``generate(folder)``: writes the pictures into the existing, empty ``folder`` (sub-folders are its own
       affair) and returns ``{"train": rows, "val": rows, "test": rows}``, each row ``(path relative to folder with
       "/" between the parts, label from 0, class name)``. A part may be left out; a ``test_only`` variant returns
       only ``test``. It must give the same on every run and draw from no global generator.
 
-    The split file and a marker with the version are written beside the pictures by this class. The folder is
+    The split file and a marker with the version are written next to the pictures by this class. The folder is
     built under another name and renamed when complete, so an interrupted run leaves nothing half-made and two
     processes may start at once.
 
@@ -92,11 +92,11 @@ class GeneratedDataset(BenchmarkDataset):
         write_rows(rows, folder / self.split_file)
 
     def missing_hint(self) -> str:
-        return f"Delete the folder {self.dataset_dir} and run again: it is then made anew."
+        return f"Delete the folder {self.dataset_dir} and run again: it is then made again."
 
 
 def make_once(folder: Path, marker: dict, build: Callable[[Path], None]) -> None:
-    """Make sure that ``folder`` holds what ``build`` writes, as told by a file with ``marker`` in it.
+    """Make sure that ``folder`` holds the output of ``build``; a file with ``marker`` says so.
 
     Builds under a name of its own and renames. Raises OSError where nothing can be written, UserError when a
     folder of that name holds something else.

@@ -1,4 +1,4 @@
-"""Name lists of ImageNet: the list curated for CLIP, and others that are refused or named in a warning."""
+"""Name lists of ImageNet: the list curated for CLIP, and checks for other lists."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ CURATED = {
     "n01629819": "fire salamander", "n01630670": "smooth newt", "n01641577": "American bullfrog",
     "n01664065": "loggerhead sea turtle", "n01665541": "leatherback sea turtle",
 }  # fmt: skip
-# Lists of another make, as most of their names show: (pattern, description).
+# Patterns of most names in other lists: (pattern, description).
 _WRONG = (
     (re.compile(r"\W?\d+\b"), "a number in front of the name"),
     (re.compile(r"n\d{8}\b"), "a WordNet id in front of the name"),
@@ -25,7 +25,7 @@ _WRONG = (
 
 
 def odd_names(names: Mapping) -> tuple[int, str, str] | None:
-    """If most names have the pattern of a list that is not for prompts: how many, the pattern, and an example.
+    """Returns a number of names, their pattern and an example if most names are not for prompts; else None.
 
     Args:
         names: key -> class name.
@@ -38,10 +38,10 @@ def odd_names(names: Mapping) -> tuple[int, str, str] | None:
 
 
 def check_names(names: Mapping[str, str], path: str, hint: str) -> None:
-    """Refuse lists that are obviously of another make; print one line about others that are not CLIP's list.
+    """Refuse a list that is obviously not for prompts; warn in one line about any other list that is not CLIP's.
 
-    There is no published checksum of the curated list, and copies differ in line ends and order. It is recognized by
-    its number of classes and by names that only this list has.
+    The curated list has no published checksum, and copies differ in line ends and order. Its number of classes and a
+    few of its names identify it.
 
     Args:
         names: wnid -> class name. path: file that they are from. hint: the next step, for the user.

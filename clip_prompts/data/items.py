@@ -1,7 +1,7 @@
-"""Records of images: made of rows, and identified by a hash.
+"""Datum objects made of rows, and the hash of their lists.
 
-A record is a ``Datum``, whose constructor asks the file system about its image. For a million images that takes
-minutes on a slow disk; here each folder is listed once instead, and images that were seen are not asked for again.
+The constructor of ``Datum`` asks the file system about its image. For a million images that takes minutes on a slow
+disk. So each folder is listed once here, and images in a listing are not looked up again.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ UNPACK_AGAIN = "Unpack the images again."
 
 
 def known_item(impath: str, label: int, domain: int, classname: str) -> Datum:
-    """The Datum that the constructor would make, for a file that is known to exist: nothing is checked.
+    """Returns the Datum that the constructor would make, without a look at the file.
 
     The four attributes are what pickled selections of upstream's engine hold too, so their names are fixed.
     """
@@ -71,23 +71,23 @@ def relative_paths(paths: Iterable[str], folder: str) -> list[str]:
         if os.sep != "/":
             inside = inside.replace(os.sep, "/")
         if inside.startswith("..") and inside.split("/")[0] == "..":
-            raise ValueError(f"{path} lies outside {folder}")
+            raise ValueError(f"{path} is outside {folder}")
         result.append(inside)
     return result
 
 
 def leads_outside(path: str) -> bool:
-    """Whether a path that should be relative to a folder is absolute or climbs out of it."""
+    """Returns True if a path that should be relative to a folder is absolute or climbs out of it."""
     return os.path.isabs(path) or (".." in path and ".." in path.replace("\\", "/").split("/"))
 
 
 def is_row(entry: object) -> bool:
-    """Whether a value that was read from a file is ``(path, label, class name)``."""
+    """Returns True if a value from a file is ``(path, label, class name)``."""
     return isinstance(entry, list | tuple) and [type(value) for value in entry] == [str, int, str]
 
 
 def is_encodable(text: str) -> bool:
-    """Whether a text can be written as UTF-8; JSON's escapes allow others. File names may hold bytes that are none."""
+    """Returns True if a text can be written as UTF-8. JSON's escapes allow other texts."""
     try:
         text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -96,7 +96,7 @@ def is_encodable(text: str) -> bool:
 
 
 def hash_lists(lists: Sequence[Sequence], image_dir: str) -> str:
-    """SHA-256 over relative path, label and class name of every item, in order; the same wherever the data lies."""
+    """Returns the SHA-256 over relative path, label and class name of every item, in order."""
     digest = hashlib.sha256()
     for items in lists:
         paths = relative_paths([item.impath for item in items], image_dir)

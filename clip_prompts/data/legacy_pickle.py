@@ -1,6 +1,6 @@
-"""Reading upstream's few-shot files without trusting them.
+"""Upstream's few-shot files, read without running code.
 
-Upstream keeps shots as a pickled dict ``{"train": [Datum], "val": [Datum]}``. Plain unpickling would run whatever
+Upstream stores shots as a pickled dict ``{"train": [Datum], "val": [Datum]}``. Plain unpickling would run whatever
 code such a file names. Here one class is known, and it becomes a record that does nothing.
 """
 

@@ -1,4 +1,4 @@
-"""Reading MATLAB files, with errors that say what is wrong."""
+"""MATLAB files, read with clear errors."""
 
 import os
 from numbers import Real
@@ -41,7 +41,7 @@ def mat_number(value, where: str) -> int:
 
 
 def _only(value):
-    """What a numpy array of one element holds; None for any other size."""
+    """Returns the element of a numpy array of one element; None for any other size."""
     while hasattr(value, "item") and hasattr(value, "size"):
         if value.size != 1:
             return None

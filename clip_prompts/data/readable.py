@@ -1,4 +1,4 @@
-"""Pictures that cannot be read, found before a run trains on them or tests them."""
+"""A check for pictures that cannot be read, before a run uses them."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -107,7 +107,7 @@ def _decode(item) -> str:
     try:
         load_item(item)
     except (OSError, ValueError) as error:  # every error of load_image is one of them
-        # A verdict is about the content, which may lie under other paths later.
+        # A verdict is about the content, which may be at other paths later.
         reason = str(error).replace(f'"{item.impath}" ', "").replace(f" {item.impath!r}", "")
         return reason.removesuffix(". Replace or remove the file.")
     return ""

@@ -1,8 +1,8 @@
-"""The split file: which image is for training, validation and testing.
+"""The split file: lists of images for training, validation and testing.
 
 Format (that of the files released with CoOp): a JSON object with the lists ``train``, ``val`` and ``test``;
 each entry is ``[path relative to the image folder, label, class name]``, labels from 0. A file that a reader wrote
-because there was none says so under ``made_by``, which upstream's readers do not look at.
+itself says so under ``made_by``, which upstream's readers ignore.
 """
 
 import json
@@ -26,7 +26,7 @@ def read_split(
     """Read a split file into three lists of Datum: train, val, test.
 
     ``path_prefix``: the image folder that the paths in the file start from.
-    ``test_only``: the test list also stands in for training, so that class names exist; val is empty.
+    ``test_only``: the test list is used for training too, so that class names exist; val is empty.
     ``hint``: what the user can do about a missing image.
     Raises UserError, in one line, for everything that is wrong with the file or its images.
     """
@@ -62,7 +62,7 @@ def save_split(
 
 
 def is_made_here(filepath: str) -> bool:
-    """Whether a reader wrote the split file because there was none. Raises UserError."""
+    """Returns True if a reader wrote the split file itself. Raises UserError."""
     return _read_json(filepath).get("made_by") == MADE_BY
 
 

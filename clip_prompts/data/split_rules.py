@@ -1,4 +1,4 @@
-"""The two rules by which CoOp's datasets are split where no split file exists (CoOp, appendix A).
+"""The two rules that split CoOp's datasets if there is no split file (CoOp, appendix A).
 
 ``rng`` is anything with ``shuffle``: the module ``random`` (its global generator) or an own ``random.Random``.
 """

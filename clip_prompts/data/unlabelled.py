@@ -1,4 +1,4 @@
-"""Images that train without their labels (``train_u``), for trainers that want them; most datasets have none."""
+"""Unlabelled training images (``train_u``); most datasets have none."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,7 +10,7 @@ CHOICES = ("target", "rest")
 
 
 def labelled_per_class(settings: CfgNode, train: Sequence) -> int:
-    """Labelled training images a class: ``NUM_LABELED`` shared by the classes, else ``NUM_SHOTS``; below 1: all.
+    """Returns the labelled images per class: ``NUM_LABELED`` shared by the classes, else ``NUM_SHOTS``; below 1: all.
 
     Raises UserError where the classes cannot share ``NUM_LABELED`` equally.
     """
@@ -26,7 +26,7 @@ def labelled_per_class(settings: CfgNode, train: Sequence) -> int:
 
 
 def unlabelled_images(kind: str, settings: CfgNode, pool: list, labelled: list, target: Callable[[], list]) -> list:
-    """The list ``train_u``.
+    """Returns the list ``train_u``.
 
     Args:
         kind: "target": images of the target domains; "rest": those of ``pool`` that are not ``labelled``, with

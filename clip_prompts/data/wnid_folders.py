@@ -75,7 +75,7 @@ class WnidFolders(BenchmarkDataset):
         return lists
 
     def check_folders(self, part: str, classes: dict[str, str]) -> list[str]:
-        """The class folders in ``part``, in the order of ``classes``. Raises UserError for what does not fit."""
+        """Returns the class folders in ``part``, in the order of ``classes``. Raises UserError for any other folder."""
         place = os.path.join(self.image_dir, part).rstrip(os.sep)
         self.refuse_flat(place)
         found = set(class_folders(place, hint=self.missing_hint()))
@@ -93,7 +93,7 @@ class WnidFolders(BenchmarkDataset):
         return [name for name in classes if name in found]
 
     def refuse_flat(self, place: str) -> None:
-        """Raise UserError where images lie beside the class folders: nothing tells their classes."""
+        """Raise UserError if there are images next to the class folders: their classes are unknown."""
         if not os.path.isdir(place):
             return  # class_folders says so
         with os.scandir(place) as entries:

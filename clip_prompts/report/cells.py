@@ -1,9 +1,9 @@
-"""Groups runs into methods and cells, and refuses to average what is not the same thing.
+"""Groups of runs: methods and cells. Runs that differ in more than the seed are not averaged.
 
 A cell is a method on a dataset's classes with a number of shots; its runs differ in the seed only. Runs of a trainer
-with different settings are different methods, labelled by what differs. Some settings may follow from the dataset or
-the number of shots (``BY_CELL``: ImageNet is learned for fewer epochs); those tell methods apart only where one cell
-has both.
+with different settings are different methods, labelled by the difference. Some settings may follow from the dataset or
+the number of shots (``BY_CELL``: ImageNet is learned for fewer epochs). Such a setting separates methods only if one
+cell has several of its values.
 """
 
 import re
@@ -20,7 +20,7 @@ LONG = 3  # a label with more differing settings than this is the config's name,
 
 @dataclass(eq=False)
 class Method:
-    """A row of tables: runs of one trainer whose settings agree, and ``cells``: cell -> seed -> run.
+    """A row of tables: runs of one trainer with equal settings, and ``cells``: cell -> seed -> run.
 
     Runs that cannot be averaged leave their cell out; ``conflicts`` maps the files of two of them to the reason.
     """
@@ -40,10 +40,10 @@ class Method:
 def methods(runs: Iterable[Run], cell_of: Callable[[Run], tuple]) -> list[Method]:
     """The methods of a table, zero-shot first.
 
-    A cell is left out if its runs were tested on different images, have other weights, or are there twice.
+    A cell is skipped if its runs were tested on different images, have other weights, or occur twice.
 
     Args:
-        cell_of: what of a run makes a cell; the same for all runs that may be averaged.
+        cell_of: gives the cell of a run; equal for all runs that may be averaged.
     """
     by_trainer = defaultdict(list)
     for run in runs:
@@ -147,7 +147,7 @@ def _some(names: set[str]) -> str:
 
 
 class _Conflict(ReportError):
-    """Two runs that cannot stand in one cell."""
+    """Two runs that cannot be in one cell."""
 
     def __init__(self, one: Run, two: Run, text: str) -> None:
         super().__init__(f"{one.path} and {two.path}: {text}")

@@ -16,7 +16,7 @@ def render(tables: list[Table], form: str, kind: str = "std") -> str:
     """All tables as one text.
 
     Args:
-        form: terminal, markdown, latex or csv. kind: what stands behind the ±, one of ``SPREADS``.
+        form: terminal, markdown, latex or csv. kind: meaning of the ±, one of ``SPREADS``.
     """
     if form == "csv":
         return _csv(tables, kind)
@@ -50,7 +50,7 @@ def _fitting(table: Table, kind: str) -> list[str]:
 
 
 def _turned(table: Table) -> Table:
-    """Columns as rows. What learns nothing keeps its method, so that it is not marked as lacking seeds."""
+    """Swaps rows and columns. Zero-shot rows become text, so that they are not marked for a lack of seeds."""
     rows = table.blocks[0].rows
     turned = [
         Row(column, {row.label: _unmarked(row, column, table.n) for row in rows})
@@ -141,7 +141,7 @@ def _text(value, kind: str, between: str, usual: int, zero_shot: bool) -> str:
 
 
 def _same(value: Number, zero_shot: bool) -> bool:
-    """A method that learns nothing gives each seed the same: no spread to show."""
+    """Returns True for a zero-shot method with the same result for every seed: it has no spread to show."""
     return zero_shot and len(set(value.by_seed.values())) == 1
 
 

@@ -16,17 +16,17 @@ from clip_prompts.report.statistics import SPREADS
 from clip_prompts.report.tables import build
 
 FOLDER = Path(__file__).parent / "page"
-COLOURS = 8  # of methods that learn, in page.css; what learns nothing is grey
+COLOURS = 8  # of methods that learn, in page.css; zero-shot methods are grey
 
 
 def write_page(runs: list[Run], path: str | Path, kind: str = "std", tables: Iterable[Table] | None = None) -> None:
     """Write the page of all runs, whole or not at all.
 
     Args:
-        kind: what stands behind the ±, one of ``SPREADS``. tables: of the runs; by default all that they give.
+        kind: meaning of the ±, one of ``SPREADS``. tables: tables of the runs; by default all of them.
 
     Raises:
-        ReportError: a record is damaged, or a cell mixes what may not be averaged.
+        ReportError: a record is damaged, or no table is left.
         OSError: the file cannot be written.
     """
     write_text_atomically(path, render_page(runs, build(runs) if tables is None else list(tables), kind))
@@ -62,7 +62,7 @@ def render_page(runs: list[Run], tables: list[Table], kind: str = "std") -> str:
 
 
 def _hash(text: str) -> str:
-    """What the page's Content-Security-Policy lets run: this text and nothing that a record brings."""
+    """Returns the hash for the Content-Security-Policy: the page runs this text and nothing from a record."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 

@@ -1,6 +1,6 @@
-"""Turns output folders of upstream's programs into records, so that the report works on them.
+"""Records made from output folders of upstream's programs.
 
-A record gets what the log and the folder's name tell; what they do not is null, and ``"imported": true`` says so.
+Facts come from the log and from the folder's name. Unknown facts are null, and the record has ``"imported": true``.
 """
 
 import json
@@ -26,9 +26,9 @@ _PATTERNS = (
 
 
 def import_logs(folders: Iterable[str | Path], say=print) -> int:
-    """Write ``results.json`` beside every log below the folders that has a result; gives the number of records.
+    """Write ``results.json`` next to every log with a result below the folders. Returns the number of records.
 
-    A folder that has a ``results.json`` of our own keeps it. ``say`` is told, in a line, what was left out and why.
+    A folder keeps a ``results.json`` of our own. ``say`` is called with a line for every log that is skipped.
 
     Raises:
         ReportError: no such folder, or no log below it.
@@ -76,12 +76,12 @@ def _record(folder: Path, lines: list[str], given: dict, markers: tuple) -> dict
     trainer = _setting(settings, "TRAINER.NAME", str) or path.get("trainer")
     dataset = _setting(settings, "DATASET.NAME", str) or dataset_name(path.get("data"))
     if not trainer or not dataset:
-        return "neither the log nor the folder's name tells the trainer and the dataset"
+        return "neither the log nor the folder's name has the trainer and the dataset"
     of_part = {"train_base": "base", "test_base": "base", "test_new": "new"}
     classes = _setting(settings, "DATASET.SUBSAMPLE_CLASSES", str) or of_part.get(path.get("part"), "all")
     backbone = _setting(settings, "MODEL.BACKBONE.NAME", str) or _backbone(path.get("cfg"))
     if not backbone:
-        return "neither the log nor the folder's name tells the backbone"
+        return "neither the log nor the folder's name has the backbone"
     shots = path.get("shots")
     shots = int(shots) if shots else _setting(settings, "DATASET.NUM_SHOTS", int)
     seed = _setting(settings, "SEED", int)
@@ -135,7 +135,7 @@ def _record(folder: Path, lines: list[str], given: dict, markers: tuple) -> dict
 
 
 def _setting(settings: dict, key: str, kind: type) -> object | None:
-    """What the config says of a dotted key; None where it says nothing, or something of another kind."""
+    """Returns the value of a dotted key in the config; None if it is missing or of another kind."""
     node: object = settings
     for part in key.split("."):
         node = node.get(part) if isinstance(node, dict) else None
@@ -157,7 +157,7 @@ def _config(path: dict) -> str | None:
 
 
 def _source(path, dataset, classes, shots, seed, loaded, zero_shot) -> dict | None:
-    """What the model was learned on, of an evaluation of a loaded one; null for a run that trained."""
+    """Returns the training data of a loaded model; None for a run that trained."""
     if path.get("kind") == "evaluation" and not zero_shot:
         origin, learned = dataset_name(path.get("from") or "imagenet"), "all"
     elif not zero_shot and (path.get("part") in ("test_new", "test_base") or (loaded and classes == "new")):

@@ -1,4 +1,4 @@
-"""What stands in a table: numbers over seeds, in rows, blocks and tables."""
+"""Numbers over seeds, in rows, blocks and tables."""
 
 import statistics
 from collections import Counter
@@ -14,7 +14,7 @@ AVERAGE = "average"
 
 @dataclass(frozen=True, eq=False)
 class Number:
-    """A mean over seeds, in percent; ``by_seed`` holds what it is the mean of (H: what its spread is of)."""
+    """A mean over seeds, in percent; ``by_seed`` holds the values of single seeds, which the spread is of."""
 
     mean: float
     by_seed: dict[int | None, float]
@@ -49,10 +49,10 @@ class Block:
 
 @dataclass(eq=False)
 class Table:
-    """``facts`` stand above it, ``notes`` below; ``key`` names what it holds, for CSV; ``corner`` heads the labels.
+    """``facts`` are printed above, ``notes`` below; ``key`` (protocol etc.) is for CSV; ``corner`` heads the labels.
 
-    ``n`` is the usual number of seeds: cells that have another say so. ``conflicts`` maps two files to the reason why
-    their cell is left out.
+    ``n`` is the usual number of seeds: cells with another number say so. ``conflicts`` maps two files to the reason why
+    their cell is skipped.
     """
 
     title: str
@@ -102,7 +102,7 @@ def number(by_seed: dict[int | None, Run]) -> Number | None:
 
 
 def harmonic(base: Number | None, new: Number | None) -> Number | None:
-    """H of the mean base and the mean new accuracy (not the mean of the seeds' H, whose spread it carries)."""
+    """H of the mean base and the mean new accuracy. The spread is that of the seeds' H."""
     if base is None or new is None:
         return None
     seeds = [seed for seed in base.by_seed if seed in new.by_seed]

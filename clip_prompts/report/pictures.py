@@ -1,4 +1,4 @@
-"""``--pictures``: the page as a browser shows it, as PNG files, for documents that cannot hold the page itself."""
+"""``--pictures``: screenshots of the page as PNG files, for documents that cannot hold the page itself."""
 
 import io
 import shutil

@@ -1,4 +1,4 @@
-"""Reads every ``results.json`` below folders and refuses, in one line, what is not a whole record."""
+"""Records of test runs, read from every ``results.json`` below some folders."""
 
 import json
 from collections.abc import Iterable
@@ -55,11 +55,11 @@ class Run:
 
     @property
     def joint(self) -> bool:
-        """Learned on the base classes, tested on base and new classes together."""
+        """True if the run learned on the base classes and is tested on base and new classes together."""
         return self.classes == "all" and self.source.get("classes") == "base"
 
     def hash(self, part: str) -> str | None:
-        """SHA-256 of "test", "train_x", "backbone", ...; None where the record has none."""
+        """SHA-256 of "test", "train_x", "backbone", ...; None if the record has none."""
         return (self.record.get("hashes") or {}).get(part)
 
 
@@ -161,7 +161,7 @@ def _label(node: dict) -> str | None:
 
 
 def _protocol_of_old(record: dict, file: Path) -> str:
-    """Records of version 1 do not name it."""
+    """Returns the protocol of a record of version 1, which does not name it."""
     if record["classes"] in ("base", "new"):
         return "base2new"
     if read_facts(record["trainer"]).is_zero_shot:

@@ -27,7 +27,7 @@ def half_width(values: Sequence[float]) -> float | None:
 
 
 def spread(values: Sequence[float], kind: str = "std") -> float | None:
-    """What stands behind the ±, of one of the ``SPREADS``; None where it is not defined (n = 1) or says nothing."""
+    """Returns the number after the ±, of one of the ``SPREADS``; None if it is not defined (n = 1)."""
     if len(values) < 2:
         return None
     return {"std": statistics.pstdev, "sample-std": statistics.stdev, "ci95": half_width}[kind](values)

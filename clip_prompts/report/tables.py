@@ -27,7 +27,7 @@ TRANSFERS = ("cross_dataset", "domain_generalization")
 def build(runs: list[Run], protocol: str | None = None) -> list[Table]:
     """Every table that the runs give, or those of one protocol.
 
-    Cells whose runs cannot be averaged are left out, see ``cells``; ``Table.conflicts`` says why.
+    Cells with runs that cannot be averaged are skipped, see ``cells``; ``Table.conflicts`` says why.
 
     Raises:
         ReportError: nothing else is left.
@@ -53,7 +53,7 @@ def build(runs: list[Run], protocol: str | None = None) -> list[Table]:
 
 
 def _groups(protocol: str, runs: list[Run]):
-    """One table per backbone, selection rule, number of shots and source; what learns nothing joins each."""
+    """Yields a table per backbone, selection rule, number of shots and source; zero-shot methods join each."""
     learning = defaultdict(list)
     zero_shot = defaultdict(list)
     for run in runs:
@@ -75,7 +75,7 @@ def _groups(protocol: str, runs: list[Run]):
 
 
 def _grid(runs: list[Run], key: dict) -> Table:
-    compared = any(run.joint for run in runs)  # then what learns nothing is tested on all classes to compare with
+    compared = any(run.joint for run in runs)  # zero-shot tests on all classes are then for comparison
 
     def part(run: Run) -> str:
         return "joint" if run.joint or (compared and run.is_zero_shot and run.classes == "all") else run.classes
@@ -223,7 +223,7 @@ def _across_datasets(all_runs: list[Run], runs: list[Run], key: dict) -> Table:
     if key["protocol"] in TRANSFERS:
         joined = joined + _zero_shot(all_runs, key["backbone"], targets | {source})
     found = methods(joined, lambda run: (run.dataset, run.classes))
-    if source:  # a source run whose settings no evaluation shares is another experiment
+    if source:  # a source run with settings of no evaluation is another experiment
         found = [m for m in found if m.is_zero_shot or any(run.protocol == key["protocol"] for run in m.runs)]
     rest = _ordered({cell[0] for m in found for cell in m.cells} - {source})
     names = ([source] if source else []) + rest

@@ -1,7 +1,7 @@
-"""Reads ``log.txt`` of upstream's programs, old and new wording, and of ours.
+"""Results, arguments and configs in ``log.txt`` of upstream's programs (old and new wording) and of ours.
 
-Which file: a run into a folder that has a log writes ``log.txt-<time>`` beside it. The newest log that holds a result
-counts, so that a second run which died hides nothing; where none does, the newest.
+A run into a folder that has a log writes ``log.txt-<time>`` next to it. The newest log with a result counts, so that a
+second run that died hides nothing. If no log has a result, the newest counts.
 """
 
 import ast
@@ -93,7 +93,7 @@ def config(lines: list[str]) -> dict:
 
 
 def _without_empty(node: dict) -> dict:
-    """An editor may have cut the blank after "KEY:", which stands for an empty text."""
+    """Restores empty texts: an editor may have cut the blank after "KEY:"."""
     return {k: (_without_empty(v) if v else "") if isinstance(v, dict) else v for k, v in node.items()}
 
 

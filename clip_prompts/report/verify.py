@@ -1,9 +1,9 @@
-"""Compares our numbers with published ones, cell by cell, and names the settings in which they differ.
+"""The comparison of our numbers with published ones, cell by cell, with the settings in which they differ.
 
-Each cell is compared with the published table of its method whose recipe agrees in the most settings (a paper before a
-rerun). Tolerance: 1.0 point (0.5 for methods that learn nothing), or two standard errors of the difference between two
-means over as many seeds, 2 s sqrt(2 / n), where that is more; s is the sample deviation over our seeds, taken for the
-published ones too, since few papers print theirs.
+Each cell is compared with the published table of its method that agrees in the most settings (a paper before a rerun).
+Tolerance: 1.0 point (0.5 for zero-shot methods), or two standard errors of the difference between two means over as
+many seeds, 2 s sqrt(2 / n), if that is more. s is the sample deviation over our seeds. It is used for the published
+numbers too, because few papers print theirs.
 """
 
 import math
@@ -61,7 +61,7 @@ def differences(run: Run, recipe: dict) -> dict[str, str]:
 
 
 def settings_of(run: Run) -> dict[str, object]:
-    """The settings that the papers state, of a run; None where its record does not tell."""
+    """Returns the settings of a run that papers state; None if its record does not have one."""
     if run.is_zero_shot:
         return {"backbone": run.backbone}
     own = {
@@ -166,7 +166,7 @@ def _comparison(table: Table, label: str, entry: Published, cells: list) -> tupl
 
 
 def _settings(runs: list[Run], recipe: dict) -> str:
-    """Which settings differ from the recipe, and where, or that none does."""
+    """Returns a line about the settings that differ from the recipe, with their datasets."""
     found: dict[tuple, set] = defaultdict(set)
     for run in runs:
         for name, text in differences(run, recipe).items():

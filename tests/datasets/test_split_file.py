@@ -87,7 +87,7 @@ def test_saved_splits_read_back_and_hold_relative_paths(pets, tmp_path):
 def test_an_image_outside_the_prefix_cannot_be_saved(pets, tmp_path, user_error):
     lists = read_split(str(pets / "split_zhou_OxfordPets.json"), str(pets / "images"))
     other = str(tmp_path / "elsewhere")
-    user_error(lambda: save_split(*lists, str(tmp_path / "x.json"), other), "lies outside", other)
+    user_error(lambda: save_split(*lists, str(tmp_path / "x.json"), other), "is outside", other)
 
 
 def test_a_large_split_loads_quickly(tmp_path):

@@ -10,7 +10,7 @@ from dassl.data import DataManager
 from dassl.data.datasets import DATASET_REGISTRY, DatasetBase, Datum, build_dataset
 
 import datasets
-from clip_prompts.common.errors import UserError
+from clip_prompts.run.errors import USER_ERRORS
 from tests.datasets.pictures import touch, write_classes, write_parts
 
 
@@ -35,7 +35,7 @@ def load(folder, **dataset):
 
 
 def error_of(call) -> str:
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(USER_ERRORS) as caught:
         call()
     line = str(caught.value)
     assert "\n" not in line

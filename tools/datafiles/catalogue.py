@@ -45,11 +45,11 @@ def alternatives(name: str) -> list[str]:
 
 
 def targets(file: dict, folder: Path) -> list[Path]:
-    """What an entry of ``files`` must bring into the dataset's ``folder``."""
+    """Returns the paths that an entry of ``files`` must bring into the dataset's ``folder``."""
     names = file.get("gives") or [into for _, into in file.get("moves", [])] or [file["file"]]
     return [folder / name for name in names]
 
 
 def is_there(file: dict, folder: Path) -> bool:
-    """Whether all that an entry of ``files`` brings exists, where the reader looks for it."""
+    """Returns True if all that an entry of ``files`` brings exists where the reader looks for it."""
     return all(path.exists() for path in targets(file, folder)) or ("or" in file and (folder / file["or"]).is_file())

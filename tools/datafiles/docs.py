@@ -1,6 +1,6 @@
 """The generated parts of docs/datasets.md, from the registry, the catalogue and the facts of the embedded datasets.
 
-A part stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``: ``overview``, and the name of every dataset.
+A part is between ``<!-- generated: NAME -->`` and ``<!-- end -->``: ``overview``, and the name of every dataset.
 """
 
 import re
@@ -33,7 +33,7 @@ def names() -> list[str]:
 
 def facts(name: str) -> dict:
     """``config``, ``classes``, ``counts`` (train, val, test; None where there is none), ``source``, ``licence``,
-    ``pitfalls`` of a dataset; of ImageFolder, whose content is the user's, only ``config``."""
+    ``pitfalls`` of a dataset; for ImageFolder only ``config``."""
     if name in CATALOGUE:
         return CATALOGUE[name]
     if name == "Digits":
@@ -76,7 +76,7 @@ def generate(name: str) -> str:
 
 
 def render(text: str) -> tuple[str, list[str]]:
-    """The document with its parts made anew, and the names of those that changed.
+    """Returns the document with new parts, and the names of the parts that changed.
 
     Raises UserError: a part without an end, an unknown one, or none at all.
     """
@@ -99,7 +99,7 @@ def update(check: bool = False, path: Path | None = None) -> int:
     path = path or PATH
     text, changed = render(path.read_text(encoding="utf-8"))
     for name in changed:
-        print(f"{path.name}: the part '{name}' {'is out of date' if check else 'was made anew'}")
+        print(f"{path.name}: the part '{name}' {'is out of date' if check else 'was updated'}")
     if check and changed:
         print("Run: python tools/data.py docs")
     if changed and not check:

@@ -1,4 +1,4 @@
-"""Downloads over http and https from the first source that serves, named only when the checksum is right."""
+"""Downloads over http and https from the first source that serves the file with the right checksum."""
 
 import errno
 import hashlib
@@ -16,7 +16,7 @@ __all__ = ["Unavailable", "fetch", "storage_error", "wrong_checksum"]
 def fetch(urls: list[str], target: Path, checksum: str | None = None) -> str:
     """Bring ``target`` from the first source that serves it and return that source.
 
-    ``checksum`` is ``md5:...`` or ``sha256:...``. The bytes gather in ``<target>.part``, where the next call goes on.
+    ``checksum`` is ``md5:...`` or ``sha256:...``. The next call continues ``<target>.part``.
 
     Raises:
         Unavailable: no source serves the file, or none with the right checksum; the text says why for each.
@@ -47,7 +47,7 @@ def fetch(urls: list[str], target: Path, checksum: str | None = None) -> str:
 
 
 def wrong_checksum(path: Path, checksum: str | None) -> str | None:
-    """None when the file has the checksum ``md5:...`` or ``sha256:...`` (or none is known), else what differs."""
+    """Returns None if the file has the checksum ``md5:...`` or ``sha256:...`` or none is known, else the difference."""
     if not checksum:
         return None
     kind, _, expected = checksum.partition(":")
@@ -60,7 +60,7 @@ def wrong_checksum(path: Path, checksum: str | None) -> str | None:
 
 
 def storage_error(error: OSError, target: Path) -> UserError:
-    """The line for an OSError while ``target`` was written."""
+    """Returns the user error for an OSError while ``target`` was written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UserError(f"The disk is full: no space for {target}. Free some space and run the same command again")
     return UserError(f"Cannot write {target}: {error.strerror or error}")

@@ -1,4 +1,4 @@
-"""Bring the files of one dataset into its folder, and say what a person must do for the rest."""
+"""Preparation of one dataset: fetches its files and prints the steps that only a person can do."""
 
 import os
 import shlex
@@ -67,7 +67,7 @@ def _say_notes(state: State, failed: dict[str, str], split: Path) -> None:
 
 
 def _steps(name: str, failed: dict[str, str], kept: list[Path], has_images: bool) -> list[str]:
-    """What a person must do where the dataset is not ready."""
+    """Returns the steps for a person if the dataset is not ready."""
     steps = list(failed.values())
     if CATALOGUE[name]["manual"] and not (failed and has_images):
         steps.insert(0, CATALOGUE[name]["manual"])
@@ -104,7 +104,7 @@ def _bring(name: str, file: dict, root: Path, from_dir: str | None, mirrors: lis
         try:
             unpack(given or archive, root / dataset_dir, file["moves"], file.get("nested", ""))
         except UserError:
-            if not file.get("checksum"):  # nothing else says that it is the right one: the next run gets it anew
+            if not file.get("checksum"):  # it may be the wrong file: the next run fetches it again
                 archive.unlink(missing_ok=True)
             raise
     archive.unlink(missing_ok=True)
@@ -156,7 +156,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _step(file: dict, error: Unavailable, wanted: list[Path]) -> str:
-    """How a person gets the file that could not be fetched."""
+    """Returns the step to get a file that could not be fetched."""
     sources = list(file.get("urls", []))
     if file.get("drive"):
         sources.append(f"https://drive.google.com/file/d/{file['drive']}/view")

@@ -1,4 +1,4 @@
-"""How the state of datasets is shown."""
+"""The printed state of datasets."""
 
 from collections.abc import Sequence
 

@@ -34,7 +34,7 @@ class Cell:
 
 @dataclass
 class Sheet:
-    """``names``: the lines of text beside the pictures of each class, by label. ``n_classes``: of the dataset."""
+    """``names``: the lines of text next to the pictures of each class, by label. ``n_classes``: of the dataset."""
 
     image: Image.Image
     title: str
@@ -115,7 +115,7 @@ def choose(items: Sequence, n: int, seed: str) -> list:
 
 
 def splits(data) -> str:
-    """How many images each list of a dataset has, in words."""
+    """Returns the number of images in each list of a dataset, in words."""
     if _test_only(data):
         return f"test {len(data.test):,}, no other split"
     same = " (the test list)" if data.val is data.test else ""

@@ -1,4 +1,4 @@
-"""What is there of a dataset: built by its own reader, compared with the published counts."""
+"""The state of a dataset: built by its own reader, compared with the published counts."""
 
 import os
 from contextlib import redirect_stdout
@@ -78,7 +78,7 @@ def examine(name: str, root: str, deep: bool = False) -> State:
         return state
     state.counts = [len(data.train_x), len(data.val or ()), len(data.test)]
     if getattr(data, "test_only", False):
-        state.counts[0] = 0  # the reader lets the test list stand in
+        state.counts[0] = 0  # the reader uses the test list for training
     state.classes = data.num_classes
     state.sha256 = getattr(data, "split_sha256", "")
     if facts:
@@ -112,7 +112,7 @@ def _split_used(data, kind: type, agrees: bool) -> str:
 
 
 def _lacking(facts: dict, kind: type, folder: Path) -> list[str]:
-    """What of the published files is not in a folder that holds some of them."""
+    """Returns a line for every published file that a folder lacks."""
     files = [file for file in facts.get("files", []) if not is_there(file, folder)]
     names = [str(path) for file in files for path in targets(file, folder) if not path.exists()]
     split = str(folder / kind.split_file) if kind.split_file else ""
@@ -120,7 +120,7 @@ def _lacking(facts: dict, kind: type, folder: Path) -> list[str]:
 
 
 def readable(path: str) -> bool:
-    """Whether the whole image can be decoded."""
+    """Returns True if the whole image can be decoded."""
     try:
         read_image(path)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # upstream's lets Pillow's errors out

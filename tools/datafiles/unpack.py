@@ -1,4 +1,4 @@
-"""Unpack tar and zip archives of strangers: every member is checked, and nothing is in place before all of it is."""
+"""Unpacking of untrusted tar and zip archives: every member is checked, and nothing is in place before all of it is."""
 
 import os
 import shutil
@@ -55,7 +55,7 @@ def unpack(archive: Path, folder: Path, moves: Sequence[tuple[str, str]], nested
 
 
 def _find(folder: Path, name: str, archive: Path) -> Path:
-    """The file or folder ``name`` that lies least deep: archives have folders of the most varied names around it."""
+    """Returns the least deep file or folder ``name``: archives have folders of various names around it."""
     level = [folder]
     while level:
         found = [parent / name for parent in level if (parent / name).exists()]
@@ -123,7 +123,7 @@ def _check(name: str, archive: Path, plain: bool) -> None:
 
 
 def _check_links(entry: Path, archive: Path) -> None:
-    """Refuse links that lead out of ``entry``: it will stand elsewhere than in the archive."""
+    """Refuse links that lead out of ``entry``, which is moved to another place."""
     top = os.path.realpath(entry)
     paths = [entry, *(Path(base) / n for base, folders, files in os.walk(entry) for n in [*folders, *files])]
     for path in paths:

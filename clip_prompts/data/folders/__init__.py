@@ -1,6 +1,6 @@
-"""The layouts that ``ImageFolder`` reads, one file each, and what becomes of what they list.
+"""The layouts that ``ImageFolder`` reads.
 
-``part_folders``, ``class_folders``, ``domain_folders`` and ``table`` each make a :class:`~.listing.Listing`;
-``find`` says which of them a folder has, ``names`` what classes are called, ``divide`` who is trained and tested on.
-A split file (``split_*.json``) needs none of this: ``clip_prompts/data/split_file.py`` reads it.
+``class_folders``, ``nested_folders`` and ``table`` each make a :class:`~.listing.Listing`. ``find`` chooses one,
+``names`` gives the class names, ``divide`` makes train, val and test. ``clip_prompts/data/split_file.py`` reads split
+files (``split_*.json``).
 """

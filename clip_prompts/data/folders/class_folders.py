@@ -1,4 +1,4 @@
-"""Layout ``DIR/<class>/picture.jpg``: not split yet."""
+"""Layout ``DIR/<class>/picture.jpg``, without a split."""
 
 import os
 from collections import Counter
@@ -35,7 +35,7 @@ _DEEPEST = 8  # levels of folders of a sweep
 
 
 class Skipped:
-    """Counts the files that are left out of a listing."""
+    """Counts the files that a listing skips."""
 
     def __init__(self) -> None:
         self.endings: Counter[str] = Counter()
@@ -47,7 +47,7 @@ class Skipped:
         self.deeper += [prefix + name for name in sorted(_safe_listdir(folder)) if _is_picture(folder, name)]
 
     def report(self) -> None:
-        """Print one line for files of other kinds, and one for pictures that lie too deep."""
+        """Print one line for files of other kinds, and one for pictures that are too deep."""
         if self.endings:
             print(one_line(f"Skipped {_files(self.endings)}"))
         if self.deeper:
@@ -76,9 +76,9 @@ def pictures_of(
 
 
 def run_folders(folder: str, output_dir: str = "") -> list[str]:
-    """Names of the folders in ``folder`` that hold runs of this program instead of a class.
+    """Returns the names of folders in ``folder`` that hold runs of this program instead of a class.
 
-    ``output_dir``, and folders without pictures of their own in which it or a run's files lie.
+    These are ``output_dir``, and folders without pictures of their own that contain it or files of a run.
     Raises UserError: ``output_dir`` is ``folder`` itself.
     """
     out = os.path.join(os.path.realpath(output_dir), "") if output_dir else ""
@@ -88,7 +88,7 @@ def run_folders(folder: str, output_dir: str = "") -> list[str]:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
     except OSError:
-        return []  # the layout's reader says what is wrong
+        return []  # the reader of the layout says what is wrong
     found = []
     for name in names:
         path = os.path.join(folder, name)

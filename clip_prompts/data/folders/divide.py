@@ -28,7 +28,7 @@ def divide(
 
     Pictures without a part are split 50/20/30 per class. If the user made parts but no val, and ``needs_val``, val is
     a fifth of each class of train. ``stored`` remembers both. If a run names domains, it trains and validates on
-    ``source`` and tests on ``target``. If there are test pictures only, they stand in for training too.
+    ``source`` and tests on ``target``. If there are test pictures only, they are used for training too.
     Raises UserError: an unknown domain, a class that is not in train, a class too small to split.
     """
     _check_domains(listing, source, target)
@@ -36,7 +36,7 @@ def divide(
     train, val, test = _given(listing, source, target) if by_user else _split(listing, source, target, stored)
     only_test = bool(test) and not train and not val and not source
     if only_test:
-        print(f"{listing.source} has test pictures only; they stand in for training, so that class names exist")
+        print(f"{listing.source} has test pictures only; they are used for training too, so that class names exist")
         train = test
     labels = _number(picture.key for picture in train)
     lists = [

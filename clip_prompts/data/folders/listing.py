@@ -1,4 +1,4 @@
-"""What a layout lists: pictures, and the classes that they show."""
+"""The listing of a layout: pictures and their classes."""
 
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ class Picture(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """source: how messages begin, as "List /data/annotations.csv". names: class name of every key."""
+    """source: the start of messages, as "List /data/annotations.csv". names: class name of every key."""
 
     source: str
     pictures: list[Picture]

@@ -31,7 +31,7 @@ def name_by_file(folder: str, keys: Iterable) -> dict:
     """The class name of every key (folder or label) by ``classnames.txt``, which may name more than these.
 
     One line a class: folder (or label), a space, the name, which may hold spaces; where a folder's name holds
-    spaces, a tab stands between the two. Raises UserError.
+    spaces, a tab separates the two. Raises UserError.
     """
     path = os.path.join(folder, FILE)
     known: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Layout ``DIR/annotations.csv`` or ``.jsonl``: one line a picture, with what is known about it.
+"""Layout ``DIR/annotations.csv`` or ``.jsonl``: one line per picture.
 
 Columns (in a CSV file its first line names them; in JSON-lines the keys of every object):
 
@@ -24,7 +24,7 @@ SUFFIXES = (".csv", ".jsonl")
 
 
 def list_table(path: str, folder: str) -> Listing:
-    """Read the file at ``path``; the pictures lie in ``folder``. Raises UserError with the file and the line."""
+    """Read the file at ``path``; the pictures are in ``folder``. Raises UserError with the file and the line."""
     columns, rows = (read_csv if path.endswith(".csv") else read_json_lines)(path)
     if "path" not in columns:
         hint = "Separate them by commas" if any(mark in columns[0] for mark in ";\t") else "Its first line names them"

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from clip_prompts.common.errors import UserError
 
-# Fonts with digits, letters and punctuation at their usual code points. Symbol fonts are left out on purpose:
+# Fonts with digits, letters and punctuation at their usual code points. Symbol fonts are excluded on purpose:
 # they place other pictures at the letters' code points.
 TEXT_FONTS = (
     "DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSans-BoldOblique",

@@ -1,4 +1,4 @@
-"""Coverage masks: where a shape or glyph lies on the canvas, as float arrays in 0..1."""
+"""Coverage masks: the place of a shape or glyph on the canvas, as float arrays in 0..1."""
 
 import numpy as np
 from PIL import Image, ImageDraw

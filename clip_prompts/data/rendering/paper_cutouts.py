@@ -36,7 +36,7 @@ _NAMES = tuple(_PAPERS)
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where the cut-out lies; lengths in canvas widths, angle in degrees."""
+    """The place of the cut-out; lengths in canvas widths, angle in degrees."""
 
     centre: tuple
     radius: float

@@ -1,6 +1,8 @@
-"""The evaluations behind a table's cells, and what their records hold beside accuracy, pooled over seeds."""
+"""The evaluations behind a table's cells, and the details of their records, pooled over seeds."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from clip_prompts.report.numbers import AVERAGE, Number, Row, Table
@@ -32,7 +34,7 @@ class Group:
 
 
 def groups(table: Table) -> list[Group]:
-    """Every place of a table, in its order. What learns nothing stands beside each number of shots."""
+    """Every place of a table, in its order. Zero-shot methods appear at each number of shots."""
     over_shots = table.key.get("protocol") == "few_shot"
     found: dict[tuple[str, str], dict[str, Entry]] = {}
     for block in table.blocks:
@@ -154,17 +156,10 @@ def _share(value: object) -> float:
     return float(value)
 
 
-class _reading:
-    """Turns what a damaged record raises into one line."""
-
-    def __init__(self, run: Run, field: str) -> None:
-        self.run, self.field = run, field
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind, error, trace) -> None:
-        if kind and issubclass(kind, KeyError | TypeError | ValueError | AttributeError):
-            raise ReportError(
-                f"{self.run.path}: the field '{self.field}' is not as train.py writes it. Run its job again"
-            ) from error
+@contextmanager
+def _reading(run: Run, field: str) -> Iterator[None]:
+    """Turns an error from a damaged field into a user error."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ReportError(f"{run.path}: the field '{field}' is not as train.py writes it. Run its job again") from error

@@ -94,7 +94,7 @@ def base_against_new(table: Table, styles: Styles) -> Chart | None:
 
 
 def _label(chart: Chart, name: str, places: list[tuple[float, float]], taken: list[tuple[float, float, float]]) -> None:
-    """The dataset's name beside one of its points, where there is room; tooltips have it anyway."""
+    """Writes the dataset's name next to one of its points, if there is room; tooltips have it anyway."""
     name = AVERAGE if name.startswith(AVERAGE) else name
     width = 5.6 * len(name)
     for base, new in places:

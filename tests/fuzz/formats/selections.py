@@ -10,7 +10,7 @@ from pathlib import Path
 from clip_prompts.common.errors import UserError
 from clip_prompts.data.fewshot import FewShotStore, read_shots
 from clip_prompts.data.folders.divide import Labelled
-from clip_prompts.data.folders.split_json import image_folder
+from clip_prompts.data.folders.find import image_folder
 from clip_prompts.data.folders.stored_split import StoredSplit
 from clip_prompts.data.items import hash_lists
 from clip_prompts.data.split_file import read_split, save_split

@@ -1,13 +1,17 @@
-"""Layout ``DIR/train/<class>/picture.jpg``, the same for ``test`` and, if it is there, for ``val``."""
+"""Layouts of class folders inside other folders.
+
+``DIR/train/<class>/picture.jpg``, the same for ``test`` and, if it is there, for ``val``; or
+``DIR/<domain>/<class>/picture.jpg``, if a run names its domains.
+"""
 
 import os
 from collections.abc import Collection
 
-from clip_prompts.common.errors import UserError
+from clip_prompts.common.errors import UserError, unknown
 from clip_prompts.common.text import one_line
 from clip_prompts.data.class_folders import class_folders
 
-from .class_folders import NO_CLASSES, Skipped, pictures_of
+from .class_folders import LAYOUTS, NO_CLASSES, Skipped, pictures_of
 from .listing import PARTS, SPELLINGS, Listing
 from .names import name_folders
 
@@ -63,8 +67,20 @@ def list_parts(folder: str, ignored: Collection[str] = ()) -> Listing:
     return Listing(f"Folder {folder}", pictures, name_folders(folder, {picture.key: 0 for picture in pictures}))
 
 
+def list_domains(folder: str, domains: Collection[str]) -> Listing:
+    """The pictures of ``domains``. Raises UserError: an unknown domain, a class folder without pictures."""
+    there = class_folders(folder, NO_CLASSES, LAYOUTS)
+    for domain in domains:
+        if domain not in there:
+            raise unknown(f"domain of {folder}", domain, there)
+    skipped = Skipped()
+    pictures = [p for domain in dict.fromkeys(domains) for p in pictures_of(folder, skipped, domain, domain=domain)]
+    skipped.report()
+    return Listing(f"Folder {folder}", pictures, name_folders(folder, sorted({p.key for p in pictures})))
+
+
 def _holds_folders(folder: str) -> bool:
-    """Whether this is a part, and not a class named "train" (of locomotives)."""
+    """Returns True for a part, and False for a class named "train" (of locomotives)."""
     try:
         return bool(class_folders(folder))
     except UserError:
