@@ -11,6 +11,7 @@ import pytest
 from tests.golden.fixture import write_clip, write_pets
 
 ROOT = Path(__file__).resolve().parents[1]
+UNIT_SECONDS = 3.0  # an unmarked test that takes longer is reported
 METHODS = {"CoOp": "vit_b16", "CoCoOp": "vit_b16_c4_ep10_batch1"}
 
 
@@ -49,6 +50,17 @@ def records_of(folder: Path) -> list[str]:
     file = folder / "results.json"
     found = json.loads(file.read_text()) if file.is_file() else []
     return [json.dumps(record) for record in found if record["split"] == "test"]
+
+
+def pytest_terminal_summary(terminalreporter):
+    """List the tests that are too slow for a unit test, so that somebody marks them or makes them faster."""
+    calls = [report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)]
+    slow = [report for report in calls if report.when == "call" and report.duration > UNIT_SECONDS]
+    slow = [report for report in slow if not {"integration", "slow", "zoo", "gpu"} & set(report.keywords)]
+    if slow:
+        terminalreporter.section(f"unit tests that took more than {UNIT_SECONDS:g} s: mark them or make them faster")
+        for report in sorted(slow, key=lambda report: -report.duration):
+            terminalreporter.write_line(f"{report.duration:.1f} s  {report.nodeid}")
 
 
 def pytest_collection_modifyitems(items):

@@ -13,6 +13,8 @@ from clip_prompts.run.checks import check_config
 from clip_prompts.run.config import build_config
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.zoo
+
 TEXT = (ROOT / "docs/dassl_trainers.md").read_text(encoding="utf-8")
 COMMANDS = [
     " ".join(line.split())

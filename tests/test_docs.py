@@ -14,6 +14,8 @@ import pytest
 from tests.conftest import ROOT
 from tools import parse_test_res, report, sweep
 
+pytestmark = pytest.mark.integration
+
 DOCS = [ROOT / "docs/protocols.md", ROOT / "docs/results.md"]
 PROGRAMS = {"tools/report.py": report, "tools/sweep.py": sweep, "tools/parse_test_res.py": parse_test_res}
 

@@ -12,6 +12,8 @@ from clip_prompts.common import environment
 from tests.conftest import ROOT
 from tests.datasets.pictures import draw
 
+pytestmark = pytest.mark.slow
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 INSTALLED = not environment.missing("requirements-dev.txt")
 SHORT = ["OPTIM.MAX_EPOCH", "1", "DATASET.NUM_SHOTS", "1"]

@@ -13,6 +13,8 @@ from . import tiny
 from .catalogue import table
 from .support import OURS, differs, or_user_error
 
+pytestmark = pytest.mark.zoo
+
 STRONG = ("randaugment_fixmatch", "normalize")
 DOMAINS = (
     "DATALOADER.TRAIN_X.SAMPLER", "RandomDomainSampler", "DATALOADER.TRAIN_X.N_DOMAIN", 2,

@@ -14,6 +14,8 @@ from dassl.modeling import (
 
 from .catalogue import parameters, parameters_of, table
 
+pytestmark = pytest.mark.zoo
+
 SMALL = ("wide_resnet", "cnn_", "preact")  # networks for images of 32 pixels
 
 

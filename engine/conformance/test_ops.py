@@ -6,6 +6,8 @@ import torch
 from .catalogue import find
 from .support import or_user_error
 
+pytestmark = pytest.mark.zoo
+
 OPS = "dassl.modeling.ops."
 
 

@@ -4,6 +4,10 @@ import json
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.integration
+
 HEAVY = ["sklearn", "tensorboard", "matplotlib", "gdown", "pandas", "scipy"]
 LOWER = ["dassl.config", "dassl.utils", "dassl.optim", "dassl.evaluation", "dassl.metrics"]
 

@@ -17,6 +17,8 @@ from dassl.engine import TRAINER_REGISTRY
 import train
 from tests.engine.stock import StockTrainer, write_pictures
 
+pytestmark = pytest.mark.slow
+
 STRUCK = ("red", "5.png")  # the image that a fault is about
 if "Struck" not in TRAINER_REGISTRY.registered_names():
 

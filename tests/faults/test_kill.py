@@ -4,10 +4,13 @@ import re
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from tests.conftest import ROOT
 from tests.faults.outcome import differences
+
+pytestmark = pytest.mark.slow
 
 
 def test_killed_runs_end_as_the_undisturbed_one():

@@ -16,6 +16,8 @@ from tests.fuzz import __main__ as program
 from tests.fuzz import run
 from tests.fuzz.formats import FORMATS
 
+pytestmark = pytest.mark.integration
+
 FILES = 60
 
 

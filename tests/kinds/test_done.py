@@ -10,6 +10,8 @@ from clip_prompts.records import sources
 from tests.tools import sweeps
 from tools import sweep
 
+pytestmark = pytest.mark.integration
+
 TRAINER = """
 from dassl.engine import TRAINER_REGISTRY
 from trainers.coop import CoOp

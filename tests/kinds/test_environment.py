@@ -11,6 +11,8 @@ import pytest
 from clip_prompts.common import environment
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.integration
+
 FILES = [ROOT / "train.py", *sorted((ROOT / "tools").glob("*.py"))]
 PROGRAMS = [str(file.relative_to(ROOT)) for file in FILES if file.stem not in ("__init__", "config_docs", "installed")]
 

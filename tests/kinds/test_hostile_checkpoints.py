@@ -14,6 +14,8 @@ from torch import nn
 
 from .limits import SPECIAL, is_one_line, limited
 
+pytestmark = pytest.mark.integration
+
 
 def nested(levels: int):
     """Lists that hold each other: written out, 40 levels have a million million words."""

@@ -32,6 +32,8 @@ from datafiles.unpack import unpack
 from tests.kinds.limits import SPECIAL, is_one_line, limited
 from tools import report, sweep
 
+pytestmark = pytest.mark.integration
+
 REFUSALS = (UserError, EngineError, ReportError, UserError, OSError, pickle.UnpicklingError)
 READERS = {
     "JSON": ("a.json", files.read_json),

@@ -8,6 +8,8 @@ import torch
 from clip_prompts.records.stored_identity import determines_of, facts_of
 from tests.kinds.limits import limited
 
+pytestmark = pytest.mark.integration
+
 
 def shared(depth=40):
     found = ["lol"] * 2

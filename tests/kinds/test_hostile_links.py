@@ -18,6 +18,8 @@ from clip_prompts.sweep.job import Job
 from clip_prompts.sweep.state import lock, presence
 from tests.kinds.limits import SPECIAL, is_one_line, limited
 
+pytestmark = pytest.mark.integration
+
 # Whatever a run or a sweep writes into the folder of a run.
 FILES = (
     "log.txt", "results.json", "curve.json", "predictions.csv", "cmat.pt", ".lock", "console.txt", "done.json",

@@ -18,6 +18,8 @@ from tests.kinds.limits import is_one_line, limited
 from tests.tools.records import record, write
 from tools import report
 
+pytestmark = pytest.mark.integration
+
 NAMES = {
     "escape": "\x1b]0;pwn\x07\x1b[2J cat",
     "C1": "a\x9b2Jb",

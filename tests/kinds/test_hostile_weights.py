@@ -9,6 +9,8 @@ from clip_prompts.backbones.loading import load_clip
 from clip_prompts.common.errors import UserError
 from tests.kinds.limits import SPECIAL, is_one_line, limited
 
+pytestmark = pytest.mark.integration
+
 LAYERS = {f"visual.transformer.resblocks.{i}.attn.in_proj_weight": torch.zeros(1) for i in range(50_000)}
 
 

@@ -10,6 +10,8 @@ from clip_prompts.sweep.request import Request
 from tests.tools.records import record, sha, write
 from tools import report, sweep
 
+pytestmark = pytest.mark.integration
+
 
 def own(label, accuracy, **more):
     """A record of own pictures in a folder of this name."""

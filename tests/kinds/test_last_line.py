@@ -18,6 +18,8 @@ from tests.conftest import ROOT
 from tests.tools import sweeps
 from tools import sweep
 
+pytestmark = pytest.mark.slow
+
 AGAIN = "the same command runs what is missing"
 
 

@@ -10,6 +10,8 @@ import train
 from tests.conftest import ROOT
 from tests.kinds.runs import own_pictures, records
 
+pytestmark = pytest.mark.integration
+
 
 def noisy_backbone(path, small):
     weights = torch.load(small / "tiny_clip.pt", weights_only=True)

@@ -1,6 +1,9 @@
 """A run uses one GPU, however many there are: a model wrapped in DataParallel lacks the methods that trainers call."""
 
+import pytest
 import torch
+
+pytestmark = pytest.mark.integration
 
 
 def test_a_machine_with_two_gpus(run, monkeypatch):

@@ -11,6 +11,8 @@ from sklearn.datasets import load_digits
 
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.integration
+
 DIGITS = load_digits()
 
 

@@ -12,6 +12,8 @@ from PIL import Image
 
 from tests.kinds.test_lists import config
 
+pytestmark = pytest.mark.integration
+
 GREY = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
 

@@ -5,6 +5,8 @@ import json
 import pytest
 import torch
 
+pytestmark = pytest.mark.integration
+
 PATH = "prompt_learner/model.pth.tar-1"
 
 

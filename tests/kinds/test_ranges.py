@@ -20,6 +20,8 @@ from clip_prompts.run.config import default_config
 from tests.conftest import ROOT
 from tools import config_docs
 
+pytestmark = pytest.mark.integration
+
 DEFAULTS = flat(default_config())
 TRAINERS = [
     n

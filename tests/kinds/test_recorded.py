@@ -6,6 +6,8 @@ import pytest
 
 from tests.kinds.runs import PLUGIN, own_pictures, records
 
+pytestmark = pytest.mark.integration
+
 
 def test_shots_that_a_dataset_ignores_are_refused(run, plugin):
     flags = plugin(PLUGIN)

@@ -12,6 +12,8 @@ from clip_prompts.common.trees import flat
 from clip_prompts.run.config import default_config
 from tests.conftest import records_of, remembered
 
+pytestmark = pytest.mark.integration
+
 SAMPLE = 10
 
 

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from tests.datasets.pictures import touch, write_classes, write_domains, write_parts
 from tests.kinds.test_lists import config, error_of, load
 
+pytestmark = pytest.mark.integration
+
 KEYS = ("a", "b")
 
 

@@ -12,6 +12,8 @@ import parse_test_res
 from clip_prompts.backbones.loading import load_clip
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.integration
+
 
 def seed(folder, accuracy=None, log=True):
     folder.mkdir(parents=True)

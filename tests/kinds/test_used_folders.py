@@ -9,6 +9,8 @@ import pytest
 from tests.conftest import ROOT
 from tests.kinds.runs import CONFIG, PLUGIN, contents, records
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.mark.parametrize(
     "changed, difference",

@@ -14,6 +14,8 @@ from clip_prompts.encoders.image_encoder import ImageEncoder
 from clip_prompts.encoders.text_encoder import TextEncoder
 from tests.trainers.test_equality import assert_close
 
+pytestmark = pytest.mark.integration
+
 
 def clip_of(vision=64, text=64, embed=32, layers=2):
     """A CLIP on 32 x 32 pixels with sharp attention, so that the number of heads matters."""

@@ -16,6 +16,8 @@ from clip_prompts.run import arguments
 from clip_prompts.run.config import build_config
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.integration
+
 TEXTS = {
     "a_photo_of_a": 4, "a_photo_of_a_": 4, " a  photo of\ta": 4, "A Photo OF a": 4, "a photo of a &amp;": 5,
     "a photograph, of": 4, "hummingbirds": 2, "it's": 2, "32x32": 5, "X": 1, "caf\u00e9": 1, "__a__": 1,

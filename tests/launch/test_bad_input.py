@@ -9,6 +9,8 @@ import torch
 
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.integration
+
 
 def assert_one_line(run, *parts):
     assert run.status == 2, run.stdout[-2000:] + run.err

@@ -12,6 +12,8 @@ from datasets import shapes_domains
 from tests.conftest import ROOT
 from tests.datasets.pictures import draw
 
+pytestmark = pytest.mark.zoo
+
 BUNDLED = [n for n in TRAINER_REGISTRY.registered_names() if TRAINER_REGISTRY.get(n).__module__.startswith("dassl.")]
 DATASETS = ("shapes_domains", "pacs", "office_home", "digits_dg")
 SIZES = {"tiny": (32, 32), "resnet18": (224, 224)}

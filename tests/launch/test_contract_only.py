@@ -8,6 +8,8 @@ import pytest
 
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = ROOT / "tests/launch/contract_only.py"
 
 

@@ -10,6 +10,8 @@ import pytest
 from tests.conftest import ROOT
 from tests.datasets.pictures import draw
 
+pytestmark = pytest.mark.slow
+
 
 def results(folder):
     return json.loads((folder / "results.json").read_text())[-1]

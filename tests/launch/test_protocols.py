@@ -9,6 +9,8 @@ from clip_prompts.records.facts import recipe
 from clip_prompts.records.protocols import derive, learned_on, source_of
 from clip_prompts.run.config import default_config
 
+pytestmark = pytest.mark.integration
+
 OWN = {"dataset": "Target", "test": "t", "names": ["Red_fox", "owl"]}
 
 

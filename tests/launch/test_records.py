@@ -8,6 +8,8 @@ import pytest
 
 from clip_prompts.records.writer import keep_record, read_records
 
+pytestmark = pytest.mark.integration
+
 CHANGING = ("time", "seconds", "train_seconds", "memory", "sha256")
 
 

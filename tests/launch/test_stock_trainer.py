@@ -2,7 +2,11 @@
 
 import json
 
+import pytest
+
 from tests.conftest import ROOT
+
+pytestmark = pytest.mark.slow
 
 
 def test_stock_trainer(run, tmp_path):

@@ -6,6 +6,8 @@ import pytest
 
 from tests.fuzz.guard import Guard
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def guard():

@@ -17,6 +17,8 @@ from tiny.concepts import CONCEPTS
 from tiny.pool import HELD_OUT_FONTS, Pool, _render_chunk
 from tiny.vocabulary import Vocabulary
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def model():

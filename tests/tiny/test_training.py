@@ -11,6 +11,8 @@ from tiny.captions import all_words
 from tiny.pool import TRAIN_FONTS, Pool, _render_chunk
 from tiny.vocabulary import Vocabulary
 
+pytestmark = pytest.mark.integration
+
 SHORT = training.Recipe(steps=3, batch=16, pictures=40, width=64, vision_layers=1, text_layers=1, warmup=2)
 
 

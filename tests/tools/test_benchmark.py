@@ -14,6 +14,8 @@ from measuring.task import Setting, Task
 from tests.conftest import ROOT
 from tools import benchmark
 
+pytestmark = pytest.mark.slow
+
 IMAGES = ("image encoder, plain", "image encoder")
 TINY = ["--backbone", "tiny", "--classes", "6", "--repeat", "1", "--threads", "1"]
 

@@ -11,6 +11,8 @@ from datafiles.catalogue import CATALOGUE, reader
 from tests.conftest import ROOT
 from tools.data import main
 
+pytestmark = pytest.mark.integration
+
 NAMES = docs.names()
 TEXT = docs.PATH.read_text(encoding="utf-8")
 HEADINGS = {"ImageFolder": "## Your own pictures"}

@@ -6,6 +6,8 @@ import pytest
 
 from measuring import loading
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def in_this_process(monkeypatch, tmp_path):

@@ -7,7 +7,11 @@ import shutil
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import ROOT
+
+pytestmark = pytest.mark.slow
 
 PARTS = ("trainers", "configs", "datasets", "scripts", "tools", "clip_prompts")
 SWEEP = """

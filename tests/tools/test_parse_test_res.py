@@ -6,6 +6,8 @@ import pytest
 
 from tools import parse_test_res, report
 
+pytestmark = pytest.mark.integration
+
 CONFIG = """** Config **
 DATASET:
   NAME: Caltech101

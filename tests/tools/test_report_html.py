@@ -16,6 +16,8 @@ from clip_prompts.report.tables import build
 from tests.tools.records import record, write
 from tools.report import main
 
+pytestmark = pytest.mark.integration
+
 HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>\"'&</script>"
 TRAINERS = {"ZeroshotCLIP": 60.0, "CoOp": 70.0, "CoCoOp": 72.0}
 

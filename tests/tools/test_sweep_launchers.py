@@ -17,6 +17,8 @@ from tests.conftest import ROOT
 from tests.tools import sweeps
 from tools import sweep
 
+pytestmark = pytest.mark.slow
+
 # A dead machine is noticed in seconds; in fewer, one that is only busy would be taken for dead.
 QUICK = {"health_check_initial_delay_ms": 500, "health_check_period_ms": 500, "health_check_failure_threshold": 10}
 

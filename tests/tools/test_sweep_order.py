@@ -5,6 +5,8 @@ import multiprocessing
 import time
 from pathlib import Path
 
+import pytest
+
 from clip_prompts.records.sources import look
 from clip_prompts.sweep import evidence
 from clip_prompts.sweep.job import Job
@@ -12,6 +14,8 @@ from clip_prompts.sweep.launcher import Launcher
 from clip_prompts.sweep.local import LocalLauncher
 from clip_prompts.sweep.run_jobs import run_jobs
 from clip_prompts.sweep.state import mark_done
+
+pytestmark = pytest.mark.integration
 
 SECONDS = {"long": 100.0, "short": 2.0, "middle": 30.0}
 

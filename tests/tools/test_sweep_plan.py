@@ -13,6 +13,8 @@ from clip_prompts.sweep.request import Request, variant_of
 from tests.conftest import ROOT
 from tools import sweep
 
+pytestmark = pytest.mark.integration
+
 ELEVEN = set(dataset_sets.papers().datasets)
 
 

@@ -18,6 +18,8 @@ from tests.conftest import ROOT
 from tests.tools import sweeps
 from tools import sweep
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def example(tmp_path_factory):

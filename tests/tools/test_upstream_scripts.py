@@ -15,6 +15,8 @@ from tests.conftest import ROOT
 from tests.tools import sweeps
 from tools import parse_test_res
 
+pytestmark = pytest.mark.slow
+
 SHORT = ("--set", "OPTIM.MAX_EPOCH", "1")
 NCTX = "nctx16_cscFalse_ctpend"
 STEP = (

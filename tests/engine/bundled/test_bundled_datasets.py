@@ -16,6 +16,8 @@ from PIL import Image
 from tests.engine.bundled import archives
 from tests.engine.bundled.replicas import REPLICAS, domains_of, touch
 
+pytestmark = pytest.mark.zoo
+
 BUNDLED = [n for n in DATASET_REGISTRY.registered_names() if DATASET_REGISTRY.get(n).__module__.startswith("dassl.")]
 PARTS = ("train_x", "train_u", "val", "test")
 CLASS_FOLDERS = ("Office31", "OfficeHome", "VLCS", "DigitsDG", "OfficeHomeDG")  # whose layout is these alone

@@ -9,6 +9,8 @@ from dassl.modeling.ops import Conv2dDynamic, EFDMix, MixStyle
 from dassl.utils import ConfigError, DownloadError
 from torch import nn
 
+pytestmark = pytest.mark.zoo
+
 DEPTHS = {18: 512, 50: 2048, 101: 2048}
 STAGES = {"l1": ["layer1"], "l12": ["layer1", "layer2"], "l123": ["layer1", "layer2", "layer3"]}
 MIXING = {"ms": MixStyle, "efdmix": EFDMix}

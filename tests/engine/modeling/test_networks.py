@@ -5,6 +5,8 @@ from dassl.modeling import network as package
 from dassl.modeling.network.fcn import FCN, SpatialTransformer
 from dassl.utils import ConfigError
 
+pytestmark = pytest.mark.zoo
+
 NAMES = ["fcn_3x32_gctx", "fcn_3x64_gctx", "fcn_3x32_gctx_stn", "fcn_3x64_gctx_stn"]
 SMALL_STN = {"image_size": 16}
 

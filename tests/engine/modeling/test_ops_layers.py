@@ -13,6 +13,8 @@ from dassl.modeling.ops import (
 from torch import nn
 from torch.nn import functional as F
 
+pytestmark = pytest.mark.zoo
+
 
 @pytest.mark.parametrize("scaling", [1.0, 0.25, 0])
 def test_reversed_gradient(scaling):

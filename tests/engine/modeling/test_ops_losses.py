@@ -13,6 +13,8 @@ from dassl.modeling.ops.optimal_transport import sinkhorn_plan
 from dassl.utils import UnknownNameError
 from scipy.optimize import linear_sum_assignment
 
+pytestmark = pytest.mark.zoo
+
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 3.0]], dtype=torch.float64)
 CLASSES = torch.tensor([0, 1])
 

@@ -7,6 +7,8 @@ from dassl.modeling.ops import EFDMix, MixStyle, mixup
 from dassl.utils import UnknownNameError
 from torch import nn
 
+pytestmark = pytest.mark.zoo
+
 LAYERS = {"mixstyle": MixStyle, "efdmix": EFDMix}
 
 

@@ -14,6 +14,8 @@ from dassl.modeling.ops.utils import (
 )
 from torch import nn
 
+pytestmark = pytest.mark.zoo
+
 
 def test_sharpened_probabilities():
     p = torch.tensor([[0.2, 0.8], [0.5, 0.5]])

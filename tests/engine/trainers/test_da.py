@@ -14,6 +14,8 @@ from torch.nn import functional as F
 
 from tests.engine.trainers.harness import CHANCE, GAP, Patterns, first_batch
 
+pytestmark = pytest.mark.zoo
+
 SETTINGS = {
     "ADDA": (*GAP, "OPTIM.LR", 0.001, "OPTIM.MAX_EPOCH", 10),
     "AdaBN": (*GAP, "OPTIM.MAX_EPOCH", 1),

@@ -15,6 +15,8 @@ from torch.nn import functional as F
 
 from tests.engine.trainers.harness import GAP, first_batch
 
+pytestmark = pytest.mark.zoo
+
 
 def numbers_of(module):
     return [value.clone() for value in module.state_dict().values()]

@@ -12,6 +12,8 @@ from torch.nn import functional as F
 
 from tests.engine.trainers.harness import CHANCE, first_batch
 
+pytestmark = pytest.mark.zoo
+
 UNSEEN = ("DATASET.SOURCE_DOMAINS", ("night", "paper"), "DATASET.TARGET_DOMAINS", ("chalk",))
 
 

@@ -5,6 +5,8 @@ import torch
 
 from tests.engine.trainers.test_ssl import FEW, SETTINGS
 
+pytestmark = pytest.mark.zoo
+
 SETTINGS_OF = {
     "ADDA": (),
     "AdaBN": (),

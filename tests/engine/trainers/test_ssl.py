@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from tests.engine.trainers.harness import CHANCE, first_batch, mean_of
 
+pytestmark = pytest.mark.zoo
+
 FEW = (
     "DATASET.NAME", "FewPatterns", "DATASET.SOURCE_DOMAINS", ("night",), "DATASET.NUM_LABELED", 16,
     "DATALOADER.TRAIN_X.BATCH_SIZE", 16, "TRAIN.COUNT_ITER", "train_u",
