@@ -8,10 +8,13 @@ import importlib
 import pkgutil
 import traceback
 
+from clip_prompts import legacy_imports
 from clip_prompts.common.errors import UserError
 from clip_prompts.data.config import add_config
 
 __all__ = ["add_config"]
+
+legacy_imports.install()  # before a reader is imported
 
 
 def _import_readers() -> None:

@@ -1,6 +1,7 @@
-"""Data flows one way: train.py -> trainers, datasets -> dassl; and the engine knows nothing of CLIP."""
+"""Imports go one way and in no circle: train.py -> trainers, datasets -> dassl; the engine knows nothing of CLIP."""
 
 import ast
+import graphlib
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,10 @@ DASSL = {
         "read_image", "read_json", "set_random_seed", "setup_logger", "write_json",
     },
 }  # fmt: skip
+OURS = [
+    *ROOT.glob("*.py"),
+    *(file for part in ("clip_prompts", "datasets", "tools", "trainers") for file in (ROOT / part).rglob("*.py")),
+]
 
 
 def imports(path: Path):
@@ -87,11 +92,9 @@ def test_imports_go_one_way(folder):
 
 
 def test_the_plugin_uses_only_upstreams_public_names():
-    files = [ROOT / "train.py", ROOT / "interpret_prompt.py"]
-    files += [f for part in ("datasets", "clip_prompts", "trainers", "tools") for f in (ROOT / part).rglob("*.py")]
     wrong = [
         f"{file.relative_to(ROOT)} uses {module}.{name}"
-        for file in files
+        for file in OURS
         for module, name in imports(file)
         if module.split(".")[0] == "dassl"
         and name not in DASSL.get(module, ())
@@ -99,6 +102,60 @@ def test_the_plugin_uses_only_upstreams_public_names():
         and name not in ("UserError", "explained", "image_suffixes", "load_image")
     ]
     assert not wrong
+
+
+def graph(*tops: Path) -> dict[str, set[str]]:
+    """Module -> the modules that it imports, lines inside functions included, of all files below some folders."""
+    files = {}
+    for top in tops:
+        for file in top.rglob("*.py"):
+            parts = file.relative_to(top if top.name == "tools" else top.parent).with_suffix("").parts
+            files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    found = {}
+    for name, file in files.items():
+        package = name.split(".") if file.stem == "__init__" else name.split(".")[:-1]
+        named = set()
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                named |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                above = package[: len(package) + 1 - node.level] if node.level else []
+                base = ".".join([*above, *([node.module] if node.module else [])])
+                named |= {f"{base}.{a.name}" if f"{base}.{a.name}" in files else base for a in node.names}
+        found[name] = named & files.keys() - {name}
+    return found
+
+
+def circle(modules: dict[str, set[str]]) -> list[str]:
+    """The modules of an import circle; [] if there is none."""
+    try:
+        graphlib.TopologicalSorter(modules).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return []
+
+
+def test_there_is_no_import_circle_not_even_inside_functions():
+    modules = graph(*(ROOT / part for part in ("clip_prompts", "datasets", "engine/dassl", "tools", "trainers")))
+    assert len(modules) > 200 and "clip_prompts.clip.trainer" in modules["trainers.coop"]
+    assert circle(modules) == []
+
+
+def test_a_circle_is_found(tmp_path):
+    (tmp_path / "p").mkdir()
+    for name, line in (("a", "from .b import x"), ("b", "def f():\n    from p import c"), ("c", "import p.a")):
+        (tmp_path / f"p/{name}.py").write_text(line)
+    assert set(circle(graph(tmp_path / "p"))) == {"p.a", "p.b", "p.c"}
+
+
+def test_no_program_changes_the_path_of_imports():
+    assert not [str(file.relative_to(ROOT)) for file in OURS if "sys.path" in file.read_text(encoding="utf-8")]
+
+
+def test_trainers_holds_methods_only():
+    files = set((ROOT / "trainers").rglob("*.py")) - {ROOT / "trainers/__init__.py"}
+    registering = {file for file in files if "@TRAINER_REGISTRY.register()" in file.read_text(encoding="utf-8")}
+    assert files == registering == set((ROOT / "trainers").glob("*.py")) - {ROOT / "trainers/__init__.py"}
 
 
 def test_a_method_is_one_file_and_one_folder_of_configs():

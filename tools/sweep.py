@@ -29,7 +29,7 @@ from clip_prompts.common.files import FileRefused  # noqa: E402
 from clip_prompts.common.method_facts import default_methods  # noqa: E402
 from clip_prompts.sweep import failures, plan, protocols, status  # noqa: E402
 from clip_prompts.sweep.job import ROOT, Job  # noqa: E402
-from clip_prompts.sweep.launcher import NAMES, launcher  # noqa: E402
+from clip_prompts.sweep.launchers import NAMES, launcher  # noqa: E402
 from clip_prompts.sweep.request import Request  # noqa: E402
 from clip_prompts.sweep.run_jobs import run_jobs  # noqa: E402
 from clip_prompts.sweep.state import has_test_record, presence  # noqa: E402

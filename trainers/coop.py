@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from dassl.engine import TRAINER_REGISTRY
 
 from clip_prompts.clip import CLIPTrainer, PromptLearner
+from clip_prompts.clip.legacy import load_clip_to_cpu  # noqa: F401  (CoOp's descendants import it from here)
 
 
 @TRAINER_REGISTRY.register()

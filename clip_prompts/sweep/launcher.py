@@ -1,14 +1,10 @@
-"""Launchers, which run the processes of a sweep: the interface, and how to make one by its name."""
+"""The interface of a launcher, which runs the processes of a sweep."""
 
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from clip_prompts.common.errors import unknown
-
 from .job import Job
-
-NAMES = ("local", "ray", "slurm")
 
 
 class Launcher(ABC):
@@ -53,24 +49,3 @@ class Launcher(ABC):
     @abstractmethod
     def stop(self) -> None:
         """End what is still under way. The jobs stay interrupted: their locks go, and they leave no marker."""
-
-
-def launcher(name: str, output: Path, workers: int) -> Launcher:
-    """Make a launcher by its name; modules are imported only when asked for.
-
-    Raises:
-        UserError: unknown name, or a launcher that cannot work here.
-    """
-    if name == "local":
-        from .local import LocalLauncher
-
-        return LocalLauncher(output, workers)
-    if name == "ray":
-        from .ray import RayLauncher
-
-        return RayLauncher(output, workers)
-    if name == "slurm":
-        from .slurm import SlurmLauncher
-
-        return SlurmLauncher(output, workers)
-    raise unknown("launcher", name, NAMES)
