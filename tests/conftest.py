@@ -64,7 +64,10 @@ def pytest_terminal_summary(terminalreporter):
 
 
 def pytest_collection_modifyitems(items):
-    """The replay comes last, when there are records of all kinds."""
+    """Mark the tests that train with ``run``, and put the replay last, when there are records of all kinds."""
+    for item in items:
+        if "run" in getattr(item, "fixturenames", ()) and ROOT / "tests/engine" not in item.path.parents:
+            item.add_marker(pytest.mark.integration)
     items.sort(key=lambda item: item.path.name == "test_replay.py")
 
 

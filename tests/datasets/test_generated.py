@@ -48,6 +48,7 @@ def test_digits_split(digits_once):
     assert max(counts.values()) - min(counts.values()) <= 2
 
 
+@pytest.mark.integration
 def test_digits_base_to_new_from_an_empty_root(build, own_cache):
     state = random.getstate()
     base = build(name="Digits", shots=16, classes="base", root="", seed=-1)

@@ -36,6 +36,7 @@ def test_both_halves_have_all_words_and_no_common_class():
         assert {name.split()[1] for name in half} == set(shapes.SHAPES)
 
 
+@pytest.mark.integration
 def test_counts_and_files(plain):
     folder, rows = plain
     for part, count in (("train", 20), ("val", 6), ("test", 24)):

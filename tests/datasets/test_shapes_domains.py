@@ -11,6 +11,8 @@ from PIL import Image
 from datasets import shapes_domains
 from datasets.shapes import COLOURS, SHAPES
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):

@@ -90,6 +90,7 @@ def test_an_image_outside_the_prefix_cannot_be_saved(pets, tmp_path, user_error)
     user_error(lambda: save_split(*lists, str(tmp_path / "x.json"), other), "is outside", other)
 
 
+@pytest.mark.slow
 def test_a_large_split_loads_quickly(tmp_path):
     """10,000 entries, a quarter of SUN397, well within its share of three seconds."""
     for i in range(10_000):

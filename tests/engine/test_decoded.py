@@ -13,6 +13,8 @@ from dassl.utils import ImageReadError, MissingFileError, load_image, read_image
 
 from tests.engine.stock import read_part
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def items(pictures):

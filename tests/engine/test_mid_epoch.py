@@ -13,6 +13,8 @@ from dassl.utils import CheckpointError, MetricMeter, NonFiniteLossError
 
 from tests.engine.stock import StockTrainer, StockTrainerXU, seed
 
+pytestmark = pytest.mark.integration
+
 
 class Crash(BaseException):
     """As if the machine had gone down."""

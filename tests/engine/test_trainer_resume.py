@@ -12,6 +12,8 @@ from dassl.utils import CheckpointError, MissingFileError
 
 from tests.engine.stock import StockTrainer, seed
 
+pytestmark = pytest.mark.integration
+
 
 class Interrupted(Exception):
     pass

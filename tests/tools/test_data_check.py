@@ -170,6 +170,7 @@ def test_without_names_all_but_the_users_own_are_listed(tmp_path, capsys, monkey
     assert main(["check", "--root", str(tmp_path)]) == 1
 
 
+@pytest.mark.integration
 def test_embedded_datasets_are_ready_where_a_run_would_find_them(tmp_path, capsys, own_cache):
     root = tmp_path / "root"
     status, row = check(capsys, root, "Digits")

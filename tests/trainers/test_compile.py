@@ -6,6 +6,8 @@ import pytest
 
 from tests.conftest import METHODS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("trainer", METHODS)
 def test_compiled_encoders_give_the_same_numbers(trainer, run):

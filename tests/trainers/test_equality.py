@@ -156,6 +156,7 @@ def test_few_classes(names, class_specific):
     assert_close(one, other, 1e-4)
 
 
+@pytest.mark.slow
 def test_a_thousand_classes():
     """All of ImageNet's names; the plain way in batches, for time."""
     from torchvision.models._meta import _IMAGENET_CATEGORIES as names
