@@ -25,7 +25,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .errors import UserError
+from .errors import UserError, unknown
+from .protocols import TITLES
 from .text import shown
 from .yaml_files import YamlError, read_yaml
 
@@ -126,19 +127,26 @@ def _read(name: str, top: Path) -> MethodFacts:
         content = read_yaml(file)
     except (OSError, YamlError) as error:
         raise UserError(f"{file} cannot be read: {error}. Correct it, or remove it") from error
-    _check(content or {}, _KINDS, file)
-    found = dict(content or {})
-    for rule in found.get("epochs", ()):
+    return MethodFacts(name, folder, **_checked(content or {}, file))
+
+
+def _checked(content: object, file: Path) -> dict:
+    """Returns the fields of MethodFacts in a file's content. Raises UserError if it is not as the module says."""
+    _check(content, _KINDS, file)
+    configs, rules = content.get("configs", {}), content.get("epochs", [])
+    for rule in rules:
         _check(rule, _RULE, file, "epochs: ")
         if "epochs" not in rule:
             raise UserError(f"{file}: the rule {shown(rule)} lacks 'epochs'. Add it")
-    _check(found.get("ablation", {}), _ABLATION, file, "ablation: ")
-    for key, texts in (("protocols", found.get("protocols", ())), ("configs", found.get("configs", {}).values())):
-        if not all(isinstance(text, str) for text in texts):
-            raise UserError(f"{file}: {key}: {shown(found[key])} holds something else than names. Correct it")
-    if (learns := found.get("learns", LEARNS[0])) not in LEARNS:
+    _check(content.get("ablation", {}), _ABLATION, file, "ablation: ")
+    for protocol in (*content.get("protocols", []), *configs, *(rule.get("protocol", "other") for rule in rules)):
+        if protocol not in (*TITLES, "other"):
+            raise UserError(f"{file}: {unknown('protocol', protocol, TITLES)}")
+    if not all(isinstance(config, str) for config in configs.values()):
+        raise UserError(f"{file}: configs: {shown(configs)} holds something else than names of files. Correct it")
+    if (learns := content.get("learns", LEARNS[0])) not in LEARNS:
         raise UserError(f"{file}: learns: {shown(learns)} is none of {', '.join(LEARNS)}")
-    return MethodFacts(name, folder, **{key: tuple(v) if isinstance(v, list) else v for key, v in found.items()})
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
 
 
 def _check(content: object, kinds: Mapping, file: Path, where: str = "") -> None:

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clip_prompts.common.errors import UserError
+from clip_prompts.common.protocols import TITLES
 
 from .identity import digest
 from .results_file import FILE, read_records
 from .stored_identity import determines_of, facts_of
 
-KNOWN = ("few_shot", "base2new", "cross_dataset", "domain_generalization", "zeroshot", "ablation")
 _SOURCE_KEYS = ("dataset", "label", "classes", "shots", "seed", "recipe", "config")
 
 
@@ -18,7 +18,7 @@ def check_label(label: str | None) -> None:
     """Raises UserError for a ``--protocol`` that would not fit into a table or a file name."""
     if label is not None and not re.fullmatch(r"[\w.-]+", label):
         raise UserError(
-            f"--protocol '{label}' is not a label: use letters, digits, '_', '-' and '.'. Known: {', '.join(KNOWN)}"
+            f"--protocol '{label}' is not a label: use letters, digits, '_', '-' and '.'. Known: {', '.join(TITLES)}"
         )
 
 

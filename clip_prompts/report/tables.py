@@ -9,19 +9,10 @@ import math
 from collections import defaultdict
 
 from clip_prompts.common.dataset_sets import table_order
+from clip_prompts.common.protocols import TITLES, TRANSFERS
 from clip_prompts.report.cells import Method, methods
 from clip_prompts.report.numbers import AVERAGE, Block, Number, Row, Table, average, harmonic, number
 from clip_prompts.report.reading import ReportError, Run
-
-TITLES = {
-    "base2new": "Base-to-new generalization",
-    "few_shot": "Few-shot classification",
-    "cross_dataset": "Cross-dataset transfer",
-    "domain_generalization": "Domain generalization",
-    "zeroshot": "Zero-shot classification",
-    "ablation": "Ablation",
-}
-TRANSFERS = ("cross_dataset", "domain_generalization")
 
 
 def build(runs: list[Run], protocol: str | None = None) -> list[Table]:

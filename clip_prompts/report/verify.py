@@ -12,10 +12,10 @@ from collections import defaultdict
 from pathlib import PurePath
 
 from clip_prompts.common.dataset_sets import papers, reader_name
+from clip_prompts.common.protocols import TITLES, TRANSFERS
 from clip_prompts.report.numbers import AVERAGE, Block, Number, Row, Table
 from clip_prompts.report.published import Published, published
 from clip_prompts.report.reading import Run
-from clip_prompts.report.tables import TITLES, TRANSFERS
 
 FLOOR, FLOOR_ZERO_SHOT = 1.0, 0.5
 RULE = "tolerance: 1.0 (nothing learned: 0.5), or 2 s sqrt(2/n) where that is more (s: sample deviation over our seeds)"

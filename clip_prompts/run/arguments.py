@@ -2,6 +2,8 @@
 
 import argparse
 
+from clip_prompts.common.protocols import TITLES
+
 _DESCRIPTION = """Learn prompts for CLIP, or evaluate learned ones.
 
 Settings are merged in this order, later ones win: defaults, --dataset-config-file, --config-file, flags, and
@@ -55,8 +57,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add(
         "--protocol",
         metavar="NAME",
-        help="what the results are recorded as: few_shot, base2new, cross_dataset, domain_generalization, zeroshot, "
-        "ablation, or a label of your own (default: follows from classes, trainer and loaded model)",
+        help=f"what the results are recorded as: {', '.join(TITLES)}, or a label of your own "
+        "(default: follows from classes, trainer and loaded model)",
     )
     add("--again", action="store_true", help="move what an earlier run left in --output-dir aside, and run again")
     add(

@@ -8,6 +8,7 @@ from pathlib import Path
 from clip_prompts.common.dataset_sets import embedded, papers
 from clip_prompts.common.errors import UserError
 from clip_prompts.common.method_facts import FILE, default_methods, read_facts
+from clip_prompts.common.protocols import TRANSFERS
 
 from . import defaults
 
@@ -56,8 +57,7 @@ class Request:
         if not self.datasets or self.datasets == ["all"]:
             found = papers() if self.root or (self.source and self.source not in embedded()) else embedded()
             self.datasets = [name for name in found.of_protocol(self.protocol) if name != self.source]
-        transfers = self.protocol in ("cross_dataset", "domain_generalization")
-        if "DATASET.LABEL" in self.settings[::2] and (transfers or len(self.datasets) > 1):
+        if "DATASET.LABEL" in self.settings[::2] and (self.protocol in TRANSFERS or len(self.datasets) > 1):
             raise UserError(
                 "DATASET.LABEL would give several datasets one name. Set it in the dataset's YAML file, or run each "
                 "dataset in a sweep of its own"

@@ -85,7 +85,9 @@ def test_ablated_settings_are_the_files(method):
         ("epochs: [50]", ("epochs: 50",)),
         ("epochs: [{dataset: dtd}]", ("lacks 'epochs'",)),
         ("ablation: {capacity: x}", ("ablation: capacity",)),
-        ("protocols: [1]", ("protocols",)),
+        ("protocols: [1]", ("Unknown protocol '1'",)),
+        ("protocols: [fewshot]", ("Did you mean 'few_shot'",)),
+        ("epochs: [{protocol: base_new, epochs: 3}]", ("Did you mean 'base2new'",)),
         ("configs: {few_shot: 3}", ("configs",)),
     ],
 )
