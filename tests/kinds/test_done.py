@@ -19,9 +19,8 @@ from trainers.coop import CoOp
 
 @TRAINER_REGISTRY.register()
 class Halved(CoOp):
-    def loss(self, image, label):
-        loss, numbers = super().loss(image, label)
-        return loss * 0.5, numbers
+    def loss_terms(self, seen, label):
+        return {name: loss * 0.5 for name, loss in super().loss_terms(seen, label).items()}
 """
 
 
