@@ -26,7 +26,7 @@ class FGVCAircraft(BenchmarkDataset):
         return tuple(self.read_list(f"images_variant_{part}.txt", labels) for part in ("train", "val", "test"))
 
     def read_list(self, name: str, labels: dict) -> list:
-        """Lines ``0481847 Cessna 172``: image, variant."""
+        """Read lines ``0481847 Cessna 172``: image, variant."""
         path = os.path.join(self.dataset_dir, name)
         rows = []
         for line in read_lines(path, self.missing_hint()):

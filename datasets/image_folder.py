@@ -36,7 +36,7 @@ class ImageFolder(BenchmarkDataset):
         return f"Put it into {self.image_dir}, or take it out of the list."
 
     def load_split(self):
-        """The base class reads a split file of the user's; all other layouts are for ``read_raw``."""
+        """Read a split file of the user's with the base class; all other layouts are for ``read_raw``."""
         self.domains_of_run = [list(self.settings[f"{kind}_DOMAINS"]) for kind in ("SOURCE", "TARGET")]
         self.list_file = find_list(self.dataset_dir, self.settings.get("LIST_FILE", ""))
         if self.list_file.endswith(".json"):
@@ -68,7 +68,7 @@ class ImageFolder(BenchmarkDataset):
         return self.readable([items])[0] if self.writes_files else items
 
     def datums(self, rows, source):
-        """Datum objects of Labelled rows, with their domains."""
+        """Returns Datum objects of Labelled rows, with their domains."""
         items = self.items([row[:3] for row in rows], source)
         found = [known_item(i.impath, i.label, row.domain, i.classname) for i, row in zip(items, rows, strict=True)]
         view_as_shown(found)

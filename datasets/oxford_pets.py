@@ -26,7 +26,7 @@ class OxfordPets(BenchmarkDataset):
         return train, val, self.read_annotations("test.txt")
 
     def read_annotations(self, name: str) -> list:
-        """Lines ``american_bulldog_100 2 2 1``: image name, class from 1, species, breed in the species."""
+        """Read lines ``american_bulldog_100 2 2 1``: image name, class from 1, species, breed in the species."""
         path = os.path.join(self.dataset_dir, "annotations", name)
         rows = []
         for image, class_id, _, _ in read_fields(path, n=4, numbers=[1], hint=self.missing_hint()):

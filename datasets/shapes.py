@@ -23,7 +23,7 @@ IMAGES = {"train": 20, "val": 6, "test": 24}  # a class
 
 
 def draw(part: str, variant: str) -> Iterator[tuple[str, int, np.ndarray]]:
-    """All pictures of a part ("train", "val", "test"): file name, label and pixels, uint8 (32, 32, 3).
+    """Yield all pictures of a part ("train", "val", "test"): file name, label and pixels, uint8 (32, 32, 3).
 
     ``variant`` is one of ``paper_cutouts.VARIANTS``. A picture depends on part, label and number only.
     """

@@ -45,7 +45,7 @@ class ShapesDomains(GeneratedDataset):
         return self.target_train
 
     def _of(self, items, domains):
-        """The items of some domains, in the order of these."""
+        """Returns the items of some domains, in the order of these."""
         start = len(self.image_dir) + 1
         by_domain = {}
         for item in items:

@@ -25,7 +25,7 @@ class StanfordCars(BenchmarkDataset):
         return train, val, self.read_list("cars_test", "cars_test_annos_withlabels.mat")
 
     def read_list(self, folder: str, name: str) -> list:
-        """The records ``annotations`` of a .mat file: image name and class from 1."""
+        """Read the records ``annotations`` of a .mat file: image name and class from 1."""
         path = os.path.join(self.dataset_dir, name)
         meta = os.path.join(self.dataset_dir, "devkit", "cars_meta.mat")
         models, records = (read_mat(*m, self.missing_hint()) for m in ((meta, "class_names"), (path, "annotations")))

@@ -28,7 +28,7 @@ class SUN397(BenchmarkDataset):
         return train, val, self.read_list("Testing_01.txt", labels)
 
     def read_list(self, name: str, labels: dict) -> list:
-        """Lines ``/a/abbey/sun_aaa.jpg``: the folder is the class."""
+        """Read lines ``/a/abbey/sun_aaa.jpg``: the folder is the class."""
         path = os.path.join(self.dataset_dir, name)
         rows = []
         for line in read_lines(path, self.missing_hint()):

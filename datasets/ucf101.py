@@ -30,7 +30,7 @@ class UCF101(BenchmarkDataset):
         return train, val, self.read_list("testlist01.txt", labels)
 
     def read_list(self, name: str, labels: dict) -> list:
-        """Lines ``TaiChi/v_TaiChi_g01_c01.avi``, in the training list with the number of the class after it."""
+        """Read lines ``TaiChi/v_TaiChi_g01_c01.avi``, in the training list with the number of the class after it."""
         path = os.path.join(self.dataset_dir, "ucfTrainTestlist", name)
         rows = []
         for line in read_lines(path, self.missing_hint()):

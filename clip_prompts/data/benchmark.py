@@ -57,7 +57,7 @@ class BenchmarkDataset(DatasetBase):
     Reads the config keys ``DATASET.ROOT``, ``DATASET.NUM_SHOTS``, ``DATASET.SHOTS_FILE``,
     ``DATASET.SUBSAMPLE_CLASSES``, ``SEED``, and for ``train_u`` ``DATASET.UNLABELED``, ``NUM_LABELED`` and
     ``ALL_AS_UNLABELED``. Shots do not apply to a test-only set, which ignores their keys.
-    Attributes: ``dataset_dir`` and ``image_dir`` (absolute paths), ``split_path`` ("" where there is none),
+    Attributes: ``dataset_dir`` and ``image_dir`` (absolute paths), ``split_path`` ("" if there is none),
     ``split_sha256`` (of all three lists) and ``selection_sha256`` (of what is used: after shots and classes);
     ``unreadable``: paths below ``image_dir`` that DATASET.UNREADABLE ``skip`` removed.
     Raises UserError for missing or inconsistent data.
@@ -124,7 +124,7 @@ class BenchmarkDataset(DatasetBase):
         return lists
 
     def target_images(self) -> list:
-        """Images of the target domains to train on without labels; a dataset without domains has none."""
+        """Returns images of the target domains to train on without labels; none for a dataset without domains."""
         return []
 
     def read_raw(self, rng: random.Random) -> tuple[list, list, list]:

@@ -40,7 +40,7 @@ class ClassFolders(BenchmarkDataset):
 
 
 def class_folders(folder: str, ignored: Collection[str] = (), hint: str = "", none_is_fine: bool = False) -> list[str]:
-    """Names of the folders in ``folder``, sorted (capitals first), without hidden ones.
+    """Returns the names of the folders in ``folder``, sorted (capitals first), without hidden ones.
 
     Raises UserError for none, unless ``none_is_fine``.
     """
@@ -60,7 +60,7 @@ def image_suffixed(name: str) -> bool:
 
 
 def image_names(folder: str, hint: str = "") -> list[str]:
-    """Names of the image files in ``folder``, sorted, without hidden ones.
+    """Returns the names of the image files in ``folder``, sorted, without hidden ones.
 
     Raises UserError for none, and for a link to an image that is not there.
     """
@@ -80,7 +80,7 @@ def image_names(folder: str, hint: str = "") -> list[str]:
 def folder_rows(
     folder: str, ignored: Collection[str] = (), renamed: Mapping[str, str] | None = None, hint: str = ""
 ) -> list[Row]:
-    """``(class folder/image, label, class name)`` of every image; see :class:`ClassFolders`."""
+    """Returns ``(class folder/image, label, class name)`` of every image; see :class:`ClassFolders`."""
     return [
         (f"{name}/{image}", label, (renamed or {}).get(name, name))
         for label, name in enumerate(class_folders(folder, ignored, hint))

@@ -62,7 +62,7 @@ class GeneratedDataset(BenchmarkDataset):
         raise NotImplementedError
 
     def find_dataset_dir(self, root: str) -> str:
-        """The dataset's folder, made where there is none: below ``root``, else below the user's cache folder."""
+        """Returns the dataset's folder, made if there is none: below ``root``, else below the user's cache folder."""
         name = type(self).__name__
         marker = {"dataset": name, "version": self.version}
         homes = [Path(os.path.abspath(os.path.expanduser(root)))] if root else []

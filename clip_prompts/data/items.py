@@ -30,7 +30,7 @@ def known_item(impath: str, label: int, domain: int, classname: str) -> Datum:
 
 
 def view_as_shown(items: Iterable) -> None:
-    """Have images read as a viewer shows them, see ``as_viewed`` of Datum. Upstream's engine has no such choice."""
+    """Mark images to be read as a viewer shows them, see ``as_viewed`` of Datum, which upstream's engine lacks."""
     if hasattr(Datum, "as_viewed"):
         for item in items:
             item.as_viewed = True
@@ -106,7 +106,7 @@ def hash_lists(lists: Sequence[Sequence], image_dir: str) -> str:
 
 
 def _files(folder: str) -> set[str]:
-    """Names of the files in a folder; none where it cannot be listed."""
+    """Returns the names of the files in a folder; none if it cannot be listed."""
     try:
         with os.scandir(folder) as entries:
             return {entry.name for entry in entries if entry.is_file()}

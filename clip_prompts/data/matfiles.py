@@ -7,7 +7,7 @@ from clip_prompts.common.errors import UserError
 
 
 def read_mat(path: str, key: str, hint: str = ""):
-    """The variable ``key`` of a ``.mat`` file as a flat numpy array. Raises UserError."""
+    """Returns the variable ``key`` of a ``.mat`` file as a flat numpy array. Raises UserError."""
     import numpy as np
     from scipy.io import loadmat  # here, because few runs need it
 
@@ -25,7 +25,7 @@ def read_mat(path: str, key: str, hint: str = ""):
 
 
 def mat_text(value, where: str) -> str:
-    """The one text in a cell or field; ``where`` starts the message. Raises UserError for anything else."""
+    """Returns the one text in a cell or field; ``where`` starts the message. Raises UserError."""
     text = _only(value)
     if not isinstance(text, str) or not text.strip():
         raise UserError(f"{where} is {_shown(value)}, not one text.")
@@ -33,7 +33,7 @@ def mat_text(value, where: str) -> str:
 
 
 def mat_number(value, where: str) -> int:
-    """The one whole number in a cell or field; ``where`` starts the message. Raises UserError for anything else."""
+    """Returns the one whole number in a cell or field; ``where`` starts the message. Raises UserError."""
     number = _only(value)
     if isinstance(number, bool) or not isinstance(number, Real) or not float(number).is_integer():
         raise UserError(f"{where} is {_shown(value)}, not one whole number.")

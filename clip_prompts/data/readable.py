@@ -52,7 +52,7 @@ def skip_unreadable(lists: Sequence[list], choice: str, folder: str) -> tuple[li
 
 
 def find_unreadable(items: Iterable) -> dict[str, str]:
-    """Returns path -> reason for the images of ``items`` that cannot be hashed or decoded."""
+    """Returns the path -> reason for the images of ``items`` that cannot be hashed or decoded."""
     if load_image is None:
         return {}
     items = list(items)
@@ -89,7 +89,7 @@ def load_item(item) -> PIL.Image.Image:
 
 
 def _hashes(paths: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Returns path -> content hash, and path -> reason for files that cannot be read."""
+    """Returns the path -> content hash, and path -> reason for files that cannot be read."""
     try:
         return dict(zip(paths, content_hashes(paths), strict=True)), {}
     except OSError:

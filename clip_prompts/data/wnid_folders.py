@@ -33,11 +33,11 @@ class WnidFolders(BenchmarkDataset):
         return list(test), [], test
 
     def classes(self) -> dict[str, str]:
-        """Folder name -> class name, in the order of the labels. Raises UserError."""
+        """Returns folder name -> class name, in the order of the labels. Raises UserError."""
         return dict(sorted(self.names().items()))
 
     def names(self) -> dict[str, str]:
-        """wnid -> class name, in the order of ``classnames.txt``. Raises UserError."""
+        """Returns wnid -> class name, in the order of ``classnames.txt``. Raises UserError."""
         own = os.path.join(self.dataset_dir, NAMES_FILE)
         imagenets = os.path.join(os.path.dirname(self.dataset_dir), "imagenet", NAMES_FILE)
         path = imagenets if not os.path.exists(own) and os.path.exists(imagenets) else own

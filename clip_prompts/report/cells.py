@@ -38,7 +38,7 @@ class Method:
 
 
 def methods(runs: Iterable[Run], cell_of: Callable[[Run], tuple]) -> list[Method]:
-    """The methods of a table, zero-shot first.
+    """Returns the methods of a table, zero-shot first.
 
     A cell is skipped if its runs were tested on different images, have other weights, or occur twice.
 
@@ -102,7 +102,7 @@ def _pseudo(run: Run) -> dict:
 
 
 def _varying(all_values) -> list[str]:
-    """Keys with more than one value, in the order of the settings; a key that a run lacks does not count."""
+    """Returns keys with more than one value, in the order of the settings; a missing key does not count."""
     seen: dict[str, set] = {}
     for values in all_values:
         for key, value in values.items():
@@ -116,7 +116,7 @@ def _identity(values: dict, keys: list[str]) -> tuple:
 
 
 def _names(keys: list[str]) -> dict[str, str]:
-    """Short names of settings: the last part, or the last two where that is not unique."""
+    """Returns short names of settings: the last part, or the last two if that is not unique."""
     last = Counter(key.split(".")[-1] for key in keys)
     return {key: ".".join(key.split(".")[-1 if last[key.split(".")[-1]] == 1 else -2 :]) for key in keys}
 
@@ -126,7 +126,7 @@ def _text(value: object) -> str:
 
 
 def _notes(method: Method, varying: list[str], keys: list[str], values: dict) -> list[str]:
-    """Settings that follow from the dataset or shots, and precision, where they differ within the method's row."""
+    """Returns settings that follow from dataset or shots, and precision, if they differ within the row."""
     notes = []
     for key in (k for k in varying if k.startswith(("OPTIM.MAX_EPOCH", "DATASET.")) and k not in keys):
         where = defaultdict(set)
@@ -155,7 +155,7 @@ class _Conflict(ReportError):
 
 
 def _by_seed(method: Method, cell: tuple, runs: list[Run]) -> dict[int, Run]:
-    """The runs of a cell. The same result twice (a repeated evaluation, a copied folder) is one.
+    """Returns the runs of a cell. The same result twice (a repeated evaluation, a copied folder) is one.
 
     Raises:
         _Conflict: the runs cannot be averaged.

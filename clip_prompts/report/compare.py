@@ -9,7 +9,7 @@ from clip_prompts.report.statistics import paired_difference
 
 
 def compare(tables: Iterable[Table], a: str, b: str) -> list[Table]:
-    """For each table that has both methods, a table of their differences.
+    """Returns a table of differences for each table that has both methods.
 
     Args:
         a, b: labels of rows, or trainers of which a table has one row.
@@ -73,7 +73,7 @@ def _differences(table: Table, block: Block, one: Row, other: Row, notes: list[s
 
 
 def _common_seeds(a: Number, b: Number, a_zero_shot: bool, b_zero_shot: bool) -> list:
-    """Seeds of both; where one learns nothing and ran once, its value goes with every seed of the other."""
+    """Returns seeds of both; the value of a zero-shot method that ran once is paired with every seed."""
     if a_zero_shot and len(a.by_seed) == 1:
         return list(b.by_seed)
     if b_zero_shot and len(b.by_seed) == 1:

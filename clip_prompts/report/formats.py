@@ -13,7 +13,7 @@ _BOLD, _END = "\ue000", "\ue001"  # private characters: tabulate escapes what La
 
 
 def render(tables: list[Table], form: str, kind: str = "std") -> str:
-    """All tables as one text.
+    """Returns all tables as one text.
 
     Args:
         form: terminal, markdown, latex or csv. kind: meaning of the ±, one of ``SPREADS``.
@@ -32,7 +32,7 @@ def _terminal(table: Table, kind: str) -> str:
 
 
 def _fitting(table: Table, kind: str) -> list[str]:
-    """The table within ``WIDTH``: with narrower cells, else turned round, else in pieces of fewer columns."""
+    """Returns the table within ``WIDTH``: with narrower cells, else turned round, else in pieces."""
     turned = [_turned(table)] if [b.name for b in table.blocks] == [""] else []
     for shape in (table, *turned):
         for between in (" ± ", "±"):
@@ -156,7 +156,7 @@ def _wrap(parts: list[str]) -> list[str]:
 
 
 def _csv(tables: list[Table], kind: str) -> str:
-    """One line per value, in full precision: pandas reads it, and all tables fit into one file."""
+    """Write one line per value, in full precision: pandas reads it, and all tables fit into one file."""
     keys = ("protocol", "backbone", "shots", "selection", "source")
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

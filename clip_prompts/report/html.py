@@ -33,7 +33,7 @@ def write_page(runs: list[Run], path: str | Path, kind: str = "std", tables: Ite
 
 
 def render_page(runs: list[Run], tables: list[Table], kind: str = "std") -> str:
-    """The page as HTML."""
+    """Returns the page as HTML."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -77,7 +77,7 @@ def _facts(runs: list[Run]) -> list[str]:
 
 
 def _styles(tables: list[Table]) -> figures.Styles:
-    """A colour and marker for each method, the same all over the page."""
+    """Returns a colour and marker for each method, the same all over the page."""
     found: figures.Styles = {}
     learning = 0
     for row in (row for table in tables for block in table.blocks for row in block.rows):

@@ -58,7 +58,7 @@ def import_logs(folders: Iterable[str | Path], say=print) -> int:
 
 
 def record_of(folder: Path) -> dict | str:
-    """The record of a run's folder, or why there is none."""
+    """Returns the record of a run's folder, or why there is none."""
     for log in logs_of(folder):
         lines = read_lines(log)
         given = arguments(lines)
@@ -184,7 +184,7 @@ def dataset_name(stem: str | None) -> str | None:
 
 
 def _backbone(cfg: str | None) -> str | None:
-    """Of upstream's config names: rn50_ep50, vit_b16_c4_..."""
+    """Returns the backbone of upstream's config names: rn50_ep50, vit_b16_c4_..."""
     match = re.match(r"(rn50x\d+|rn50|rn101|vit_b16|vit_b32|vit_l14)(?:_|$)", cfg or "")
     names = {"vit_b16": "ViT-B/16", "vit_b32": "ViT-B/32", "vit_l14": "ViT-L/14"}
     return names.get(match[1], match[1].replace("rn", "RN")) if match else None

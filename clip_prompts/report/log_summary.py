@@ -44,7 +44,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def folders_in(directory: Path) -> list[Path]:
-    """Folders in a folder, sorted by name, without hidden ones. Raises ReportError where there is none."""
+    """Returns the folders in a folder, sorted by name, without hidden ones. Raises ReportError if there is none."""
     if not directory.is_dir():
         raise ReportError(f"There is no folder '{directory}'. Name the folder that holds the seeds' folders")
     found = sorted(f for f in directory.iterdir() if f.is_dir() and not f.name.startswith("."))

@@ -74,14 +74,14 @@ class Table:
         return [v for b in self.blocks for r in b.rows for v in r.values.values() if isinstance(v, Number)]
 
     def _usual_n(self) -> int:
-        """The most frequent number of seeds, of methods that learn something."""
+        """Returns the most frequent number of seeds, of methods that learn something."""
         rows = [r for b in self.blocks for r in b.rows]
         rows = [r for r in rows if not r.is_zero_shot] or rows
         counts = Counter(v.n for r in rows for v in r.values.values() if isinstance(v, Number))
         return max(counts, key=lambda n: (counts[n], n)) if counts else 0
 
     def mark_best(self) -> None:
-        """The highest value of each column of a block, as printed, where there is a choice."""
+        """Mark the highest value of each column of a block, as printed, if there is a choice."""
         for block in self.blocks:
             for column in self.columns:
                 found = [(r, r.values.get(column)) for r in block.rows]
@@ -94,7 +94,7 @@ class Table:
 
 
 def number(by_seed: dict[int | None, Run]) -> Number | None:
-    """Accuracy over seeds; None without runs."""
+    """Returns accuracy over seeds; None without runs."""
     if not by_seed:
         return None
     values = {seed: run.accuracy for seed, run in sorted(by_seed.items(), key=_seed)}
@@ -102,7 +102,7 @@ def number(by_seed: dict[int | None, Run]) -> Number | None:
 
 
 def harmonic(base: Number | None, new: Number | None) -> Number | None:
-    """H of the mean base and the mean new accuracy. The spread is that of the seeds' H."""
+    """Returns H of the mean base and the mean new accuracy. The spread is that of the seeds' H."""
     if base is None or new is None:
         return None
     seeds = [seed for seed in base.by_seed if seed in new.by_seed]
@@ -112,7 +112,7 @@ def harmonic(base: Number | None, new: Number | None) -> Number | None:
 
 
 def average(numbers: Sequence[Number | None]) -> Number | None:
-    """Mean over datasets; it has values of single seeds only where all datasets have the same seeds."""
+    """Returns the mean over datasets; it has values of single seeds only if all datasets have the same seeds."""
     if not numbers or any(n is None for n in numbers):
         return None
     same = all(set(n.by_seed) == set(numbers[0].by_seed) for n in numbers)

@@ -22,7 +22,7 @@ OPTIONS = (
 
 @contextmanager
 def browser() -> Iterator:
-    """Playwright's own Chromium, or the Chromium or Chrome on PATH. Raises ReportError where there is none."""
+    """Yield Playwright's own Chromium, or the Chromium or Chrome on PATH. Raises ReportError if there is none."""
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError as error:
@@ -77,7 +77,7 @@ def take(opened, page: str | Path, names: list[str], folder: str | Path) -> list
 
 
 def _parts(section) -> dict[str, tuple[float, float]]:
-    """Top and bottom of the section without its details, and of these."""
+    """Returns top and bottom of the section without its details, and of these."""
 
     def ends(locator) -> tuple[float, float]:
         box = locator.bounding_box()

@@ -29,7 +29,7 @@ class Published:
     rerun: bool
 
     def value(self, dataset: str, column: str) -> float | None:
-        """A printed number; None where there is none."""
+        """Returns a printed number; None if there is none."""
         row = self.values.get(dataset)
         return row[self.columns.index(column)] if row and column in self.columns else None
 
@@ -39,7 +39,7 @@ class Published:
 
 @cache
 def published() -> tuple[Published, ...]:
-    """All tables, in the order of the file."""
+    """Returns all tables, in the order of the file."""
     content = json.loads(FILE.read_text(encoding="utf-8"))
     return tuple(_table(entry, content) for entry in content["tables"])
 

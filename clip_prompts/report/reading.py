@@ -59,12 +59,12 @@ class Run:
         return self.classes == "all" and self.source.get("classes") == "base"
 
     def hash(self, part: str) -> str | None:
-        """SHA-256 of "test", "train_x", "backbone", ...; None if the record has none."""
+        """Returns the SHA-256 of "test", "train_x", "backbone", ...; None if the record has none."""
         return (self.record.get("hashes") or {}).get(part)
 
 
 def collect(folders: Iterable[str | Path]) -> list[Run]:
-    """The test records of every ``results.json`` below the folders, in the order of their paths.
+    """Returns the test records of every ``results.json`` below the folders, in the order of their paths.
 
     Raises:
         ReportError: no such folder, no record in them, or a file that is not a list of whole records.
@@ -84,7 +84,7 @@ def collect(folders: Iterable[str | Path]) -> list[Run]:
 
 
 def read(file: Path) -> list[Run]:
-    """The test records of one file. Raises ReportError where it is not a list of whole records."""
+    """Returns the test records of one file. Raises ReportError if it is not a list of whole records."""
     try:
         return _read(file)
     except RecursionError as error:
@@ -120,7 +120,7 @@ def _real(file: Path) -> Path:
 
 
 def _printable(value: object) -> object:
-    """A value from JSON in which every text, keys too, is one line that acts on no terminal."""
+    """Returns a value from JSON with every text, keys too, as one line without control characters."""
     if isinstance(value, str):
         return value if value.isprintable() else printable(value)
     if isinstance(value, dict):
@@ -156,7 +156,7 @@ def _run(record: dict, file: Path) -> Run:
 
 
 def _label(node: dict) -> str | None:
-    """The name of the dataset in tables, of a record or of its source; earlier versions have only the reader's name."""
+    """Returns the dataset's name in tables, of a record or its source; old records have the reader's name only."""
     return node.get("label") or node.get("dataset")
 
 

@@ -12,12 +12,12 @@ SPREADS = {
 
 
 def harmonic_mean(base: float, new: float) -> float:
-    """H = 2BN / (B + N); 0 where both are."""
+    """Returns H = 2BN / (B + N); 0 if both are 0."""
     return 2 * base * new / (base + new) if base + new else 0.0
 
 
 def half_width(values: Sequence[float]) -> float | None:
-    """Half the 95 % t-interval of the mean: t(0.975, n - 1) s / sqrt(n), s the sample deviation; None below n = 2."""
+    """Returns half the 95 % t-interval of the mean: t(0.975, n - 1) s / sqrt(n); None below n = 2."""
     if len(values) < 2:
         return None
     from scipy.special import stdtrit  # quantile of Student's t; scipy.stats takes a second to import
@@ -34,6 +34,6 @@ def spread(values: Sequence[float], kind: str = "std") -> float | None:
 
 
 def paired_difference(a: Sequence[float], b: Sequence[float]) -> tuple[float, float | None]:
-    """Mean of a - b over pairs, and half of its 95 % t-interval (None for a single pair)."""
+    """Returns the mean of a - b over pairs, and half of its 95 % t-interval (None for a single pair)."""
     differences = [x - y for x, y in zip(a, b, strict=True)]
     return statistics.mean(differences), half_width(differences)

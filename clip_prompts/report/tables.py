@@ -16,7 +16,7 @@ from clip_prompts.report.reading import ReportError, Run
 
 
 def build(runs: list[Run], protocol: str | None = None) -> list[Table]:
-    """Every table that the runs give, or those of one protocol.
+    """Returns every table that the runs give, or those of one protocol.
 
     Cells with runs that cannot be averaged are skipped, see ``cells``; ``Table.conflicts`` says why.
 
@@ -110,7 +110,7 @@ def _learned(cells: dict) -> int | None:
 
 
 def _pairs(method: Method, dataset: str, cells: dict, notes: list[str]) -> tuple[Number | None, Number | None]:
-    """Base and new over the seeds that have both; each over its own where no seed has both."""
+    """Returns base and new over the seeds that have both; each over its own if no seed has both."""
     base, new = cells.get("base", {}), cells.get("new", {})
     both = base.keys() & new.keys()
     if both:
@@ -122,8 +122,8 @@ def _pairs(method: Method, dataset: str, cells: dict, notes: list[str]) -> tuple
 
 
 def _averages(blocks: list[Block], needed: list[list[str]], columns: list[str], notes: list[str]) -> list[Block]:
-    """The block of averages, for each group of columns that belong together: over the datasets that all methods have
-    which have these columns anywhere."""
+    """Returns the block of averages. Each group of columns is averaged over the datasets that all methods with these
+    columns have."""
     if len(blocks) < 2:
         return []
     labels = [row.label for row in blocks[0].rows]
@@ -177,7 +177,7 @@ def _shots(run: Run) -> str:
 
 
 def _shot_averages(blocks: list[Block], shots: list[str], notes: list[str]) -> list[Block]:
-    """Per number of shots, over the datasets that have it for all methods that have it anywhere."""
+    """Returns averages per number of shots, over the datasets that all methods with that number have."""
     if len(blocks) < 2:
         return []
     rows = [Row(row.label, {}, row.method) for row in blocks[0].rows]
@@ -246,7 +246,7 @@ def _across_datasets(all_runs: list[Run], runs: list[Run], key: dict) -> Table:
 
 
 def _zero_shot(runs: list[Run], backbone: str, datasets: set) -> list[Run]:
-    """Zero-shot results on the same data, which learned methods are compared with."""
+    """Returns zero-shot results on the same data, which learned methods are compared with."""
     return [
         run for run in runs
         if run.protocol == "zeroshot" and run.is_zero_shot and run.backbone == backbone and run.classes == "all"

@@ -16,7 +16,7 @@ RESULT = "=> result"
 
 
 def logs_of(folder: Path) -> list[Path]:
-    """Logs of a run's folder, the newest first; the time in the name decides, not that of the file."""
+    """Returns the logs of a run's folder, the newest first by the time in their names."""
     later = sorted((f for f in folder.glob("log.txt-*") if f.is_file()), key=_time, reverse=True)
     first = folder / "log.txt"
     return later + ([first] if first.is_file() else [])
@@ -27,12 +27,12 @@ def _time(file: Path) -> tuple:
 
 
 def read_lines(file: Path) -> list[str]:
-    """Lines without surrounding blanks' effect on their content; bytes that are no UTF-8 are replaced."""
+    """Returns the lines of a file; bytes that are not UTF-8 are replaced."""
     return read_text(file, errors="replace", lines=True).splitlines()
 
 
 def values(lines: list[str], keyword: str, markers: tuple[str, ...]) -> list[float]:
-    """Every ``* keyword: NUMBER%`` after the first line that is one of the markers."""
+    """Returns every ``* keyword: NUMBER%`` after the first line that is one of the markers."""
     pattern = re.compile(rf"\* {re.escape(keyword)}: ([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)%")
     found, started = [], False
     for line in map(str.strip, lines):
@@ -44,7 +44,7 @@ def values(lines: list[str], keyword: str, markers: tuple[str, ...]) -> list[flo
 
 
 def result(folder: Path, keyword: str, markers: tuple[str, ...]) -> tuple[Path, float] | None:
-    """The file that counts and the last value in it; None where no log has one."""
+    """Returns the file that counts and the last value in it; None if no log has one."""
     for file in logs_of(folder):
         found = values(read_lines(file), keyword, markers)
         if found:
@@ -53,7 +53,7 @@ def result(folder: Path, keyword: str, markers: tuple[str, ...]) -> tuple[Path, 
 
 
 def section(lines: list[str], name: str) -> list[str]:
-    """The lines below ``** name **`` up to the next such heading, without lines of stars."""
+    """Returns the lines below ``** name **`` up to the next such heading, without lines of stars."""
     found, inside = [], False
     for line in lines:
         if re.fullmatch(r"\*\* .+ \*\*", line.strip()):
@@ -64,13 +64,13 @@ def section(lines: list[str], name: str) -> list[str]:
 
 
 def arguments(lines: list[str]) -> dict[str, str]:
-    """The command line's values as text; "None" as ""."""
+    """Returns the command line's values as text; "None" as ""."""
     pairs = (line.split(":", 1) for line in section(lines, "Arguments") if ":" in line)
     return {key.strip(): "" if value.strip() == "None" else value.strip() for key, value in pairs}
 
 
 def config(lines: list[str]) -> dict:
-    """The config dump as nested dicts; {} where there is none.
+    """Returns the config dump as nested dicts; {} if there is none.
 
     It looks like YAML, but values are Python's: tuples, and texts without quotes that YAML would misread.
     """

@@ -23,7 +23,7 @@ COLUMNS = ["published", "ours", "difference", "tolerance", "within", "status"]
 
 
 def verify(tables: list[Table], source: str | None = None) -> tuple[list[Table], int, int]:
-    """Tables of comparisons, the number of cells compared, and how many are outside the tolerance.
+    """Returns tables of comparisons, the number of cells compared, and the number outside the tolerance.
 
     Args:
         source: compare with this source of ``published.json`` only.
@@ -43,13 +43,13 @@ def verify(tables: list[Table], source: str | None = None) -> tuple[list[Table],
 
 
 def tolerance(values: list[float], zero_shot: bool = False) -> float:
-    """Points by which a mean over these seeds may differ from the published one."""
+    """Returns points by which a mean over these seeds may differ from the published one."""
     floor = FLOOR_ZERO_SHOT if zero_shot else FLOOR
     return max(floor, 2 * statistics.stdev(values) * math.sqrt(2 / len(values))) if len(values) > 1 else floor
 
 
 def differences(run: Run, recipe: dict) -> dict[str, str]:
-    """Setting -> "ours instead of theirs", for those that both know and that differ."""
+    """Returns setting -> "ours instead of theirs", for those that both know and that differ."""
     ours = settings_of(run)
     found = {}
     for name, wanted in recipe.items():
@@ -98,7 +98,7 @@ def _shown(value: object) -> str:
 
 
 def _cells(table: Table):
-    """(label, zero_shot, dataset or "average", column as published, Number) of every cell of a table."""
+    """Yield (label, zero_shot, dataset or "average", column as published, Number) of every cell of a table."""
     datasets = papers().of_protocol(table.key["protocol"])  # a published average is over these
     wanted = set(map(reader_name, datasets))
     for block in table.blocks:

@@ -24,7 +24,7 @@ MIRROR = {  # of all but ImageNet
 
 
 def reader(name: str) -> type:
-    """The reader registered as ``name``. Raises UserError that names the closest one."""
+    """Returns the reader registered as ``name``. Raises UserError that names the closest one."""
     known = list(DATASET_REGISTRY.registered_names())
     if name not in known:
         raise unknown("dataset", name, known)
@@ -32,13 +32,13 @@ def reader(name: str) -> type:
 
 
 def benchmark_names() -> list[str]:
-    """The public datasets, then those that their readers make themselves. Not ImageFolder: its root is its own."""
+    """Returns the public datasets, then the embedded ones. Not ImageFolder: its root is its own."""
     others = [name for name in DATASET_REGISTRY.registered_names() if name not in CATALOGUE]
     return [*CATALOGUE, *(name for name in others if issubclass(reader(name), GeneratedDataset))]
 
 
 def alternatives(name: str) -> list[str]:
-    """Other sources of a public dataset, a sentence each; it says "unverified" where the source is hearsay."""
+    """Returns other sources of a public dataset, a sentence each, with "unverified" for hearsay."""
     own = CATALOGUE[name].get("alternatives", [])
     found = own if name == "ImageNet" else [*own, MIRROR]
     return [entry["text"] + (" (unverified)" if entry.get("unverified") else "") for entry in found]

@@ -25,14 +25,14 @@ CONFIGS = {"Digits": "digits", "Shapes": "shapes", "ShapesSketch": "shapes_sketc
 
 
 def names() -> list[str]:
-    """Every dataset that this project registers: the public ones, the embedded ones, ImageFolder."""
+    """Returns every dataset that this project registers: the public ones, the embedded ones, ImageFolder."""
     ours = [n for n in DATASET_REGISTRY.registered_names() if reader(n).__module__.startswith("datasets.")]
     embedded = sorted(n for n in ours if issubclass(reader(n), GeneratedDataset))
     return [*CATALOGUE, *embedded, *sorted(set(ours) - set(CATALOGUE) - set(embedded))]
 
 
 def facts(name: str) -> dict:
-    """``config``, ``classes``, ``counts`` (train, val, test; None where there is none), ``source``, ``licence``,
+    """Returns ``config``, ``classes``, ``counts`` (train, val, test; None if there is none), ``source``, ``licence``,
     ``pitfalls`` of a dataset; for ImageFolder only ``config``."""
     if name in CATALOGUE:
         return CATALOGUE[name]
@@ -67,7 +67,7 @@ def facts(name: str) -> dict:
 
 
 def generate(name: str) -> str:
-    """The text of a part, with its last newline. Raises UserError for an unknown one."""
+    """Returns the text of a part, with its last newline. Raises UserError for an unknown one."""
     if name == "overview":
         return _overview()
     if name not in names():
@@ -150,7 +150,7 @@ def _own_rows() -> str:
 
 
 def _table(rows: list[tuple[str, str]]) -> str:
-    """Two columns; not aligned, since cells are long."""
+    """Returns two columns; not aligned, because cells are long."""
     cells = [(key, value.replace("|", "\\|")) for key, value in rows]
     return "| | |\n|---|---|\n" + "".join(f"| {key} | {value} |\n" for key, value in cells)
 

@@ -111,7 +111,7 @@ def _bring(name: str, file: dict, root: Path, from_dir: str | None, mirrors: lis
 
 
 def _given(file: dict, dataset_dir: str, from_dir: str | None) -> Path | None:
-    """The user's own copy of a file, if there is one. Raises Unavailable for one with another checksum."""
+    """Returns the user's own copy of a file, if there is one. Raises Unavailable for one with another checksum."""
     top = Path(from_dir or ".").expanduser()
     places = [top / file["file"], top / dataset_dir / file["file"]] if from_dir else []
     given = next((place for place in places if place.is_file()), None)

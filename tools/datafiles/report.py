@@ -14,7 +14,10 @@ MOST = 10  # lines of one dataset
 
 
 def print_states(states: Sequence[State], deep: bool = False) -> None:
-    """A row each, numbers against the published ones; then what is missing, and notes. ``deep``: images were opened."""
+    """Print a row per state, numbers next to the published ones; then missing files and notes.
+
+    ``deep``: images were opened.
+    """
     rows = []
     for state in states:
         facts = CATALOGUE.get(state.name, {})

@@ -49,7 +49,7 @@ class Sheet:
 
 
 def check_request(output: str, classes: int, per_class: int) -> Path:
-    """The path to write to. Raises UserError: not a PNG, a folder, or a number of pictures that no sheet holds."""
+    """Returns the path to write to. Raises UserError: not a PNG, a folder, or too many pictures."""
     for flag, number in (("--classes", classes), ("--per-class", per_class)):
         if number < 1:
             raise UserError(f"{flag} {number}: give a whole number from 1")
@@ -103,13 +103,13 @@ def draw_sheet(data, title: str, classes: int = 20, per_class: int = 6, seed: in
 
 
 def spread(labels: Sequence[int], n: int) -> list[int]:
-    """``n`` of the labels (all where there are no more) at even distances, the first among them."""
+    """Returns ``n`` of the labels (all where there are no more) at even distances, the first among them."""
     n = min(n, len(labels))
     return [labels[i * len(labels) // n] for i in range(n)]
 
 
 def choose(items: Sequence, n: int, seed: str) -> list:
-    """``n`` of the items (all where there are no more) in their order, by a generator of its own."""
+    """Returns ``n`` of the items (all where there are no more) in their order, by a generator of its own."""
     places = random.Random(seed).sample(range(len(items)), min(n, len(items)))
     return [items[i] for i in sorted(places)]
 
@@ -189,7 +189,7 @@ def _paste(image: Image.Image, draw: ImageDraw.ImageDraw, item, place: tuple[int
 
 
 def _fit(picture: Image.Image) -> Image.Image:
-    """The whole picture, as large as a cell allows."""
+    """Returns the whole picture, as large as a cell allows."""
     longest = max(picture.size)
     if longest <= PIXELATED:
         step = PICTURE // longest
@@ -211,7 +211,7 @@ def _write(draw, x: int, y: int, lines: Sequence[str], font, step: int, colour: 
 
 
 def _wrap(text: str, font, width: int) -> list[str]:
-    """Lines no wider than ``width`` pixels, broken after spaces, ``_``, ``-``, ``/`` or, in a long word, anywhere."""
+    """Returns lines no wider than ``width`` pixels, broken after spaces, ``_``, ``-``, ``/``, or within a long word."""
     lines, line, may_break = [], "", 0
     for letter in " ".join(text.split()):
         if font.getlength(line + letter) > width and line:

@@ -42,7 +42,7 @@ class State:
 
 
 def build(name: str, root: str, shots: int = -1, seed: int = 1, config_file: str = ""):
-    """The dataset ``name`` below ``root``, all classes; nothing is written into its folder.
+    """Returns the dataset ``name`` below ``root``, all classes; nothing is written into its folder.
 
     ``config_file``: YAML with further settings of ``DATASET``, as those of ImageFolder. Raises UserError.
     """
@@ -64,7 +64,7 @@ def build(name: str, root: str, shots: int = -1, seed: int = 1, config_file: str
 
 
 def examine(name: str, root: str, deep: bool = False) -> State:
-    """The state of one dataset; ``deep`` opens every image. Raises UserError for an unknown name only."""
+    """Returns the state of one dataset; ``deep`` opens every image. Raises UserError for an unknown name only."""
     kind, state = reader(name), State(name)
     folder = Path(os.path.abspath(os.path.expanduser(root)), kind.dataset_dir)
     facts = CATALOGUE.get(name, {})
@@ -100,7 +100,7 @@ def examine(name: str, root: str, deep: bool = False) -> State:
 
 
 def _split_used(data, kind: type, agrees: bool) -> str:
-    """``agrees``: whether the counts are the published ones."""
+    """Returns the kind of split. ``agrees``: the counts are the published ones."""
     if issubclass(kind, GeneratedDataset):
         return "generated"
     path = getattr(data, "split_path", "")

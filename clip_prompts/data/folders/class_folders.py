@@ -16,7 +16,7 @@ try:
 except ImportError:  # upstream's Dassl has no such function
 
     def image_suffixes() -> frozenset[str]:
-        """Endings of pictures, in lower case."""
+        """Returns the endings of pictures, in lower case."""
         return frozenset(IMAGE_SUFFIXES)
 
 
@@ -56,7 +56,7 @@ class Skipped:
 
 
 def list_classes(folder: str, ignored: Collection[str] = ()) -> Listing:
-    """``ignored``: folders that are no classes. Raises UserError: no class folders, or one without pictures."""
+    """List the class folders of ``folder``, without ``ignored`` ones. Raises UserError: none, or an empty one."""
     skipped = Skipped()
     pictures = list(pictures_of(folder, skipped, ignored=ignored))
     skipped.add_loose(folder)
@@ -67,7 +67,7 @@ def list_classes(folder: str, ignored: Collection[str] = ()) -> Listing:
 def pictures_of(
     root: str, skipped: Skipped, inner: str = "", part: str = "", domain: str = "", ignored: Collection[str] = ()
 ) -> Iterator[Picture]:
-    """The pictures of the class folders in ``root/inner``, sorted: classes, then pictures. Raises UserError."""
+    """Yield the pictures of the class folders in ``root/inner``, by class and name. Raises UserError."""
     folder = os.path.join(root, inner).rstrip(os.sep)
     prefix = f"{inner}/" if inner else ""
     for key in class_folders(folder, (*NO_CLASSES, *ignored), LAYOUTS):
@@ -114,7 +114,7 @@ def _holds_run(folder: str, depth: int = 0) -> bool:
 
 
 def _picture_names(folder: str, key: str, skipped: Skipped) -> list[str]:
-    """Names of the pictures in a class folder, sorted, without hidden ones. Raises UserError: there are none."""
+    """Returns the names of pictures in a class folder, sorted, without hidden ones. Raises UserError for none."""
     path = os.path.join(folder, key)
     names, endings, deeper = [], Counter(), []
     try:

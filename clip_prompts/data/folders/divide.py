@@ -24,7 +24,7 @@ class Labelled(NamedTuple):
 def divide(
     listing: Listing, source: Sequence[str], target: Sequence[str], stored: StoredSplit, needs_val: bool
 ) -> list[list[Labelled]]:
-    """Train, val and test of a listing.
+    """Returns train, val and test of a listing.
 
     Pictures without a part are split 50/20/30 per class. If the user made parts but no val, and ``needs_val``, val is
     a fifth of each class of train. ``stored`` remembers both. If a run names domains, it trains and validates on
@@ -51,7 +51,7 @@ def divide(
 
 
 def _take_val(train: list[Labelled], stored: StoredSplit) -> tuple[list[Labelled], list[Labelled]]:
-    """Train and val of the user's train part. Each domain is divided by itself, as in ``_split``."""
+    """Returns train and val of the user's train part. Each domain is divided by itself, as in ``_split``."""
     parts: tuple[list, list] = ([], [])
     for domain in dict.fromkeys(row.domain for row in train):
         own = [row for row in train if row.domain == domain]
@@ -64,7 +64,7 @@ def _take_val(train: list[Labelled], stored: StoredSplit) -> tuple[list[Labelled
 def target_to_train(
     listing: Listing, train: Sequence[Labelled], test: list[Labelled], target: Sequence[str]
 ) -> list[Labelled]:
-    """Pictures of the ``target`` domains to train on without labels.
+    """Returns pictures of the ``target`` domains to train on without labels.
 
     Those that the user put into train or, where there are none of the target, those that are tested. ``train`` and
     ``test``: what ``divide`` made. Raises UserError: a class that the training list has not.
@@ -78,7 +78,7 @@ def target_to_train(
 
 
 def _given(listing: Listing, source: Sequence[str], target: Sequence[str]) -> tuple[Pictures, Pictures, Pictures]:
-    """The user's parts; those of the source domains for train and val, of the target domains for test."""
+    """Returns the user's parts; those of the source domains for train and val, of the target domains for test."""
     train, val, test = (
         [p for p in listing.pictures if p.part == part and (not domains or p.domain in domains)]
         for part, domains in zip(PARTS, (source, source, target), strict=True)
@@ -89,7 +89,7 @@ def _given(listing: Listing, source: Sequence[str], target: Sequence[str]) -> tu
 def _split(
     listing: Listing, source: Sequence[str], target: Sequence[str], stored: StoredSplit
 ) -> tuple[Pictures, Pictures, Pictures]:
-    """The rule's parts. Each source domain is split by itself; of a target that is no source, all pictures are tested.
+    """Returns the parts of the rule. A source domain is split by itself; a target that is no source is all tested.
 
     So what a run trains on does not depend on its targets, and a source may be a target as well. Each domain has draws
     of its own, so its split does not depend on the other sources.
@@ -131,7 +131,7 @@ def _check_domains(listing: Listing, source: Sequence[str], target: Sequence[str
 
 
 def _number(keys: Iterable[str | int]) -> dict[str | int, int]:
-    """Labels as they are; folders and names by their place in sorted order (capitals first)."""
+    """Returns labels as they are; folders and names by their place in sorted order (capitals first)."""
     return {key: key if isinstance(key, int) else place for place, key in enumerate(sorted(set(keys)))}
 
 

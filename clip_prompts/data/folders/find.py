@@ -16,7 +16,7 @@ TABLES = tuple(f"annotations{suffix}" for suffix in SUFFIXES)
 
 
 def find_folder(root: str) -> str:
-    """The folder that ``DATASET.ROOT`` names, absolute. Raises UserError: none is named, or it does not exist."""
+    """Returns the folder that ``DATASET.ROOT`` names, absolute. Raises UserError: it is missing or not named."""
     if not root:
         raise UserError("ImageFolder needs --root, the folder of the pictures (DATASET.ROOT is empty).")
     folder = os.path.abspath(os.path.expanduser(root))
@@ -27,7 +27,7 @@ def find_folder(root: str) -> str:
 
 
 def find_list(folder: str, wanted: str = "") -> str:
-    """The path of the file that lists the pictures, or "" where folders do.
+    """Returns the path of the file that lists the pictures, or "" if folders do.
 
     ``wanted``: DATASET.LIST_FILE, a path from ``folder`` on. Without it the folder's ``split_*.json``,
     ``annotations.csv`` or ``annotations.jsonl`` is taken.
@@ -68,7 +68,7 @@ def make_listing(folder: str, list_file: str, domains: Collection[str], output_d
 
 
 def image_folder(path: str, folder: str) -> str:
-    """The folder that the paths of the split file at ``path`` start from: ``folder``, or one inside it.
+    """Returns the folder that the paths of a split file start from: ``folder``, or one inside it.
 
     The released split files start from a folder as ``images``. Of several that hold the first picture, it is the one
     that holds all. ``folder`` if none does, or if the file is broken, which its reader says.

@@ -13,7 +13,7 @@ FILE = "classnames.txt"
 
 
 def name_folders(folder: str, keys: Iterable[str]) -> dict[str, str]:
-    """The class name of every class folder: as ``classnames.txt`` says, else its name with spaces for underscores.
+    """Returns the class name of every class folder: from ``classnames.txt``, or its name with spaces for ``_``.
 
     Raises UserError: a class without a name, or two of one name.
     """
@@ -28,7 +28,7 @@ def name_folders(folder: str, keys: Iterable[str]) -> dict[str, str]:
 
 
 def name_by_file(folder: str, keys: Iterable) -> dict:
-    """The class name of every key (folder or label) by ``classnames.txt``, which may name more than these.
+    """Returns the class name of every key (folder or label) in ``classnames.txt``, which may name more.
 
     One line a class: folder (or label), a space, the name, which may hold spaces; where a folder's name holds
     spaces, a tab separates the two. Raises UserError.

@@ -17,7 +17,7 @@ from .names import name_folders
 
 
 def find_parts(folder: str) -> dict[str, str]:
-    """Part -> its folder, as "val" -> "Validation". Folders of pictures are classes, even if one is called train.
+    """Returns part -> folder, as "val" -> "Validation". Folders of pictures are classes, even one called train.
 
     Raises UserError: two folders stand for one part.
     """
@@ -40,7 +40,7 @@ def find_parts(folder: str) -> dict[str, str]:
 
 
 def list_parts(folder: str, ignored: Collection[str] = ()) -> Listing:
-    """``ignored``: folders that are no classes.
+    """List the parts of ``folder``; ``ignored`` folders are no classes.
 
     Raises UserError: no ``test`` folder, a part without class folders, a class folder without pictures.
     """
@@ -68,7 +68,7 @@ def list_parts(folder: str, ignored: Collection[str] = ()) -> Listing:
 
 
 def list_domains(folder: str, domains: Collection[str]) -> Listing:
-    """The pictures of ``domains``. Raises UserError: an unknown domain, a class folder without pictures."""
+    """Returns the pictures of ``domains``. Raises UserError: an unknown domain, a class folder without pictures."""
     there = class_folders(folder, NO_CLASSES, LAYOUTS)
     for domain in domains:
         if domain not in there:

@@ -72,7 +72,7 @@ class _Classes:
         self.keys: dict[str, str | int] = {}  # class name -> key
 
     def key(self, row: dict[str, str], line: int) -> str | int:
-        """The class of a row: its label as a number, or else its name."""
+        """Returns the class of a row: its label as a number, or else its name."""
         for column in ("label", "classname"):
             if column in self.columns and not row[column]:
                 raise UserError(f"List {self.path}, line {line}: the {column} is empty. Every picture needs a class.")
@@ -106,7 +106,7 @@ class _Classes:
         return key
 
     def names(self, folder: str, keys: Iterable) -> dict[str | int, str]:
-        """The class name of every key. Raises UserError: labels without names."""
+        """Returns the class name of every key. Raises UserError: labels without names."""
         if self.named:
             return {key: name for key, (name, _) in self.named.items()}
         return name_by_file(folder, keys)

@@ -13,7 +13,7 @@ KNOWN = ("path", "label", "classname", "split", "domain")
 
 
 def read_csv(path: str) -> tuple[list[str], Rows]:
-    """Columns and rows of a CSV file: commas, UTF-8, quotes where a cell holds a comma. Raises UserError."""
+    """Returns columns and rows of a CSV file: commas, UTF-8, quotes around cells with commas. Raises UserError."""
     lines = _lines(path)
     reader = csv.reader(lines, strict=True)
     try:
@@ -35,7 +35,7 @@ def read_csv(path: str) -> tuple[list[str], Rows]:
 
 
 def read_json_lines(path: str) -> tuple[list[str], Rows]:
-    """Columns and rows of a file with one JSON object a line, of the same keys each. Raises UserError."""
+    """Returns columns and rows of a file with one JSON object per line, all of the same keys. Raises UserError."""
     rows: list = []
     columns: list[str] | None = None
     for number, line in enumerate(_lines(path), start=1):
@@ -72,7 +72,7 @@ def _json_row(path: str, number: int, line: str) -> dict[str, str]:
 
 
 def _column(name: str) -> str:
-    """``Class Name`` and ``class_name`` are ``classname`` too."""
+    """Returns the name of a column: ``Class Name`` and ``class_name`` are ``classname`` too."""
     return name.strip().lower().replace("_", "").replace(" ", "")
 
 

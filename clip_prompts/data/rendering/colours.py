@@ -23,7 +23,7 @@ COLOURS = tuple(TRAINING_SHADES)
 
 
 def sample_colour(name: str, rng: np.random.Generator, shades: dict = TRAINING_SHADES) -> np.ndarray:
-    """One shade of a named colour, float array (3,), red, green and blue in 0..1."""
+    """Returns one shade of a named colour, float array (3,), red, green and blue in 0..1."""
     (h0, h1), (s0, s1), (v0, v1) = shades[name]
     h, s, v = rng.random(3)
     hue = (h0 + h * (h1 - h0)) % 1.0

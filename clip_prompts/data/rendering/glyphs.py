@@ -22,7 +22,7 @@ GLYPH_PIXELS = 64  # the height at which fonts are loaded; masks are scaled afte
 
 @functools.cache
 def font_path(name: str) -> Path:
-    """Path of a font file inside matplotlib's data folder.
+    """Returns the path of a font file inside matplotlib's data folder.
 
     Raises:
         UserError: this matplotlib does not ship the font.
@@ -39,7 +39,7 @@ def font_path(name: str) -> Path:
 
 @functools.cache
 def characters(font: str) -> frozenset:
-    """All characters that a font has a glyph for."""
+    """Returns all characters that a font has a glyph for."""
     from matplotlib.ft2font import FT2Font
 
     return frozenset(map(chr, FT2Font(str(font_path(font))).get_charmap()))
@@ -53,7 +53,7 @@ def _font(name: str) -> ImageFont.FreeTypeFont:
 
 @functools.lru_cache(maxsize=8192)
 def glyph_mask(character: str, font: str, stroke: int = 0) -> Image.Image:
-    """Coverage of one glyph, cropped to its ink: an ``L`` image.
+    """Returns the coverage of one glyph, cropped to its ink: an ``L`` image.
 
     ``stroke`` thickens the outline, in pixels at GLYPH_PIXELS.
     """

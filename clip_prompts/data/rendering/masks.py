@@ -10,7 +10,7 @@ FILLS = ("solid", "outlined", "striped", "dotted")
 
 
 def _polygons(shape: str, centre: tuple, radius: float, degrees: float, stretch: float, side: int) -> list:
-    """Pixel polygons of a shape: the outline first, then its holes. ``centre`` and ``radius`` in canvas fractions."""
+    """Returns pixel polygons of a shape, the outline first. ``centre`` and ``radius`` in canvas fractions."""
     angle = np.radians(degrees)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     result = []
@@ -33,7 +33,7 @@ def shape_mask(
     stretch: float = 1.0,
     outline_width: float = 0.0,
 ) -> np.ndarray:
-    """Coverage (side, side) of a shape.
+    """Returns the coverage (side, side) of a shape.
 
     ``outline_width`` > 0 draws only the outline, that many canvas widths thick.
     """
@@ -62,7 +62,7 @@ def placed_mask(
     slant: float,
     warp: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Coverage (side, side) of a glyph mask placed on the canvas.
+    """Returns the coverage (side, side) of a glyph mask placed on the canvas.
 
     ``height`` is the longer side of the glyph as a fraction of the canvas; ``slant`` shears to the right;
     ``warp`` (4, 4, 2) bends the canvas by that many canvas widths at a 4 x 4 grid of points.
@@ -96,7 +96,7 @@ def _bend(image: Image.Image, warp: np.ndarray) -> Image.Image:
 
 
 def fill_pattern(fill: str, side: int, rng: np.random.Generator) -> np.ndarray | None:
-    """Pattern (side, side) in 0..1 that multiplies a mask, or None where the fill has none (solid, outlined)."""
+    """Returns a pattern (side, side) in 0..1 that multiplies a mask, or None if the fill has none."""
     if fill not in ("striped", "dotted"):
         return None
     angle, phase_x, phase_y = rng.random(3) * np.pi

@@ -4,25 +4,25 @@ import numpy as np
 
 
 def _regular(corners: int, turn: float = 0.0) -> np.ndarray:
-    """Corners of a regular polygon on the unit circle; the first one points up, plus ``turn`` in turns."""
+    """Returns the corners of a regular polygon on the unit circle; the first points up, plus ``turn`` in turns."""
     angle = 2 * np.pi * (np.arange(corners) / corners + turn) - np.pi / 2
     return np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
 
 def _arc(start: float, end: float, n: int = 24, radius: float = 1.0, centre: tuple = (0.0, 0.0)) -> np.ndarray:
-    """Points of an arc; angles in degrees, clockwise from the right."""
+    """Returns points of an arc; angles in degrees, clockwise from the right."""
     angle = np.radians(np.linspace(start, end, n))
     return np.stack([centre[0] + radius * np.cos(angle), centre[1] + radius * np.sin(angle)], axis=1)
 
 
 def _alternating(points: int, inner: float, n_each: int = 1) -> np.ndarray:
-    """Star-like outline: radius 1 and ``inner`` in turn, ``n_each`` corners on each level."""
+    """Returns a star-like outline: radius 1 and ``inner`` in turn, ``n_each`` corners on each level."""
     radius = np.tile(np.repeat([1.0, inner], n_each), points)
     return _regular(len(radius)) * radius[:, None]
 
 
 def _petals(petals: int, depth: float) -> np.ndarray:
-    """Rose-like outline with round petals."""
+    """Returns a rose-like outline with round petals."""
     turn = np.arange(72) / 72
     radius = 1 - depth + depth * np.abs(np.cos(np.pi * petals * turn))
     return _regular(72) * radius[:, None]
@@ -40,7 +40,7 @@ def _drop() -> np.ndarray:
 
 
 def _crescent() -> np.ndarray:
-    """The left part of a disc, cut by a second disc that is shifted to the right."""
+    """Returns the left part of a disc, cut by a second disc that is shifted to the right."""
     outer = _arc(50, 310, 30)
     inner = _arc(285, 75, 24, 0.79, (0.44, 0.0))
     return np.concatenate([outer, inner])

@@ -60,7 +60,7 @@ def _layout(rng: np.random.Generator) -> _Layout:
 
 
 def _paper(rng: np.random.Generator) -> np.ndarray:
-    """Textured paper (side, side, 3): blotches, fine grain and fibres in one direction."""
+    """Returns textured paper (side, side, 3): blotches, fine grain and fibres in one direction."""
     tint = sample_colour(_NAMES[rng.integers(len(_NAMES))], rng, _PAPERS)
     grain = 0.05 * effects.smooth_noise(SIDE, 4, rng) + rng.normal(0, 0.025, (SIDE, SIDE))
     fibres = rng.normal(0, 0.05, (SIDE, 1)) * rng.uniform(0.3, 1.0)
@@ -69,7 +69,7 @@ def _paper(rng: np.random.Generator) -> np.ndarray:
 
 
 def _lamp(rng: np.random.Generator) -> np.ndarray:
-    """Light (side, side, 3): uneven, a little warm or cold."""
+    """Returns light (side, side, 3): uneven, a little warm or cold."""
     warmth = rng.uniform(-0.10, 0.14)
     tint = np.array([1 + warmth, 1, 1 - warmth], dtype=np.float32)
     return effects.gradient(SIDE, rng, rng.uniform(0.1, 0.3))[..., None] * tint * rng.uniform(0.75, 1.05)
@@ -87,7 +87,7 @@ def _cutout(colour: str, shape: str, rng: np.random.Generator) -> np.ndarray:
 
 
 def _sketch(colour: str, shape: str, rng: np.random.Generator) -> np.ndarray:
-    """Two unsteady coloured pencil lines around nothing."""
+    """Draw two unsteady coloured pencil lines around nothing."""
     layout, paper, lamp = _layout(rng), _paper(rng), _lamp(rng)
     ink = sample_colour(colour, rng, PAINTS)
     picture = paper
@@ -99,7 +99,7 @@ def _sketch(colour: str, shape: str, rng: np.random.Generator) -> np.ndarray:
 
 
 def draw_cutout(colour: str, shape: str, variant: str, stream: tuple) -> np.ndarray:
-    """One picture, uint8 (32, 32, 3).
+    """Draw one picture, uint8 (32, 32, 3).
 
     Args:
         colour: a key of PAINTS.

@@ -34,7 +34,7 @@ class Group:
 
 
 def groups(table: Table) -> list[Group]:
-    """Every place of a table, in its order. Zero-shot methods appear at each number of shots."""
+    """Returns every place of a table, in its order. Zero-shot methods appear at each number of shots."""
     over_shots = table.key.get("protocol") == "few_shot"
     found: dict[tuple[str, str], dict[str, Entry]] = {}
     for block in table.blocks:
@@ -82,7 +82,7 @@ def _name(block: str, column: str, over_shots: bool) -> str:
 
 
 def per_class(entry: Entry) -> dict[int, tuple[str, int, int]]:
-    """Label -> name, images and hits."""
+    """Returns label -> name, images and hits."""
     found: dict[int, tuple[str, int, int]] = {}
     for run in entry.runs:
         with _reading(run, "per_class"):
@@ -95,7 +95,7 @@ def per_class(entry: Entry) -> dict[int, tuple[str, int, int]]:
 
 
 def confusions(entry: Entry) -> Counter:
-    """(true, predicted) -> images."""
+    """Returns (true, predicted) -> images."""
     found: Counter = Counter()
     for run in entry.runs:
         with _reading(run, "confusion"):
@@ -105,7 +105,7 @@ def confusions(entry: Entry) -> Counter:
 
 
 def calibration(entry: Entry) -> list[Bin]:
-    """The bins of all seeds together; [] where a record has none."""
+    """Returns the bins of all seeds together; [] if a record has none."""
     pooled: list[Bin] = []
     for run in entry.runs:
         with _reading(run, "calibration"):
@@ -126,19 +126,19 @@ def _together(a: Bin, b: Bin) -> Bin:
 
 
 def calibration_error(bins: list[Bin]) -> float:
-    """Expected calibration error in percent: mean |accuracy - confidence|, weighted with the images."""
+    """Returns the expected calibration error in percent: mean |accuracy - confidence| over images."""
     return 100 * sum(n * abs(hit - sure) for n, sure, hit in bins) / sum(n for n, _, _ in bins)
 
 
 def losses(run: Run) -> list[tuple[float, float]]:
-    """(epoch, loss) as the trainer reported them."""
+    """Returns (epoch, loss) as the trainer reported them."""
     with _reading(run, "curve"):
         points = [(p["epoch"], p.get("loss")) for p in run.record.get("curve") or ()]
         return [(float(_whole(epoch)), _finite(loss)) for epoch, loss in points if loss is not None]
 
 
 def _whole(value: object) -> int:
-    """A count or label from 0, of less than 16 digits: such numbers can be added and drawn."""
+    """Returns a count or label from 0, of less than 16 digits: such numbers can be added and drawn."""
     if type(value) is not int or not 0 <= value < 10**15:
         raise ValueError
     return value

@@ -9,7 +9,7 @@ Styles = dict[str, int]  # label of a method -> its colour and marker
 
 
 def shot_curves(table: Table, kind: str, styles: Styles) -> list[Chart]:
-    """A panel for each dataset, the average first, if it is of the same datasets at every number of shots.
+    """Returns a panel per dataset, the average first, if it is of the same datasets at every number of shots.
 
     [] where a single number of shots makes no curve.
     """
@@ -66,7 +66,7 @@ def _points(row: Row, places: dict[str, int], kind: str) -> list[tuple[float, fl
 
 
 def base_against_new(table: Table, styles: Styles) -> Chart | None:
-    """A point for each dataset and method, and the diagonal on which both kinds of classes do as well."""
+    """Returns a chart with a point per dataset and method, and the diagonal of equal accuracy."""
     points = []
     for block in table.blocks:
         for row in block.rows:
@@ -111,7 +111,7 @@ def _label(chart: Chart, name: str, places: list[tuple[float, float]], taken: li
 
 
 def reliability(entry: Entry, styles: Styles) -> Chart | None:
-    """Accuracy over confidence, with the distance to the diagonal; None where a record has no bins."""
+    """Returns accuracy over confidence, with the distance to the diagonal; None if a record has no bins."""
     bins = calibration(entry)
     if not bins:
         return None
@@ -137,7 +137,7 @@ def _bar(i: int, of: int, low: float, high: float) -> tuple[float, float, float,
 
 
 def training_curves(groups: list[Group], styles: Styles) -> list[Chart]:
-    """A panel for each dataset and method: a thin line for each seed, darker for more shots."""
+    """Returns a panel for each dataset and method: a thin line for each seed, darker for more shots."""
     panels: dict[tuple[str, str], dict[int | None, list]] = {}
     for group in groups:
         for entry in group.entries:

@@ -49,12 +49,12 @@ class Chart:
         label.set("transform", f"translate(11 {_n((self.top + self.bottom) / 2)}) rotate(-90)")
 
     def h(self, x: float) -> float:
-        """Horizontal place of a value, in px."""
+        """Returns the horizontal place of a value, in px."""
         low, high = self.x
         return self.left + (x - low) / (high - low) * (self.right - self.left)
 
     def v(self, y: float) -> float:
-        """Vertical place of a value, in px."""
+        """Returns the vertical place of a value, in px."""
         low, high = self.y
         return self.bottom - (y - low) / (high - low) * (self.bottom - self.top)
 
@@ -68,7 +68,7 @@ class Chart:
         self.path("M" + "L".join(places), kind, **attributes)
 
     def bars(self, bars: Iterable[tuple[float, float, float, float]], kind: str) -> None:
-        """Rectangles (x from, x to, y from, y to)."""
+        """Draw rectangles (x from, x to, y from, y to)."""
         parts = [
             f"M{_n(self.h(a))} {_n(self.v(low))}H{_n(self.h(b))}V{_n(self.v(high))}H{_n(self.h(a))}Z"
             for a, b, low, high in bars
@@ -76,7 +76,7 @@ class Chart:
         self.path("".join(parts), kind)
 
     def whiskers(self, points: Iterable[tuple[float, float, float]], kind: str) -> None:
-        """Error bars (x, y, half of their height)."""
+        """Draw error bars (x, y, half of their height)."""
         parts = []
         for x, y, half in points:
             h, low, high = self.h(x), self.v(y - half), self.v(y + half)
@@ -84,7 +84,7 @@ class Chart:
         self.path("".join(parts), kind)
 
     def mark(self, x: float, y: float, style: int, about: str, big: bool = False) -> None:
-        """A point of a method, with a tooltip."""
+        """Draw a point of a method, with a tooltip."""
         self.path(marker(self.h(x), self.v(y), style, 6.0 if big else 4.0), f"mark m{style}", about)
 
     def note(self, text: str, x: float, y: float, anchor: str = "start", kind: str = "note") -> None:
@@ -100,7 +100,7 @@ class Chart:
 
 
 def marker(h: float, v: float, style: int, r: float = 4.0) -> str:
-    """Path of a circle, square, triangle or diamond around a place."""
+    """Returns the path of a circle, square, triangle or diamond around a place."""
     shape = style % SHAPES
     if shape == 0:
         return f"M{_n(h - r)} {_n(v)}a{_n(r)} {_n(r)} 0 1 0 {_n(2 * r)} 0a{_n(r)} {_n(r)} 0 1 0 {_n(-2 * r)} 0Z"
@@ -114,7 +114,7 @@ def marker(h: float, v: float, style: int, r: float = 4.0) -> str:
 
 
 def swatch(style: int) -> str:
-    """A method's marker on its line, for legends."""
+    """Returns a method's marker on its line, for legends."""
     root = ET.Element("svg", {"class": "swatch", "viewBox": "0 0 26 12", "width": "26", "height": "12"})
     root.set("aria-hidden", "true")
     ET.SubElement(root, "path", {"class": f"line m{style}", "d": "M1 6H25"})
@@ -123,14 +123,14 @@ def swatch(style: int) -> str:
 
 
 def around(values: Sequence[float], low: float = -math.inf, high: float = math.inf) -> tuple[float, float]:
-    """Range of an axis that shows all values with some air, within limits."""
+    """Returns the range of an axis that shows all values with some air, within limits."""
     bottom, top = min(values), max(values)
     air = 0.08 * (top - bottom) or 0.05 * abs(top) or 1.0
     return max(low, bottom - air), min(high, top + air)
 
 
 def round_steps(low: float, high: float, most: int = 5) -> list[float]:
-    """At most ``most`` + 1 round numbers within a range: steps of 1, 2 or 5 and a power of ten."""
+    """Returns at most ``most`` + 1 round numbers within a range: steps of 1, 2 or 5 and a power of ten."""
     rough = (high - low) / most
     power = 10 ** math.floor(math.log10(rough))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9))
@@ -143,5 +143,5 @@ def number(value: float) -> str:
 
 
 def _n(value: float) -> str:
-    """A coordinate in a tenth of a px: more only makes the page larger."""
+    """Returns a coordinate in a tenth of a px: more only makes the page larger."""
     return f"{value:.1f}".removesuffix(".0")

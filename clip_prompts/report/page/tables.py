@@ -8,7 +8,7 @@ PAIRS = 12  # most frequent confusions that are shown
 
 
 def table_view(table: Table, kind: str, styles: dict[str, int]) -> dict:
-    """Headings, facts and bodies of rows; averages are a body of their own, so that sorting leaves them last."""
+    """Returns headings, facts and bodies of rows; averages are a body of their own, so that sorting keeps them last."""
     headed = any(block.name for block in table.blocks)
     heads = [*([table.heading] if headed else []), table.corner]
     bodies: list[dict] = []
@@ -35,7 +35,7 @@ def _cell(text: str, value: object, best: bool) -> dict:
 
 
 def class_data(groups: list[Group], styles: dict[str, int]) -> list[dict]:
-    """Per group, the accuracy of each class in percent by method; None where a method saw no image of it."""
+    """Returns the accuracy of each class per group and method, in percent; None without images of the class."""
     found = []
     for group in groups:
         tables = {entry.label: per_class(entry) for entry in group.entries}
@@ -62,7 +62,7 @@ def _percent(numbers: tuple[str, int, int] | None) -> float | None:
 
 
 def confusion_view(group: Group) -> dict | None:
-    """The pairs that are confused most, as images per test run, by method; None without a record of them."""
+    """Returns the most confused pairs, as images per test run, by method; None without a record of them."""
     counts, names, images = {}, {}, {}
     for entry in group.entries:
         classes = per_class(entry)
