@@ -40,6 +40,23 @@ def test_the_export_is_what_a_run_draws(shots_file, build, names, pets):
     assert (content["dataset"], content["num_shots"], content["seed"]) == ("OxfordPets", 2, 3)
 
 
+def test_a_stored_selection_is_the_export_and_serves_as_one(shots_file, load, build, names, pets):
+    wanted = build(shots=2, seed=3)
+    (stored,) = (pets / "split_fewshot").glob("shot_2-seed_3-*.json")
+    assert stored.read_text() == shots_file.read_text()
+    assert names(load(stored, shots=2, seed=1).train_x) == names(wanted.train_x)
+
+
+def test_a_selection_of_an_earlier_version_is_still_used(build, names, pets):
+    build(shots=2, seed=3)
+    (stored,) = (pets / "split_fewshot").glob("shot_2-seed_3-*.json")
+    content = json.loads(stored.read_text())
+    del content["dataset"]
+    content["train"][0][0] = other = "Abyssinian_17.jpg"
+    stored.write_text(json.dumps(content))
+    assert names(build(shots=2, seed=3).train_x)[0] == other
+
+
 def test_another_seed_and_another_root_train_on_the_same_images(shots_file, load, build, names, pets, tmp_path):
     wanted = build(shots=2, seed=3)
     shutil.move(pets.parent, tmp_path / "elsewhere")

@@ -9,6 +9,7 @@ from pathlib import Path
 from dassl.data.datasets import DATASET_REGISTRY
 from tabulate import tabulate
 
+from clip_prompts.common.dataset_sets import FOLDER, reader_name
 from clip_prompts.common.errors import UserError, unknown
 from clip_prompts.common.files import write_text_atomically
 from clip_prompts.data import GeneratedDataset
@@ -19,9 +20,7 @@ from .catalogue import CATALOGUE, alternatives, reader
 PATH = Path(__file__).resolve().parents[2] / "docs" / "datasets.md"
 PART = re.compile(r"(<!-- generated: (\S+) -->\n)(.*?)(<!-- end -->)", re.S)
 OWN = "ImageFolder"
-CONFIGS = {"Digits": "digits", "Shapes": "shapes", "ShapesSketch": "shapes_sketch", "ShapesNoise": "shapes_noise",
-           "ShapesInverted": "shapes_inverted", "ShapesBlur": "shapes_blur", "ShapesDomains": "shapes_domains",
-           OWN: "image_folder"}  # fmt: skip
+CONFIGS = {reader_name(file.stem): file.stem for file in sorted(FOLDER.glob("*.yaml"))}
 
 
 def names() -> list[str]:
@@ -36,34 +35,30 @@ def facts(name: str) -> dict:
     ``pitfalls`` of a dataset; for ImageFolder only ``config``."""
     if name in CATALOGUE:
         return CATALOGUE[name]
+    kind, known = reader(name), {"config": CONFIGS[name]}
+    if name == OWN:
+        return known
     if name == "Digits":
-        return {
-            "config": CONFIGS[name], "classes": 10, "counts": [898, 359, 540],
+        return known | {
+            "classes": 10, "counts": [898, 359, 540],
             "source": "scikit-learn's `load_digits`, of the UCI data set optdigits",
             "licence": "not stated here, see the source",
             "pitfalls": "8 x 8 grey pixels, enlarged to the input size: a test of the machinery, not of methods.",
         }  # fmt: skip
-    if issubclass(reader(name), shapes.Shapes):
-        train, val, test = (n * len(shapes.CLASSES) for n in shapes.IMAGES.values())
-        plain = not reader(name).test_only
-        return {
-            "config": CONFIGS[name], "classes": len(shapes.CLASSES),
-            "counts": [train, val, test] if plain else [None, 0, test],
-            "source": "drawn by this project",
-            "licence": "MIT, as this project",
-            "pitfalls": "The embedded CLIP was trained on drawings of the same kind." if plain
-            else "Test only; the classes are those of Shapes.",
-        }  # fmt: skip
+    known |= {"source": "drawn by this project", "licence": "MIT, as this project"}
     if name == "ShapesDomains":
         each = len(shapes.SHAPES) * len(shapes.COLOURS) * len(shapes_domains.DOMAINS)
-        return {
-            "config": CONFIGS[name], "classes": len(shapes.SHAPES),
-            "counts": [n * each for n in shapes_domains.IMAGES.values()],
-            "source": "drawn by this project",
-            "licence": "MIT, as this project",
+        return known | {
+            "classes": len(shapes.SHAPES), "counts": [n * each for n in shapes_domains.IMAGES.values()],
             "pitfalls": "A test of methods for domains on a small scale; the counts are those of all domains together.",
         }  # fmt: skip
-    return {"config": CONFIGS[name]}
+    train, val, test = (n * len(shapes.CLASSES) for n in shapes.IMAGES.values())
+    return known | {
+        "classes": len(shapes.CLASSES),
+        "counts": [None, 0, test] if kind.test_only else [train, val, test],
+        "pitfalls": "Test only; the classes are those of Shapes." if kind.test_only
+        else "The embedded CLIP was trained on drawings of the same kind.",
+    }  # fmt: skip
 
 
 def generate(name: str) -> str:

@@ -31,7 +31,6 @@ _EMPTY = (
     "a domain, give --source-domains and --target-domains."
 )
 _RUN_FILES = ("log.txt", "results.json", "sweep.json")
-_DEEPEST = 8  # levels of folders of a sweep
 
 
 class Skipped:
@@ -84,13 +83,8 @@ def run_folders(folder: str, output_dir: str = "") -> list[str]:
     out = os.path.join(os.path.realpath(output_dir), "") if output_dir else ""
     if out == os.path.join(os.path.realpath(folder), ""):
         raise UserError(f"The output folder {output_dir} is the folder of the pictures. Choose another --output-dir.")
-    try:
-        with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
-    except OSError:
-        return []  # the reader of the layout says what is wrong
     found = []
-    for name in names:
+    for name in class_folders(folder, hint=LAYOUTS, none_is_fine=True):
         path = os.path.join(folder, name)
         real = os.path.join(os.path.realpath(path), "")
         holds_out = out.startswith(real) and not _has_pictures(path)
@@ -99,18 +93,14 @@ def run_folders(folder: str, output_dir: str = "") -> list[str]:
     return found
 
 
-def _holds_run(folder: str, depth: int = 0) -> bool:
-    try:
-        with os.scandir(folder) as found:
-            entries = list(found)
-    except OSError:
-        return False
-    if _has_pictures(folder):
-        return False
-    if any(entry.name in _RUN_FILES for entry in entries):
-        return True
-    inner = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
-    return depth < _DEEPEST and any(_holds_run(path, depth + 1) for path in inner)
+def _holds_run(folder: str) -> bool:
+    """Returns True if there are files of a run in a folder, not counting folders with pictures."""
+    for path, folders, files in os.walk(folder):
+        if any(_is_picture(path, name) for name in files):
+            folders.clear()
+        elif any(name in _RUN_FILES for name in files):
+            return True
+    return False
 
 
 def _picture_names(folder: str, key: str, skipped: Skipped) -> list[str]:
