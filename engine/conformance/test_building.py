@@ -18,8 +18,6 @@ from dassl.modeling import BACKBONE_REGISTRY, HEAD_REGISTRY, Backbone
 from . import tiny
 from .support import OURS, differs
 
-TRAINER = "dassl.engine.SimpleTrainer."
-
 
 def test_built_by_name(capsys):
     """build_trainer prints "Loading trainer: {name}" if VERBOSE and returns Class(cfg)."""
@@ -110,8 +108,7 @@ def test_several_gpus(capsys):
         mock.patch.multiple(torch.nn.Module, to=lambda self, *_, **__: self),
     ):
         trainer = tiny.build("USE_CUDA", True)
-    text = capsys.readouterr()
-    assert "Detected 2 GPUs (use nn.DataParallel)" in text.out.splitlines()
+    assert "Detected 2 GPUs (use nn.DataParallel)" in capsys.readouterr().out.splitlines()
     assert isinstance(trainer.model, Parallel) and trainer._models["model"] is trainer.model.module
 
 
@@ -137,8 +134,7 @@ def test_simple_net(capsys):
     full = tiny.make_cfg("MODEL.HEAD.NAME", "mlp", "MODEL.HEAD.HIDDEN_LAYERS", (7,))
     capsys.readouterr()
     headed = SimpleNet(full, full.MODEL, 3)
-    text = capsys.readouterr()
-    assert "Head: mlp" in text.out.splitlines()
+    assert "Head: mlp" in capsys.readouterr().out.splitlines()
     assert (headed.fdim, tuple(headed(images, True)[1].shape)) == (7, (4, 7))
 
 

@@ -103,8 +103,7 @@ def test_weak_and_strong_views(capsys):
     for name in ("CDAC", "DAEL", "DAELDG", "FixMatch"):
         capsys.readouterr()
         trainer = TRAINER_REGISTRY.get(name)(config(name))
-        text = capsys.readouterr()
-        assert "* Using custom transform for training" in text.out.splitlines(), name
+        assert "* Using custom transform for training" in capsys.readouterr().out.splitlines(), name
         assert {"img", "img2"} <= set(next(iter(trainer.train_loader_x))), name
         assert trainer.lab2cname == trainer.dm.dataset.lab2cname
 

@@ -19,9 +19,6 @@ from dassl.data.datasets import DatasetBase, Datum, base_dataset, build_dataset
 from . import tiny
 from .support import OURS, differs, or_user_error
 
-BASE = "dassl.data.datasets.DatasetBase."
-DATUM = "dassl.data.datasets.Datum."
-
 
 def datum(label=0, domain=0, classname="", impath=None):
     return Datum(impath=impath or __file__, label=label, domain=domain, classname=classname)
@@ -175,31 +172,29 @@ def test_download_and_extract():
 
 def test_download_from_elsewhere(tmp_path):
     """from_gdrive=False is NotImplementedError."""
-    place = tmp_path
-    with zipfile.ZipFile(place / "source.zip", "w") as archive:
+    with zipfile.ZipFile(tmp_path / "source.zip", "w") as archive:
         archive.writestr("a.txt", "content")
     try:
-        dataset().download_data((place / "source.zip").as_uri(), str(place / "b" / "x.zip"), from_gdrive=False)
+        dataset().download_data((tmp_path / "source.zip").as_uri(), str(tmp_path / "b" / "x.zip"), from_gdrive=False)
     except NotImplementedError:
         assert not OURS
         return
-    differs((place / "b" / "a.txt").read_text() == "content", "downloads-from-anywhere")
+    differs((tmp_path / "b" / "a.txt").read_text() == "content", "downloads-from-anywhere")
     raise AssertionError("nothing was extracted")
 
 
 def test_archive_members(tmp_path):
     """Archives are extracted without a look at where their members would land."""
-    place = tmp_path
-    (place / "in").mkdir()
-    with tarfile.open(place / "source.tar", "w") as archive:
+    (tmp_path / "in").mkdir()
+    with tarfile.open(tmp_path / "source.tar", "w") as archive:
         archive.addfile(tarfile.TarInfo("../outside.txt"))
     try:
-        with fetching(place / "source.tar"):
-            dataset().download_data("https://drive.google.com/uc?id=0", str(place / "in" / "x.tar"))
+        with fetching(tmp_path / "source.tar"):
+            dataset().download_data("https://drive.google.com/uc?id=0", str(tmp_path / "in" / "x.tar"))
     except Exception:
-        differs(not (place / "outside.txt").exists(), "archives-stay-inside")
+        differs(not (tmp_path / "outside.txt").exists(), "archives-stay-inside")
         raise
-    assert (place / "outside.txt").exists()
+    assert (tmp_path / "outside.txt").exists()
 
 
 # Few-shot selections

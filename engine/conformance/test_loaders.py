@@ -14,9 +14,6 @@ from tabulate import tabulate
 from . import tiny
 from .support import or_user_error
 
-WRAPPER = "dassl.data.DatasetWrapper."
-MANAGER = "dassl.data.DataManager."
-
 
 def manager(*opts, **arguments):
     return DataManager(tiny.make_cfg(*opts), **arguments)

@@ -49,20 +49,18 @@ def test_nothing():
 
 def test_place(tmp_path):
     """A path that ends with .txt or .log is the file, another the folder of log.txt; what is printed goes to both."""
-    root = tmp_path
     for output, path in (("new", "new/log.txt"), ("a.txt", "a.txt"), ("b.log", "b.log")):
-        console = logging(str(root / output), "one", "two")
+        console = logging(str(tmp_path / output), "one", "two")
         assert console.getvalue() == "one\ntwo\n"
-        assert (root / path).read_text() == "one\ntwo\n"
+        assert (tmp_path / path).read_text() == "one\ntwo\n"
 
 
 def test_suffix(tmp_path):
     """An existing file is kept; the new one has the time as a suffix."""
-    root = tmp_path
-    logging(str(root), "one")
-    logging(str(root), "two")
-    assert (root / "log.txt").read_text() == "one\n"
-    (other,) = (p for p in root.iterdir() if p.name != "log.txt")
+    logging(str(tmp_path), "one")
+    logging(str(tmp_path), "two")
+    assert (tmp_path / "log.txt").read_text() == "one\n"
+    (other,) = (p for p in tmp_path.iterdir() if p.name != "log.txt")
     assert re.fullmatch(r"log\.txt-\d{4}(-\d\d){5}", other.name), other.name
     assert other.read_text() == "two\n"
 

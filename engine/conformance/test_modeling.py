@@ -59,8 +59,7 @@ def test_own_backbone(capsys):
     capsys.readouterr()
     made = build_backbone("conformance_own", pretrained=True, width=7)
     build_backbone("conformance_own", verbose=False, pretrained=True, width=7)
-    text = capsys.readouterr()
-    assert (made.out_features, text.out.splitlines()) == (7, ["Backbone: conformance_own"])
+    assert (made.out_features, capsys.readouterr().out.splitlines()) == (7, ["Backbone: conformance_own"])
 
 
 def test_head(capsys):
@@ -68,8 +67,7 @@ def test_head(capsys):
     assert "mlp" in HEAD_REGISTRY.registered_names()
     capsys.readouterr()
     made = build_head("mlp", in_features=4, hidden_layers=[8, 6], activation="leaky_relu", bn=False, dropout=0.5)
-    text = capsys.readouterr()
-    assert (text.out.splitlines(), made.out_features, type(made).__name__) == (["Head: mlp"], 6, "MLP")
+    assert (capsys.readouterr().out.splitlines(), made.out_features, type(made).__name__) == (["Head: mlp"], 6, "MLP")
     kinds = {type(m) for m in made.modules()}
     assert {torch.nn.Linear, torch.nn.LeakyReLU, torch.nn.Dropout} <= kinds and torch.nn.BatchNorm1d not in kinds
     assert tuple(made(torch.rand(3, 4)).shape) == (3, 6)
@@ -110,5 +108,4 @@ def test_network_by_name(capsys):
     capsys.readouterr()
     assert build_network("conformance_network", a=1) == {"a": 1}
     build_network("conformance_network", verbose=False)
-    text = capsys.readouterr()
-    assert text.out.splitlines() == ["Network: conformance_network"]
+    assert capsys.readouterr().out.splitlines() == ["Network: conformance_network"]

@@ -66,13 +66,6 @@ def test_domain_specific_norm():
         assert not torch.allclose(norm(x), x, atol=1e-1)
 
 
-MIXERS = tuple(
-    OPS + form.format(suffix)
-    for suffix in ("mixstyle", "efdmix")
-    for form in ("random_{}", "crossdomain_{}", "activate_{}", "deactivate_{}", "run_with_{}", "run_without_{}")
-)
-
-
 def test_style_mixing():
     """Mixes the statistics of images in training, with probability p; identity in eval mode and when deactivated, by
     method, by function on a module, or within a context manager, which may also set the method.

@@ -29,17 +29,15 @@ def test_nothing_there(capsys, tmp_path):
     trainer = tiny.build()
     capsys.readouterr()
     assert trainer.resume_model_if_exist(str(tmp_path)) == 0
-    text = capsys.readouterr()
-    assert text.out.splitlines() == ["No checkpoint found, train from scratch"]
+    assert capsys.readouterr().out.splitlines() == ["No checkpoint found, train from scratch"]
 
 
 def test_no_pointer(tmp_path):
     """A folder without the pointer file is a FileNotFoundError."""
     trainer = tiny.build()
-    place = tmp_path
-    (place / "model").mkdir()
+    (tmp_path / "model").mkdir()
     with pytest.raises(FileNotFoundError):
-        trainer.resume_model_if_exist(str(place))
+        trainer.resume_model_if_exist(str(tmp_path))
 
 
 def test_used_folder():
@@ -88,8 +86,7 @@ def test_several_models(capsys, tmp_path):
     trainer = tiny.build("TRAINER.NAME", "ConformanceTwo")
     capsys.readouterr()
     assert trainer.resume_model_if_exist(str(place)) == 2
-    text = capsys.readouterr()
-    assert sum(line.startswith("Loading checkpoint from") for line in text.out.splitlines()) == 2
+    assert sum(line.startswith("Loading checkpoint from") for line in capsys.readouterr().out.splitlines()) == 2
 
 
 def test_random_states_and_best_result():

@@ -15,10 +15,6 @@ from .support import OURS, differs
 
 NUMBER = r"\d+\.\d{3} \(\d+\.\d{3}\)"
 LOSSES = r"loss \d+\.\d{4} \(\d+\.\d{4}\) second 2\.0000 \(2\.0000\)"
-EPOCH_LINE = (
-    "line:epoch [{e+1}/{max}] batch [{b+1}/{n}] time {val:.3f} ({avg:.3f}) data {val:.3f} ({avg:.3f}) {losses} "
-    "lr {lr:.4e} eta {eta}"
-)
 
 
 def epoch_lines(run):
@@ -210,14 +206,13 @@ def test_successor_from_upstream(tmp_path):
     trainer.optim.step()
     trainer.sched.step()
     state = {**trainer.sched.state_dict(), "successor": trainer.sched.successor}
-    place = tmp_path
     torch.save(
         {"state_dict": trainer.model.state_dict(), "epoch": 1, "optimizer": trainer.optim.state_dict(),
          "scheduler": state, "val_result": None},
-        place / "model.pth.tar-1",
+        tmp_path / "model.pth.tar-1",
     )  # fmt: skip
-    (place / "checkpoint").write_text("model.pth.tar-1\n")
-    assert resume_from_checkpoint(str(place), trainer.model, trainer.optim, trainer.sched) == 1
+    (tmp_path / "checkpoint").write_text("model.pth.tar-1\n")
+    assert resume_from_checkpoint(str(tmp_path), trainer.model, trainer.optim, trainer.sched) == 1
 
 
 # The log

@@ -107,8 +107,7 @@ def test_save(capsys, tmp_path):
     place = tmp_path / "new"
     capsys.readouterr()
     save_checkpoint(state(), str(place))
-    text = capsys.readouterr()
-    assert text.out.splitlines() == [f"Checkpoint saved to {place}/model.pth.tar-3"]
+    assert capsys.readouterr().out.splitlines() == [f"Checkpoint saved to {place}/model.pth.tar-3"]
     assert (place / "checkpoint").read_text().splitlines() == ["model.pth.tar-3"]
     save_checkpoint(state(), str(place), model_name="other.pth")
     assert (place / "checkpoint").read_text().splitlines() == ["other.pth"]
@@ -117,9 +116,8 @@ def test_save(capsys, tmp_path):
 
 def test_save_best(tmp_path):
     """is_best=True also copies to model-best.pth.tar."""
-    place = tmp_path
-    save_checkpoint(state(), str(place), is_best=True)
-    assert load_checkpoint(str(place / "model-best.pth.tar"))["epoch"] == 3
+    save_checkpoint(state(), str(tmp_path), is_best=True)
+    assert load_checkpoint(str(tmp_path / "model-best.pth.tar"))["epoch"] == 3
     assert (tmp_path / "checkpoint").read_text().splitlines() == ["model.pth.tar-3"]
 
 
@@ -127,9 +125,8 @@ def test_module_prefix(tmp_path):
     """A leading "module." is removed from the names of parameters, unless remove_module_from_keys is False."""
     weights = OrderedDict((f"module.{k}", v) for k, v in net().state_dict().items())
     for remove, first in ((True, "a.weight"), (False, "module.a.weight")):
-        place = tmp_path
-        save_checkpoint(state(state_dict=OrderedDict(weights)), str(place), remove_module_from_keys=remove)
-        loaded = load_checkpoint(str(place / "model.pth.tar-3"))["state_dict"]
+        save_checkpoint(state(state_dict=OrderedDict(weights)), str(tmp_path), remove_module_from_keys=remove)
+        loaded = load_checkpoint(str(tmp_path / "model.pth.tar-3"))["state_dict"]
         assert isinstance(loaded, OrderedDict)
         assert next(iter(loaded)) == first
 
@@ -138,15 +135,13 @@ def test_load_errors(capsys, tmp_path):
     """None: ValueError; missing: FileNotFoundError; other failures print a line and are raised again."""
     with pytest.raises(ValueError, match=re.escape("File path is None")):
         load_checkpoint(None)
-    place = tmp_path
-    with pytest.raises(FileNotFoundError, match=re.escape(f'File is not found at "{place}/gone"')):
-        load_checkpoint(str(place / "gone"))
-    (place / "broken").write_bytes(b"nonsense")
+    with pytest.raises(FileNotFoundError, match=re.escape(f'File is not found at "{tmp_path}/gone"')):
+        load_checkpoint(str(tmp_path / "gone"))
+    (tmp_path / "broken").write_bytes(b"nonsense")
     capsys.readouterr()
     with pytest.raises(Exception):  # noqa: B017
-        load_checkpoint(str(place / "broken"))
-    text = capsys.readouterr()
-    assert f'Unable to load checkpoint from "{place}/broken"' in text.out.splitlines()
+        load_checkpoint(str(tmp_path / "broken"))
+    assert f'Unable to load checkpoint from "{tmp_path}/broken"' in capsys.readouterr().out.splitlines()
 
 
 def test_resume(capsys):

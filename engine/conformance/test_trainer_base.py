@@ -120,8 +120,7 @@ def test_writer(capsys, tmp_path):
     capsys.readouterr()
     trainer.init_writer(str(place))
     trainer.init_writer(str(place))
-    text = capsys.readouterr()
-    assert text.out.splitlines() == [f"Initialize tensorboard (log_dir={place})"]
+    assert capsys.readouterr().out.splitlines() == [f"Initialize tensorboard (log_dir={place})"]
     assert isinstance(trainer._writer, SummaryWriter)
     trainer.write_scalar("a", 1.0, global_step=3)
     trainer.close_writer()
@@ -190,9 +189,8 @@ def test_load_nothing(capsys):
 
 def test_load_missing(tmp_path):
     """A missing file is a FileNotFoundError: No model at {path}; with an epoch it is model.pth.tar-{epoch}."""
-    place = tmp_path
-    with pytest.raises(FileNotFoundError, match=re.escape(f'No model at "{place}/a/model.pth.tar-7"')):
-        base().load_model(str(place), epoch=7)
+    with pytest.raises(FileNotFoundError, match=re.escape(f'No model at "{tmp_path}/a/model.pth.tar-7"')):
+        base().load_model(str(tmp_path), epoch=7)
 
 
 def test_load_periodic(capsys, tmp_path):

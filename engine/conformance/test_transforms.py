@@ -128,8 +128,7 @@ def test_pipeline():
 def test_no_transform(capsys):
     """NO_TRANSFORM prints a line and returns None."""
     assert build_transform(tiny.make_cfg("INPUT.NO_TRANSFORM", True)) is None
-    text = capsys.readouterr()
-    assert text.out.splitlines() == ["Note: no transform is applied!"]
+    assert capsys.readouterr().out.splitlines() == ["Note: no transform is applied!"]
 
 
 def test_unknown_choice():

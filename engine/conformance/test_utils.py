@@ -92,10 +92,9 @@ def test_seeds():
 
 def test_download(tmp_path):
     """Fetches a URL into a file."""
-    place = tmp_path
-    (place / "source.bin").write_bytes(b"content")
-    download_url((place / "source.bin").as_uri(), str(place / "copy.bin"))
-    assert (place / "copy.bin").read_bytes() == b"content"
+    (tmp_path / "source.bin").write_bytes(b"content")
+    download_url((tmp_path / "source.bin").as_uri(), str(tmp_path / "copy.bin"))
+    assert (tmp_path / "copy.bin").read_bytes() == b"content"
 
 
 def test_read_image(tmp_path):
@@ -116,11 +115,10 @@ def test_environment():
 
 def test_listing(tmp_path):
     """Names that do not start with a dot; sorted on request."""
-    place = tmp_path
     for name in ("b", ".hidden", "a"):
-        (place / name).touch()
-    assert listdir_nohidden(str(place), sort=True) == ["a", "b"]
-    assert sorted(listdir_nohidden(str(place))) == ["a", "b"]
+        (tmp_path / name).touch()
+    assert listdir_nohidden(str(tmp_path), sort=True) == ["a", "b"]
+    assert sorted(listdir_nohidden(str(tmp_path))) == ["a", "b"]
 
 
 def test_most_similar():

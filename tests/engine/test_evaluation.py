@@ -6,8 +6,6 @@ from dassl.config import get_cfg_default
 from dassl.evaluation import Classification
 from dassl.utils import UserError
 
-NAMES = {0: "cat", 1: "dog", 2: "owl", 3: "yak"}
-
 
 def _cfg(**test):
     cfg = get_cfg_default()
@@ -19,16 +17,6 @@ def _cfg(**test):
 
 def _scores(predicted):
     return torch.nn.functional.one_hot(torch.tensor(predicted), 4).float()
-
-
-def _fill(evaluator, true, predicted, batch=2):
-    for i in range(0, len(true), batch):
-        evaluator.process(_scores(predicted[i : i + batch]), torch.tensor(true[i : i + batch]))
-
-
-# Class 3 is never true but once predicted, class 1 is never found.
-TRUE = [0, 0, 0, 1, 2, 2, 2]
-PREDICTED = [0, 0, 2, 3, 2, 2, 0]
 
 
 def test_result_keeps_no_graph():

@@ -19,16 +19,6 @@ def _cfg(**values):
     return cfg
 
 
-CASES = {
-    "adam": (torch.optim.Adam, {"betas": (0.8, 0.99), "amsgrad": False}),
-    "amsgrad": (torch.optim.Adam, {"betas": (0.8, 0.99), "amsgrad": True}),
-    "sgd": (torch.optim.SGD, {"momentum": 0.7, "dampening": 0, "nesterov": True}),
-    "rmsprop": (torch.optim.RMSprop, {"momentum": 0.7, "alpha": 0.9}),
-    "radam": (RAdam, {"betas": (0.8, 0.99)}),
-    "adamw": (torch.optim.AdamW, {"betas": (0.8, 0.99)}),
-}
-
-
 def test_unknown_name():
     with pytest.raises(ValueError) as caught:
         build_optimizer(nn.Linear(2, 2), _cfg(NAME="sdg"))

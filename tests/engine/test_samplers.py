@@ -14,11 +14,6 @@ def source(*groups):
     return [SimpleNamespace(domain=g, label=g) for g, count in enumerate(groups) for _ in range(count)]
 
 
-def batches(sampler, size, data):
-    order = list(sampler)
-    return [[data[i].domain for i in order[start : start + size]] for start in range(0, len(order), size)]
-
-
 def test_domain_samplers_do_not_repeat_an_image_and_stop_below_one_share():
     data = source(7, 4)
     for sampler in (RandomDomainSampler(data, 4, n_domain=0), SeqDomainSampler(data, 4)):
