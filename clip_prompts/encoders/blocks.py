@@ -1,16 +1,23 @@
-"""The parts of CLIP's transformer blocks that both encoders compute, with frozen weights in mind."""
+"""CLIP's transformer blocks as both encoders compute them, fast where weights are frozen."""
 
 from collections.abc import Mapping
 
+import torch
 import torch.nn.functional as F
 from clip.model import QuickGELU, ResidualAttentionBlock
 from torch import Tensor
 
 from clip_prompts.common.errors import UserError
 
-from .linear import add_linear, linear
+from .prompt_set import Layout
 
 QUICK = 1.702  # of CLIP's QuickGELU, x sigmoid(1.702 x)
+# PyTorch carries two libraries for matrix products. F.linear in float32 takes MKL, which does not use the wide vectors
+# of processors that are not Intel's. oneDNN does, and is up to twice as fast there (docs/performance.md).
+# This is a private operator of PyTorch's, which its compiler uses too. Builds without oneDNN do not have it.
+_PRODUCT = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+
+SMALL = 8_000_000  # multiplications; below, calling oneDNN takes longer than it wins
 
 
 class BlockHook:
@@ -83,6 +90,41 @@ def image_block(block: ResidualAttentionBlock, x: Tensor, hook: BlockHook = NO_H
     return finish_block(block, hook, *(rows.flatten(0, 1) for rows in (x, normed, seen))).view(x.shape)
 
 
+def text_block(
+    block: ResidualAttentionBlock,
+    x: Tensor,
+    layout: Layout,
+    hook: BlockHook = NO_HOOK,
+    qkv: Tensor | None = None,
+    read: Tensor | None = None,
+) -> Tensor:
+    """One block of the text encoder: packed rows (B R, d) to rows of the same shape.
+
+    Each row sees the shared rows, and its own prompt's rows up to itself. Attention therefore runs on whole prompts,
+    gathered into blocks of n rows (see ``Packing``).
+
+    Args:
+        qkv: queries, keys and values (B R, 3 d), if they are known; then there is no hook.
+        read: the rows to compute (B C,), if the others are not read.
+    """
+    normed = x
+    if qkv is None:
+        normed = block.ln_1(x)
+        qkv = hook.queries_keys_values(normed, queries_keys_values(block, normed))
+    blocks = qkv.index_select(0, layout.gather).view(
+        len(layout.mask), layout.mask.shape[-1], 3, block.attn.num_heads, -1
+    )
+    q, k, v = (part.transpose(1, 2) for part in blocks.unbind(2))  # each (B N, h, n, d/h)
+    seen = (
+        F.scaled_dot_product_attention(q, k, v, attn_mask=layout.mask).transpose(1, 2).reshape(len(layout.gather), -1)
+    )
+    scatter = layout.scatter
+    if read is not None:
+        x, scatter = x.index_select(0, read), scatter.index_select(0, read)
+        normed = normed if hook is NO_HOOK else normed.index_select(0, read)
+    return finish_block(block, hook, x, normed, seen.index_select(0, scatter))
+
+
 def check_layers(
     encoder: str,
     layers: int,
@@ -111,3 +153,49 @@ def check_layers(
         raise ValueError(f"Deep rows replace the {replaced} appended rows, so there must be {replaced} per layer")
     if len({len(rows) for rows in inserted.values()}) > 1:
         raise ValueError("Inserted rows must be equally many at all layers")
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``F.linear``: rows x (..., K), weight (N, K), bias (N,) to (..., N).
+
+    oneDNN computes large products, forward and backward, in float32 on a CPU if weight and bias need no gradient.
+    ``F.linear`` computes all others, also under autocast and in what ``torch.compile`` compiles.
+    """
+    if not _is_for_onednn(x, weight, bias):
+        return F.linear(x, weight, bias)
+    if x.requires_grad and torch.is_grad_enabled():
+        return _FrozenLinear.apply(x, weight, bias)
+    return _PRODUCT(x, weight, bias, "none", [], "")
+
+
+def add_linear(start: Tensor, x: Tensor, weight: Tensor, scale: float = 1.0) -> Tensor:
+    """start (R, N) + scale x W^T, of rows x (R, K) and weight (N, K); one call where a library has one for it."""
+    plain = start.dtype == x.dtype == weight.dtype == torch.float32 and not torch.is_autocast_enabled(x.device.type)
+    if plain and not _is_for_onednn(x, weight, None):
+        return torch.addmm(start, x, weight.t(), alpha=scale)
+    product = linear(x, weight)
+    return start + (product if scale == 1.0 else product * scale)
+
+
+def _is_for_onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
+    if _PRODUCT is None or x.numel() * len(weight) < SMALL:
+        return False
+    kinds = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
+    learns = weight.requires_grad or (bias is not None and bias.requires_grad)
+    elsewhere = torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling()
+    return kinds and not elsewhere and not (learns and torch.is_grad_enabled())
+
+
+class _FrozenLinear(torch.autograd.Function):
+    """y = x W^T + b, dL/dx = dL/dy W; W and b have no gradients."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias):
+        ctx.save_for_backward(weight)
+        return _PRODUCT(x, weight, bias, "none", [], "")
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient):
+        (weight,) = ctx.saved_tensors
+        return _PRODUCT(gradient.contiguous(), weight.t(), None, "none", [], ""), None, None

@@ -1,17 +1,16 @@
 """Memory of text encoding: predicted, kept below a limit, and halved where the prediction was too low."""
 
 import gc
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
-from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from clip_prompts.common.errors import UserError
 
-from .prompt_set import PromptSet
+from .prompt_set import Packing
 
 GB = 2**30
 # Rows at once where no gradient is needed and no limit is given: more are no faster, and take more memory.
@@ -21,13 +20,14 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True)
 class TextShape:
-    """A text encoder's shape: L layers, width d, h heads, joint width D, bytes of a number (4 for fp32)."""
+    """What the memory of text encoding depends on, apart from the prompts."""
 
-    layers: int
-    width: int
-    heads: int
-    joint: int
-    bytes: int
+    layers: int  # L
+    width: int  # d
+    heads: int  # h
+    joint: int  # D
+    bytes: int  # of a number, 4 for fp32
+    device: str = "cpu"
 
 
 # Numbers per row in units of d: kept by a layer for its backward pass (the MLP's hidden values), needed while a layer
@@ -47,7 +47,7 @@ def peak_bytes(shape: TextShape, rows: int, spread: float, backward: bool = True
     Weights are frozen, so the inputs of linear layers are not kept.
 
     Args:
-        rows: packed rows, of all contexts together (B * R). spread: see ``spread_of``.
+        rows: packed rows, of all contexts together (B * R). spread: of the packing.
         backward: whether a backward pass follows; else nothing is kept from layer to layer.
     """
     kept = shape.width * (2 * 4 + shape.bytes * (KEPT_WIDTHS + BLOCK_WIDTHS * spread))
@@ -56,11 +56,15 @@ def peak_bytes(shape: TextShape, rows: int, spread: float, backward: bool = True
 
 
 class MemoryBudget:
-    """How many packed rows are encoded at once.
+    """Decides how many packed rows are encoded at once.
 
     Args:
         gigabytes: for the activations of text encoding, forward and backward (1 GB = 2^30 bytes); 0 is no limit.
             CLIP's weights, the image encoder and Python itself come on top.
+
+    Attributes:
+        most_rows: limit of rows at once since memory ran out; None before. Plans made under another limit are void.
+        last: rows of the largest chunk that was encoded last, and of the longest prompt. The encoder sets it.
 
     Raises:
         UserError: a negative limit.
@@ -70,108 +74,73 @@ class MemoryBudget:
         if gigabytes < 0:
             raise UserError(f"MEMORY_GB {gigabytes} is below 0. Give gigabytes, or 0 for no limit")
         self.gigabytes = gigabytes
-        self._most_rows: int | None = None  # after memory ran out
-        self._last: tuple[int, int] | None = None  # rows of the last plan's largest chunk, and the fewest possible
+        self.most_rows: int | None = None
+        self.last = (0, 0)
         self._announced = False
 
-    def encode(
-        self,
-        encode: Callable[[PromptSet, Tensor | None], Tensor],
-        shape: TextShape,
-        prompts: PromptSet,
-        learned: Tensor | None,
-    ) -> Tensor:
-        """Encode in chunks that fit, each recomputed in the backward pass; in one go where everything fits.
-
-        Args:
-            encode: prompts and learned vectors (B, K, d) to features (B, C, D) in packed order.
-            shape: of the encoder. prompts: C prompts. learned: (B, K, d), or None for prompts without any.
-
-        Returns:
-            What ``encode`` returns for everything: (B, C, D).
-        """
-        gradient = learned is not None and learned.requires_grad and torch.is_grad_enabled()
-        batch = 1 if learned is None else len(learned)
-        rows = self.rows_at_once(shape, prompts, batch, gradient)
-        if gradient and not self._announced:
-            self._announced = True
-            print(self.announcement(shape, prompts, batch))
-        every = len(prompts.positions)
-        fewest = prompts.longest  # of one chunk
-        self._last = (min(rows, batch * every), fewest)
-        if rows >= batch * every:
-            return encode(prompts, learned)
-
-        def chunk(part: PromptSet, contexts: Tensor | None) -> Tensor:
-            return checkpoint(encode, part, contexts, use_reentrant=False) if gradient else encode(part, contexts)
-
-        parts = [prompts] if rows >= every else prompts.runs(rows)
-        slices = [None] if learned is None else learned.split(max(1, rows // every))
-        return torch.cat([torch.cat([chunk(part, one) for part in parts], dim=1) for one in slices])
-
-    def rows_at_once(self, shape: TextShape, prompts: PromptSet, batch: int, gradient: bool) -> int:
+    def rows_at_once(self, shape: TextShape, packing: Packing, batch: int, gradient: bool) -> int:
         """Packed rows of one chunk, for B = ``batch`` contexts with or without a backward pass."""
-        device = prompts.positions.device.type
-        everything = batch * len(prompts.positions)
-        rows = everything if gradient else EVALUATION_ROWS.get(device, 2**12)
+        everything = batch * packing.rows
+        rows = everything if gradient else EVALUATION_ROWS.get(shape.device, 2**12)
         if self.gigabytes:
-            limit, one = self.gigabytes * GB, peak_bytes(shape, 1, spread_of(prompts), gradient)
+            limit, one = self.gigabytes * GB, peak_bytes(shape, 1, packing.spread, gradient)
             if not gradient:
                 rows = min(rows, int(limit / one))
             elif everything * one > limit:  # in chunks; all features and their gradients live through all of them
-                rows = int((limit - _features_bytes(shape, prompts, batch)) / one)
-        return max(1, min(rows, self._most_rows or rows))
+                rows = int((limit - _features_bytes(shape, packing, batch)) / one)
+        return max(1, min(rows, self.most_rows or rows))
 
-    def contexts_at_once(self, shape: TextShape, prompts: PromptSet) -> int:
-        """Contexts of an evaluation that are encoded at once."""
-        return max(1, self.rows_at_once(shape, prompts, 1, gradient=False) // len(prompts.positions))
+    def announce(self, shape: TextShape, packing: Packing, batch: int) -> None:
+        """Print what a training step's text encoding will take; once, in one line."""
+        if not self._announced:
+            self._announced = True
+            print(self.announcement(shape, packing, batch))
 
-    def announcement(self, shape: TextShape, prompts: PromptSet, batch: int) -> str:
-        """One line: what a training step's text encoding will take."""
-        every, spread = len(prompts.positions), spread_of(prompts)
-        rows = self.rows_at_once(shape, prompts, batch, gradient=True)
-        whole = peak_bytes(shape, batch * every, spread)
+    def announcement(self, shape: TextShape, packing: Packing, batch: int) -> str:
+        """Return the line that ``announce`` prints."""
+        every = packing.rows
+        rows = self.rows_at_once(shape, packing, batch, gradient=True)
+        whole = peak_bytes(shape, batch * every, packing.spread)
         line = f"Text encoding: {batch} x {every:,} rows a step, predicted peak {_readable(whole)}"
         if rows >= batch * every:
             return line
-        largest = max(rows, prompts.longest)
-        peak = peak_bytes(shape, largest, spread) + _features_bytes(shape, prompts, batch)
+        largest = max(rows, packing.longest)
+        peak = peak_bytes(shape, largest, packing.spread) + _features_bytes(shape, packing, batch)
         line = f"{line} in one go, {_readable(peak)} in chunks of {rows:,} rows"
         return f"{line} (MEMORY_GB {self.gigabytes})" if self.gigabytes else line
 
     def retry(self, step: Callable[[], _Result]) -> _Result:
-        """Call ``step``; whenever memory runs out, halve the chunk and call it again.
-
-        Raises:
-            UserError: memory ran out with a single prompt at a time.
-        """
+        """Call ``step``; whenever memory runs out, halve the chunk and call it again. Raises as ``shrink`` does."""
         while True:
             try:
                 return step()
             except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
-                    raise
-            # Outside of the handler: it would keep the failed step's tensors alive.
-            self.halve()
+                self.shrink(error)
+
+    def shrink(self, error: BaseException) -> None:
+        """Halve the rows at once after memory ran out; raise any other error again.
+
+        Raises:
+            UserError: memory ran out with a single prompt at a time.
+        """
+        if not is_out_of_memory(error):
+            raise error
+        traceback.clear_frames(error.__traceback__)  # they hold the failed step's tensors
+        self.halve()
 
     def halve(self) -> None:
-        """Half as many rows at once from now on, and say so."""
+        """Encode half as many rows at once from now on, and say so. Raises UserError if there is only one prompt."""
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        rows, fewest = self._last or (0, 0)
+        rows, fewest = self.last
         if rows <= fewest:
             raise UserError(
                 "Out of memory, even with one prompt at a time: lower the batch size "
                 "(DATALOADER.TRAIN_X.BATCH_SIZE, DATALOADER.TEST.BATCH_SIZE) or take a smaller backbone"
             )
-        self._most_rows = max(fewest, rows // 2)
-        print(f"Out of memory with {rows:,} rows of prompts at once: trying again with {self._most_rows:,}")
-
-
-def spread_of(prompts: PromptSet) -> float:
-    """Rows of attention's blocks per packed row: shared rows stand in each block, and blocks are filled up."""
-    return len(prompts.gather) / len(prompts.positions)
+        self.most_rows = max(fewest, rows // 2)
+        print(f"Out of memory with {rows:,} rows of prompts at once: trying again with {self.most_rows:,}")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -182,9 +151,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def _features_bytes(shape: TextShape, prompts: PromptSet, batch: int) -> int:
+def _features_bytes(shape: TextShape, packing: Packing, batch: int) -> int:
     """Features (B, C, D) of all prompts, in pieces, joined, normalised, and their gradients."""
-    return 4 * batch * len(prompts.ends) * shape.joint * shape.bytes
+    return 4 * batch * len(packing.paths) * shape.joint * shape.bytes
 
 
 def _readable(size: float) -> str:

@@ -1,4 +1,4 @@
-"""A set of prompts as the text encoder computes it: one packed list of rows, without padding or repetition."""
+"""Prompts packed for the text encoder: one list of rows, without padding or repetition."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -9,30 +9,100 @@ import torch
 from torch import Tensor, nn
 
 # Attention's blocks have a multiple of so many rows, as many numbers as a processor takes at once, and at least twice
-# so many: more waste arithmetic on rows of other prompts, fewer make too many small products.
+# so many: larger blocks waste arithmetic on rows of other prompts, smaller ones make too many small products.
 STEP = 16
 
 
+class Packing(NamedTuple):
+    """The rows of C prompts, and the blocks of rows in which attention sees them.
+
+    There are N blocks of n rows. Each holds the shared rows, then the other rows of some whole prompts.
+    """
+
+    shared: int  # number of leading rows that all prompts share
+    paths: list[list[int]]  # rows of each prompt, from start to end-of-text
+    gather: Tensor  # packed row of each row of the blocks (N * n,)
+    scatter: Tensor  # number of each packed row among the rows of the blocks (R,)
+    mask: Tensor  # 0 where a row of a block sees another one, else -inf (N, 1, n, n)
+
+    @property
+    def rows(self) -> int:
+        """Number of packed rows, R."""
+        return len(self.scatter)
+
+    @property
+    def longest(self) -> int:
+        """Rows of the longest prompt."""
+        return max(map(len, self.paths))
+
+    @property
+    def spread(self) -> float:
+        """Rows of attention's blocks per packed row: each block repeats the shared rows and is filled up."""
+        return len(self.gather) / self.rows
+
+
+class Layout(NamedTuple):
+    """A ``Packing`` under B contexts, one after another, on the device of the encoder."""
+
+    gather: Tensor  # (B N n,)
+    scatter: Tensor  # (B R,)
+    eot_rows: Tensor  # packed rows of end-of-text (B C,)
+    mask: Tensor  # (B N, 1, n, n)
+
+
+class LayerRows(NamedTuple):
+    """The rows at the input of one layer."""
+
+    layout: Layout
+    source: Tensor | None  # of each row, its number among the rows so far and the vectors given; None: as they are
+
+
+class PackedPrompts(NamedTuple):
+    """All that the text encoder reads of a ``PromptSet``, or of a chunk of it, under B contexts."""
+
+    fixed: Tensor  # see PromptSet
+    tokens: Tensor
+    positions: Tensor
+    context_positions: Tensor  # positions of the context rows (L,)
+    context_index: Tensor
+    context_rows: Tensor  # under B contexts (B L,)
+    layers: list[LayerRows]
+
+
+class Given(NamedTuple):
+    """Shapes of the deep and inserted rows that an encoding is given, by layer; see ``TextEncoder.forward``."""
+
+    deep: tuple[tuple[int, tuple[int, ...]], ...] = ()  # layer, and (n,) or (C, n)
+    inserted: tuple[tuple[int, int], ...] = ()  # layer, K
+
+    @property
+    def final(self) -> tuple[bool, int]:
+        """Arguments of ``PromptSet.packing`` for the last layer."""
+        return any(len(shape) == 2 for _, shape in self.deep), max((count for _, count in self.inserted), default=0)
+
+
+NOTHING = Given()
+
+
 class PromptSet(nn.Module):
-    """C prompts, packed as a tree: rows that all share, then the rest of each, its beginning only if it is new.
+    """C prompts, packed as a tree: the rows that all share, then the rest of each, its beginning only if it is new.
 
     Packed order is that of the entries, so prompts with a common beginning ("red circle", "red square") are neighbours.
 
     Args:
         prompts: one list of entries per prompt, up to and with end-of-text. An entry is a token id, or -1 - i for
-            the i-th learned vector. Leading entries that all prompts have in common become shared rows.
+            the i-th context vector. Leading entries that all prompts have in common become shared rows.
         embed: token ids (N,) to embeddings (N, d).
 
     Attributes:
-        shared: number of shared rows, P. longest: rows of the longest prompt, the shared ones included.
         sources: each prompt in packed order, as a list of entries: a row of ``fixed``, or -1 - i.
-        fixed: embeddings of the tokens that occur (F, d). tokens: of each row, its row there, or any (R,).
-        positions: place of each row in its prompt (R,). ends: row of each prompt's end-of-text (C,), packed order.
-        rank: where each prompt stands in packed order (C,).
-        places: the rows of learned vectors (L,). vectors: which of them each is (L,).
-        gather, scatter, mask: attention in N blocks of n rows, each of the shared rows and those of some whole prompts:
-            the packed row that each row of a block is (N * n,); where each packed row stands among them (R,); and
-            which rows of its block a row looks at, 0 or -inf (N, 1, n, n).
+        order: class number of each prompt in packed order (C,).
+        rank: packed number of each class (C,).
+        fixed: embeddings of the tokens that occur (F, d).
+        tokens: row of ``fixed`` of each packed row; any for a context row (R,).
+        positions: position of each packed row in its prompt (R,).
+        context_rows: the rows that hold context vectors (L,).
+        context_index: number of the context vector in each of them (L,).
     """
 
     def __init__(self, prompts: Sequence[Sequence[int]], embed) -> None:
@@ -41,132 +111,178 @@ class PromptSet(nn.Module):
         row_of = {token: i for i, token in enumerate(tokens)}
         sources = [[row_of.get(entry, entry) for entry in prompt] for prompt in prompts]
         order = sorted(range(len(sources)), key=sources.__getitem__)
-        fixed, rank = embed(torch.tensor(tokens)).detach(), torch.tensor(order).argsort()
-        self._pack([sources[c] for c in order], _common_start(sources), fixed, rank)
+        fixed = embed(torch.tensor(tokens)).detach()
+        self._pack([sources[c] for c in order], order, _common_start(sources), fixed)
 
-    def token_rows(self) -> Tensor:
-        """Embeddings of all rows (R, d); those of learned vectors hold some token's."""
-        return self.fixed.index_select(0, self.tokens)
+    def packing(self, separate: bool = False, inserted: int = 0) -> Packing:
+        """Return the packing of these prompts.
 
-    def learned_rows(self, learned: Tensor) -> Tensor:
-        """The rows ``places`` (B, L, d) under learned vectors (B, K, d)."""
-        return learned.index_select(1, self.vectors)
+        Args:
+            separate: whether every prompt has all of its rows to itself; else they share what they have in common.
+            inserted: number of rows behind the first one that are not in the prompts.
+        """
+        key = (separate, inserted)
+        if key not in self._packings:
+            if separate:
+                shared, bounds = 0, np.cumsum([0] + [len(prompt) + inserted for prompt in self.sources]).tolist()
+                paths = [list(range(*pair)) for pair in itertools.pairwise(bounds)]
+            else:
+                shared = self._shared + inserted
+                prompts = [[prompt[0], *[prompt[0]] * inserted, *prompt[1:]] for prompt in self.sources]
+                paths = _tree(prompts, shared)[2]
+            self._packings[key] = Packing(shared, paths, *_blocks(shared, paths))
+        return self._packings[key]
 
-    def under(self, contexts: int, dtype: torch.dtype) -> "Attention":
-        """What attention looks up under B contexts."""
-        rows, mask = len(self.scatter), self.mask.to(dtype)
-        return Attention(
-            gather=in_contexts(self.gather, rows, contexts),
-            scatter=in_contexts(self.scatter, len(self.gather), contexts),
-            ends=in_contexts(self.ends, rows, contexts),
-            mask=mask if contexts == 1 else mask.repeat(contexts, 1, 1, 1),
+    def chunks(self, rows: int, separate: bool = False, inserted: int = 0) -> list["PromptSet"]:
+        """Return smaller sets of whole prompts, in packed order: each of at most ``rows`` rows, or of one prompt.
+
+        Args:
+            rows: packed rows, counted in the packing that the other arguments name.
+        """
+        packing = self.packing(separate, inserted)
+        made, start = [], 0
+        for count in _fill(packing.paths, packing.shared, rows):
+            chunk, part = PromptSet.__new__(PromptSet), slice(start, start + count)
+            nn.Module.__init__(chunk)
+            chunk._pack(self.sources[part], self.order[part], self._shared, self.fixed)
+            made.append(chunk)
+            start += count
+        return made
+
+    def packed(self, contexts: int, dtype: torch.dtype, layers: int, given: Given = NOTHING) -> PackedPrompts:
+        """Return what an encoder of so many layers reads, under B contexts.
+
+        Deep and inserted rows make the packing change: inserted rows make all prompts longer, and rows per class make
+        prompts differ that shared their beginning. Then ``LayerRows.source`` names the new rows.
+        """
+        deep, inserted = dict(given.deep), dict(given.inserted)
+        before = packing = self.packing()
+        layout, layer_rows, separate, added = self.attention_for(packing, contexts, dtype), [], False, 0
+        for layer in range(layers):
+            shape, count = deep.get(layer), inserted.get(layer, 0)
+            separate, known, added = separate or len(shape or ()) == 2, added, count or added
+            source = None
+            if shape or count:
+                packing = self.packing(separate, added)
+                layout = layout if packing is before else self.attention_for(packing, contexts, dtype)
+                source = self._source(before, packing, contexts, shape or (0,), count, known)
+                before = packing
+            layer_rows.append(LayerRows(layout, source))
+        return PackedPrompts(
+            self.fixed,
+            self.tokens,
+            self.positions,
+            self.positions.index_select(0, self.context_rows),
+            self.context_index,
+            in_contexts(self.context_rows, len(self.positions), contexts),
+            layer_rows,
         )
 
-    def runs(self, rows: int) -> list["PromptSet"]:
-        """Smaller sets of whole prompts, in packed order: each of at most ``rows`` rows, or of one prompt.
+    def attention_for(self, packing: Packing, contexts: int, dtype: torch.dtype) -> Layout:
+        """Return a packing of these prompts under B contexts."""
+        device, rows = self.fixed.device, packing.rows
+        eot_rows = torch.tensor([path[-1] for path in packing.paths])
+        return Layout(
+            in_contexts(packing.gather, rows, contexts).to(device),
+            in_contexts(packing.scatter, len(packing.gather), contexts).to(device),
+            in_contexts(eot_rows, rows, contexts).to(device),
+            packing.mask.to(device, dtype).repeat(contexts, 1, 1, 1),
+        )
 
-        The shared rows belong to every one of them. Their prompts are not put back in the order of the classes.
-        The last result is kept, since every step asks for the same.
+    def _source(self, before: Packing, after: Packing, contexts: int, deep, count: int, known: int) -> Tensor:
+        """``LayerRows.source``: the vectors given are numbered from B R on, deep ones first, then inserted ones.
+
+        Args:
+            deep: (n,) or (C, n). count: number of inserted rows given. known: number of those there are already.
         """
-        asked = (rows, self.positions.device)
-        if self._made_runs[0] != asked:
-            prompts, made = iter(self.sources), []
-            for count in _fill(self._paths, rows - self.shared):
-                run = PromptSet.__new__(PromptSet)
-                nn.Module.__init__(run)
-                run._pack(list(itertools.islice(prompts, count)), self.shared, self.fixed, torch.arange(count))
-                made.append(run)
-            self._made_runs = (asked, made)
-        return self._made_runs[1]
+        source, first = np.zeros(after.rows, dtype=np.int64), before.rows
+        own = [first + c * deep[1] for c in self.order] if len(deep) == 2 else [first] * len(self.order)
+        first_inserted = first + int(np.prod(deep))
+        for path, vectors, rows in zip(before.paths, own, after.paths, strict=True):
+            added = range(first_inserted, first_inserted + count) if count else path[1 : 1 + known]
+            rest = path[1 + known :]
+            rest[: deep[-1]] = range(vectors, vectors + min(deep[-1], len(rest)))
+            source[rows] = [path[0], *added, *rest]
+        every = torch.from_numpy(source) + before.rows * torch.arange(contexts).unsqueeze(1)
+        given = torch.from_numpy(source) + before.rows * (contexts - 1)
+        return torch.where(torch.from_numpy(source >= before.rows), given, every).flatten().to(self.fixed.device)
 
-    def _pack(self, sources: list[list[int]], shared: int, fixed: Tensor, rank: Tensor) -> None:
-        """Set all attributes for prompts that stand in packed order."""
-        self.sources, self.shared, self.longest = sources, shared, max(map(len, sources))
-        source, positions, self._paths = _tree(sources, shared)
-        gather, scatter, mask = _blocks(shared, self._paths, len(source))
-        places = [row for row, entry in enumerate(source) if entry < 0]
+    def _pack(self, sources: list[list[int]], order: list[int], shared: int, fixed: Tensor) -> None:
+        """Set all attributes for prompts in packed order."""
+        self.sources, self.order, self._shared = sources, order, shared
+        self._packings: dict[tuple[bool, int], Packing] = {}
+        entries, positions, _ = _tree(sources, shared)
+        context_rows = [row for row, entry in enumerate(entries) if entry < 0]
         buffers = {
             "fixed": fixed,
-            "tokens": torch.tensor(source).clamp_min(0),
-            "vectors": torch.tensor([-1 - source[row] for row in places], dtype=torch.long),
+            "tokens": torch.tensor(entries).clamp_min(0),
             "positions": torch.tensor(positions),
-            "ends": torch.tensor([path[-1] for path in self._paths]),
-            "rank": rank,
-            "places": torch.tensor(places, dtype=torch.long),
-            "gather": gather,
-            "scatter": scatter,
-            "mask": mask,
+            "rank": torch.tensor(order).argsort(),
+            "context_rows": torch.tensor(context_rows, dtype=torch.long),
+            "context_index": torch.tensor([-1 - entries[row] for row in context_rows], dtype=torch.long),
         }
         for name, value in buffers.items():
             self.register_buffer(name, value.to(fixed.device), persistent=False)
-        self._made_runs: tuple = (None, [])
-
-
-class Attention(NamedTuple):
-    """Attention in the blocks of a ``PromptSet`` under B contexts, whose rows stand one after another."""
-
-    gather: Tensor  # packed row of each row of the blocks (B N n,)
-    scatter: Tensor  # where each packed row stands among them (B R,)
-    ends: Tensor  # packed rows of end-of-text (B C,)
-    mask: Tensor  # 0 or -inf (B N, 1, n, n)
 
 
 def in_contexts(rows: Tensor, of: int, contexts: int) -> Tensor:
-    """Row numbers below ``of`` in one context, to those in B contexts that stand one after another."""
+    """Row numbers below ``of`` in one context, to those in B contexts one after another."""
     if contexts == 1:
         return rows
     return (rows + of * torch.arange(contexts, device=rows.device).unsqueeze(1)).flatten()
 
 
 def _tree(prompts: Sequence[Sequence[int]], shared: int) -> tuple[list[int], list[int], list[list[int]]]:
-    """Rows of prompts in packed order: each one's entry, its place in its prompt, and of each prompt its own rows."""
-    entries, places, paths = list(prompts[0][:shared]), list(range(shared)), []
+    """Pack prompts in packed order: entry of each row, its position in its prompt, and the rows of each prompt."""
+    start = list(range(shared))
+    entries, positions, paths = list(prompts[0][:shared]), list(start), []
     before: Sequence[int] = ()
     for prompt in prompts:
-        known = _in_common(prompt, before) - shared if paths else 0
+        known = _in_common(prompt, before) if paths else shared
         first = len(entries)
-        entries += prompt[shared + known :]
-        places += range(shared + known, len(prompt))
-        paths.append([*(paths[-1][:known] if paths else ()), *range(first, len(entries))])
+        entries += prompt[known:]
+        positions += range(known, len(prompt))
+        paths.append([*(paths[-1][:known] if paths else start), *range(first, len(entries))])
         before = prompt
-    return entries, places, paths
+    return entries, positions, paths
 
 
-def _blocks(shared: int, paths: Sequence[Sequence[int]], rows: int) -> tuple[Tensor, Tensor, Tensor]:
-    """``gather``, ``scatter`` and ``mask`` of a ``PromptSet`` of so many rows."""
-    size = shared + max(min(shared, rows - shared), max(map(len, paths)))
+def _blocks(shared: int, paths: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, Tensor]:
+    """``gather``, ``scatter`` and ``mask`` of a ``Packing``."""
+    rows = 1 + max(path[-1] for path in paths)
+    size = max(min(2 * shared, rows), max(map(len, paths)))
     size = max(2 * STEP, -(-size // STEP) * STEP)
-    counts = list(_fill(paths, size - shared))
+    counts = list(_fill(paths, shared, size))
     gather = np.zeros((len(counts), size), dtype=np.int64)
     scatter = np.arange(rows)
     sees = np.zeros((len(counts), size, size), dtype=bool)
     gather[:, :shared], sees[:, :shared, :shared] = np.arange(shared), np.tri(shared, dtype=bool)
     remaining = iter(paths)
     for block, count in enumerate(counts):
-        at: dict[int, int] = {}  # packed row -> row of the block
+        row_in_block: dict[int, int] = {}
         for path in itertools.islice(remaining, count):
-            for row in path:
-                if row in at:
+            for row in path[shared:]:
+                if row in row_in_block:
                     continue
-                here = at[row] = shared + len(at)
+                here = row_in_block[row] = shared + len(row_in_block)
                 gather[block, here] = row
                 scatter[row] = block * size + here  # of several blocks that have it, any
                 sees[block, here, :shared] = True
-                sees[block, here, [at[r] for r in path if r <= row]] = True
+                sees[block, here, [row_in_block[r] for r in path[shared:] if r <= row]] = True
     sees[~sees.any(axis=-1), 0] = True  # rows that fill up a block are not read, but must not be NaN
     mask = torch.zeros(sees.shape).masked_fill(torch.from_numpy(~sees), float("-inf"))
     return torch.from_numpy(gather.ravel()), torch.from_numpy(scatter), mask.unsqueeze(1)
 
 
-def _fill(paths: Sequence[Sequence[int]], rows: int) -> Iterator[int]:
-    """How many of the next prompts go together, so that each run has at most ``rows`` own rows, or one prompt."""
-    count = size = 0
+def _fill(paths: Sequence[Sequence[int]], shared: int, rows: int) -> Iterator[int]:
+    """Yield how many of the next prompts go together: at most ``rows`` rows with the shared ones, or one prompt."""
+    count, size = 0, shared
     before: Sequence[int] = ()
     for path in paths:
-        new = len(path) - _in_common(path, before)
+        new = len(path) - max(shared, _in_common(path, before))
         if count and size + new > rows:
             yield count
-            count, size, new = 0, 0, len(path)
+            count, size, new = 0, shared, len(path) - shared
         count, size, before = count + 1, size + new, path
     yield count
 

@@ -7,8 +7,7 @@ import sys
 import pytest
 import torch
 
-from clip_prompts.encoders import linear
-from clip_prompts.encoders.memory import spread_of
+from clip_prompts.encoders import blocks
 from measuring import backbones, counters
 from measuring.task import Setting, Task
 from tests.conftest import ROOT
@@ -95,12 +94,12 @@ def test_necessary_operations_are_those_of_the_packed_rows(monkeypatch):
 
     task = Task(Setting(backbone="tiny", classes=6), with_plain=False)
     prompts = task.learner.prompts
-    monkeypatch.setattr(linear, "_PRODUCT", None)  # the counter does not know oneDNN's operator
+    monkeypatch.setattr(blocks, "_PRODUCT", None)  # the counter does not know oneDNN's operator
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        task.encoder(prompts, task.learner.text_inputs()["context"].detach())
+        task.encoder(prompts, task.learner.ctx.detach().unsqueeze(0))
     counted = counters.text_flops(task.encoder.shape, prompts, 1, backward=False)
     assert counted < counter.get_total_flops() < 1.15 * counted  # blocks of attention hold masked products, too
-    assert 1 < spread_of(prompts) < 3
+    assert 1 < prompts.packing().spread < 3
 
 
 @pytest.mark.parametrize("name", ("ViT-B/16", "ViT-B/32", "RN50", "ViT-L/14", "tiny"))

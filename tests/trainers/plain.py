@@ -8,11 +8,11 @@ from clip.model import CLIP
 SOS, EOT = _tokenizer.encoder["<|startoftext|>"], _tokenizer.encoder["<|endoftext|>"]
 
 
-def small_clip(width: int = 64, embed_dim: int = 64) -> CLIP:
-    """A CLIP of 2 + 2 layers on 32 x 32 pixels, with random weights, fp32, frozen."""
+def small_clip(width: int = 64, embed_dim: int = 64, text_layers: int = 2) -> CLIP:
+    """A CLIP of two image layers on 32 x 32 pixels, with random weights, fp32, frozen."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = CLIP(embed_dim, 32, 2, 64, 8, 77, 49408, width, width // 64, 2)
+        model = CLIP(embed_dim, 32, 2, 64, 8, 77, 49408, width, width // 64, text_layers)
     return model.float().eval().requires_grad_(False)
 
 
@@ -61,6 +61,13 @@ def logits(model: CLIP, images: torch.Tensor, names: list[str], context, positio
 def tokens_of(text: str) -> int:
     """Length of a text with start and end tokens."""
     return int(clip.tokenize(text).argmax()) + 1
+
+
+def prompted_feature(model: CLIP, embeddings, eot, deep=None, inserted=None, hooks=None) -> torch.Tensor:
+    """g with what a method adds: all 77 positions, and those inserted, one head at a time; not normalized (D,)."""
+    x = embeddings + model.positional_embedding
+    x = model.ln_final(_layers(model.transformer.resblocks, x, deep, inserted, hooks, "first", True))
+    return x[eot + (len(next(iter(inserted.values()))) if inserted else 0)] @ model.text_projection
 
 
 def image_states(visual, image, rows=None, deep=None, inserted=None, hooks=None) -> torch.Tensor:

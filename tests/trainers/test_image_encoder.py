@@ -6,7 +6,7 @@ from clip.model import CLIP, ResidualAttentionBlock, convert_weights
 
 from clip_prompts.clip.precision import Precision
 from clip_prompts.common.errors import UserError
-from clip_prompts.encoders import linear
+from clip_prompts.encoders import blocks
 from clip_prompts.encoders.blocks import BlockHook
 from clip_prompts.encoders.image_encoder import ImageEncoder
 from tests.trainers import plain
@@ -49,7 +49,7 @@ def compare(image, learned, ours, theirs):
 @pytest.fixture(params=(True, False), ids=("all through oneDNN", "small products"))
 def _small(request, monkeypatch):
     if request.param:
-        monkeypatch.setattr(linear, "SMALL", 0)
+        monkeypatch.setattr(blocks, "SMALL", 0)
 
 
 @pytest.mark.parametrize("batch", (1, 4))

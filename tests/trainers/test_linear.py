@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from clip_prompts.encoders import linear as module
-from clip_prompts.encoders.linear import linear
+from clip_prompts.encoders import blocks as module
+from clip_prompts.encoders.blocks import linear
 from tests.trainers.test_memory import cocoop, coop, loss_and_gradients
 
 SHAPES = ((3, 5), (1, 64), (2, 7, 64), (0, 64))

@@ -8,7 +8,7 @@ from clip_prompts.clip.learners import PromptLearner
 from clip_prompts.clip.model import PromptedCLIP
 from clip_prompts.clip.tokens import POSITIONS
 from clip_prompts.common.errors import UserError
-from clip_prompts.encoders.memory import GB, MemoryBudget, TextShape, is_out_of_memory, peak_bytes, spread_of
+from clip_prompts.encoders.memory import GB, MemoryBudget, TextShape, is_out_of_memory, peak_bytes
 from clip_prompts.encoders.text_encoder import TextEncoder
 from tests.trainers import plain
 from trainers.cocoop import ConditionalPromptLearner
@@ -21,7 +21,7 @@ ViT = TextShape(layers=12, width=512, heads=8, joint=512, bytes=4)
 def budget(rows: int) -> MemoryBudget:
     """A budget that encodes at most so many rows at once."""
     made = MemoryBudget()
-    made._most_rows = rows
+    made.most_rows = rows
     return made
 
 
@@ -98,8 +98,8 @@ def test_chunks_keep_far_less_for_the_backward_pass():
 
 def test_prediction_covers_what_autograd_keeps():
     model = coop(None)
-    prompts = model.prompt_learner.prompts
-    predicted = peak_bytes(model.text_encoder.shape, len(prompts.positions), spread_of(prompts))
+    packing = model.prompt_learner.prompts.packing()
+    predicted = peak_bytes(model.text_encoder.shape, packing.rows, packing.spread)
     saved = saved_bytes(model)
     assert saved <= predicted <= 4 * saved
 
@@ -114,40 +114,43 @@ def test_prediction_grows_with_rows_layers_and_backward():
 @pytest.mark.parametrize("gigabytes", (0.002, 0.0005))
 def test_the_limit_gives_chunks_that_are_predicted_to_fit(gigabytes):
     model = coop(MemoryBudget(gigabytes))
-    prompts, shape = model.prompt_learner.prompts, model.text_encoder.shape
-    rows = model.text_encoder.budget.rows_at_once(shape, prompts, 8, gradient=True)
-    assert 1 <= rows < 8 * len(prompts.positions)
-    assert peak_bytes(shape, rows, spread_of(prompts)) <= max(gigabytes * GB, peak_bytes(shape, 1, spread_of(prompts)))
+    packing, shape = model.prompt_learner.prompts.packing(), model.text_encoder.shape
+    rows = model.text_encoder.budget.rows_at_once(shape, packing, 8, gradient=True)
+    assert 1 <= rows < 8 * packing.rows
+    assert peak_bytes(shape, rows, packing.spread) <= max(gigabytes * GB, peak_bytes(shape, 1, packing.spread))
     assert_equal(model, coop(None))
 
 
 def test_a_limit_that_everything_fits_into_makes_one_chunk():
     model = coop(MemoryBudget(4.0))
-    prompts = model.prompt_learner.prompts
-    assert model.text_encoder.budget.rows_at_once(model.text_encoder.shape, prompts, 1, True) == len(prompts.positions)
+    packing = model.prompt_learner.prompts.packing()
+    assert model.text_encoder.budget.rows_at_once(model.text_encoder.shape, packing, 1, True) == packing.rows
 
 
-def test_runs_hold_every_prompt_once_and_keep_to_the_number_of_rows():
+def test_chunks_hold_every_prompt_once_and_keep_to_the_number_of_rows():
     prompts = coop(None).prompt_learner.prompts
-    runs = list(prompts.runs(30))
-    assert sum(len(run.ends) for run in runs) == len(NAMES)
-    assert len(runs) > 1
-    assert all(len(run.positions) <= 30 or len(run.ends) == 1 for run in runs)
-    assert [source for run in runs for source in run.sources] == prompts.sources
+    chunks = prompts.chunks(30)
+    assert sum(len(chunk.order) for chunk in chunks) == len(NAMES)
+    assert len(chunks) > 1
+    assert all(len(chunk.positions) <= 30 or len(chunk.order) == 1 for chunk in chunks)
+    assert [source for chunk in chunks for source in chunk.sources] == prompts.sources
+    assert [c for chunk in chunks for c in chunk.order] == prompts.order
 
 
 @pytest.mark.parametrize("rows", range(12, 40, 4))
-def test_runs_that_part_a_family_of_names_have_its_beginning_each(rows):
-    """What is shared with the run before is computed again, and counted."""
+def test_chunks_that_part_a_family_of_names_have_its_beginning_each(rows):
+    """Rows that are shared with the chunk before are computed again, and counted."""
     names = [f"{a} red {b} {c}" for a in ("cat", "dog") for b in ("house", "cat") for c in ("dog", "cat", "red")]
     encoder = TextEncoder(CLIP)
     prompts = PromptLearner(encoder, names, 4).prompts
-    runs = prompts.runs(rows)
-    assert [source for run in runs for source in run.sources] == prompts.sources
-    assert all(len(run.positions) <= rows or len(run.ends) == 1 for run in runs)
+    chunks = prompts.chunks(rows)
+    assert [source for chunk in chunks for source in chunk.sources] == prompts.sources
+    assert all(len(chunk.positions) <= rows or len(chunk.order) == 1 for chunk in chunks)
+    encoder.budget.most_rows = rows
     with torch.no_grad():
-        parts = torch.cat([encoder(run, torch.ones(1, 4, 64)) for run in runs], dim=1)
-        torch.testing.assert_close(parts[:, prompts.rank], encoder(prompts, torch.ones(1, 4, 64)), rtol=1e-5, atol=1e-5)
+        features = encoder(prompts, torch.ones(1, 4, 64))
+        encoder.budget.most_rows = None
+        torch.testing.assert_close(features, encoder(prompts, torch.ones(1, 4, 64)), rtol=1e-5, atol=1e-5)
 
 
 def test_the_predicted_peak_is_said_once_before_the_first_step(capsys):
@@ -173,11 +176,11 @@ def test_running_out_of_memory_halves_the_chunk_and_goes_on(error, capsys):
     encoder, rows = model.text_encoder, len(model.prompt_learner.prompts.positions)
     encode, sizes = encoder._encode, []
 
-    def small_machine(prompts, learned):
-        sizes.append(len(prompts.positions))
+    def small_machine(packed, *given):
+        sizes.append(len(packed.positions))
         if sizes[-1] > 20:
             raise error
-        return encode(prompts, learned)
+        return encode(packed, *given)
 
     encoder._encode = small_machine
     loss, grads = encoder.budget.retry(lambda: loss_and_gradients(model))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from clip_prompts.encoders.linear import linear
+from clip_prompts.encoders.blocks import linear
 from clip_prompts.encoders.memory import TextShape
 from clip_prompts.encoders.prompt_set import PromptSet
 
@@ -68,7 +68,7 @@ def text_flops(shape: TextShape, prompts: PromptSet, contexts: int, backward: bo
 
     A linear layer has one product forward, one backward; attention's two products have two each backward.
     """
-    d, rows, ends = shape.width, len(prompts.positions), len(prompts.ends)
+    d, rows, ends = shape.width, len(prompts.positions), len(prompts.rank)
     linear = 24 * d * d * rows * (shape.layers - 1)
     linear += 4 * d * d * rows + 20 * d * d * ends + 2 * d * shape.joint * ends  # last layer: keys, values, ends
     pairs = int((prompts.positions + 1).sum())  # a row looks at those before it, and at itself

@@ -11,7 +11,7 @@ from clip_prompts.clip.model import PromptedCLIP, unit
 from clip_prompts.clip.precision import Precision
 from clip_prompts.clip.tokens import CONTEXT_LENGTH
 from clip_prompts.encoders.image_encoder import ImageEncoder
-from clip_prompts.encoders.memory import MemoryBudget, peak_bytes, spread_of
+from clip_prompts.encoders.memory import MemoryBudget, peak_bytes
 from clip_prompts.encoders.text_encoder import TextEncoder
 from clip_prompts.run.checkout import load_checkout
 from measuring import backbones, plain
@@ -120,7 +120,7 @@ class Task:
 
     def predicted_bytes(self) -> int:
         """What ``memory.py`` expects our text encoding to take, without a limit."""
-        return peak_bytes(self.encoder.shape, self.positions["ours"], spread_of(self.learner.prompts))
+        return peak_bytes(self.encoder.shape, self.positions["ours"], self.learner.prompts.packing().spread)
 
 
 def relative(ours: Tensor, theirs: Tensor) -> float:

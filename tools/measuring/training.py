@@ -36,7 +36,7 @@ def measure(setting: Setting, repeat: int, with_plain: bool = True, with_memory:
             ways[f"text, {way}"]["positions"] = count
     shape, prompts = task.encoder.shape, task.learner.prompts
     record |= {
-        "machine_flops": counters.machine_flops(task.device, task.dtype, repeat),
+        "machine_flops": counters.machine_flops(task.device, task.encoder.dtype, repeat),
         "necessary_operations": counters.text_flops(shape, prompts, task.contexts, backward=True),
         "predicted_bytes": task.predicted_bytes(),
         "plain_backward_after_each_image": separately,
@@ -74,7 +74,7 @@ def _equality(task: Task, separately: bool) -> dict:
         "loss": relative(loss, expected),
         "gradient": max(relative(a, b) for a, b in zip(task.gradients(), theirs, strict=True)),
     }
-    exact = task.dtype == torch.float32 and task.precision.name == "fp32"
+    exact = task.encoder.dtype == torch.float32 and task.precision.name == "fp32"
     return found | {"holds": all(found[key] <= TOLERANCES[key] for key in TOLERANCES) if exact else None}
 
 
