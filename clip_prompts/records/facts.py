@@ -17,6 +17,7 @@ from yacs.config import CfgNode
 from .identity import Identity, is_of_training, plain
 from .image_lists import images_per_class, list_sha256
 from .settings import IRRELEVANT_SETTINGS, RUN_SETTINGS
+from .sources import dataset_of
 from .stored_identity import facts_of
 
 _PACKAGES = (
@@ -41,7 +42,7 @@ def training_facts(trainer, cfg: CfgNode, determines: dict, config_file: str | N
         determines: of the run's identity. config_file: path of the method's YAML file, or None. recipe: see
             :func:`recipe`.
     """
-    items = getattr(getattr(getattr(trainer, "dm", None), "dataset", None), "train_x", None) or []
+    items = getattr(dataset_of(trainer), "train_x", None) or []
     return {
         "trainer": cfg.TRAINER.NAME,
         "dataset": cfg.DATASET.NAME,
@@ -111,7 +112,7 @@ def run_facts(trainer, cfg: CfgNode, identity: Identity, weights: list[dict]) ->
             "backbone": getattr(trainer, "backbone_sha256", None),
             **data,
         },
-        "unreadable": list(getattr(getattr(getattr(trainer, "dm", None), "dataset", None), "unreadable", None) or []),
+        "unreadable": list(getattr(dataset_of(trainer), "unreadable", None) or []),
         "versions": {"python": platform.python_version(), "code": _git_revision(), **_versions()},
         "settings": settings,
     }

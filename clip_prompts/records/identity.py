@@ -24,7 +24,7 @@ from clip_prompts.common.trees import flat
 from .image_lists import LISTS, ImageHash, data_of
 from .settings import FILE_SETTINGS, IRRELEVANT_SETTINGS
 from .source_code import code_of, file_hashes
-from .sources import source_file
+from .sources import dataset_of, source_file
 from .stored_identity import FILE, WAYS_ON, determines_of, facts_of
 
 TRAINED_IMAGES = "trained_images.txt"  # per image its two hashes, see ImageHash
@@ -136,7 +136,7 @@ def identity_of(
     Raises:
         UserError: an image or a file of weights cannot be read.
     """
-    dataset = getattr(getattr(trainer, "dm", None), "dataset", None)
+    dataset = dataset_of(trainer)
     data, trained, tested = data_of(dataset)
     found = {f"settings.{key}": value for key, value in settings_of(cfg).items()}
     found |= data

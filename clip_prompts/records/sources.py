@@ -54,6 +54,11 @@ def has_changed(path: Path) -> bool:
     return path in _loaded and path.stat().st_mtime_ns != _loaded[path]
 
 
+def dataset_of(trainer: object) -> object | None:
+    """Returns a built trainer's dataset; None for a trainer of others that makes its loaders without a data manager."""
+    return getattr(getattr(trainer, "dm", None), "dataset", None)
+
+
 def write_sources(
     folder: str, trainer: object, cfg, files: Iterable[str | os.PathLike | None], with_look: bool
 ) -> None:
@@ -64,7 +69,7 @@ def write_sources(
             dataset's folder and what the config names. with_look: also take a look at them, for a sweep; it walks
             through the dataset's folder.
     """
-    dataset = getattr(getattr(trainer, "dm", None), "dataset", None)
+    dataset = dataset_of(trainer)
     top = os.path.abspath(getattr(dataset, "dataset_dir", "") or "")
     items = [item for part in ("train_x", "train_u", "val", "test") for item in getattr(dataset, part, None) or []]
     path = Path(folder) / FILE

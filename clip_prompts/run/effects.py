@@ -12,6 +12,7 @@ from yacs.config import CfgNode
 from clip_prompts.common.errors import UserError
 from clip_prompts.data import BenchmarkDataset
 from clip_prompts.records.image_lists import images_per_class
+from clip_prompts.records.sources import dataset_of
 
 
 def check_effects(trainer, cfg: CfgNode, trains: bool) -> None:
@@ -20,7 +21,7 @@ def check_effects(trainer, cfg: CfgNode, trains: bool) -> None:
     Raises:
         UserError: ``DATASET.NUM_SHOTS`` of a training, or ``DATASET.SUBSAMPLE_CLASSES``, has no effect.
     """
-    dataset, own = getattr(getattr(trainer, "dm", None), "dataset", None), cfg.DATASET
+    dataset, own = dataset_of(trainer), cfg.DATASET
     most = images_per_class(getattr(dataset, "train_x", None) or [])["most"]
     if trains and own.NUM_LABELED < 1 and 1 <= own.NUM_SHOTS < most:
         raise UserError(
