@@ -11,13 +11,14 @@ import sys
 
 import pytest
 
+from clip_prompts.report import log_summary
 from tests.conftest import ROOT
-from tools import parse_test_res, report, sweep
+from tools import report, sweep
 
 pytestmark = pytest.mark.integration
 
 DOCS = [ROOT / "docs/protocols.md", ROOT / "docs/results.md"]
-PROGRAMS = {"tools/report.py": report, "tools/sweep.py": sweep, "tools/parse_test_res.py": parse_test_res}
+PROGRAMS = {"tools/report.py": report, "tools/sweep.py": sweep, "tools/parse_test_res.py": log_summary}
 
 
 def commands(doc):

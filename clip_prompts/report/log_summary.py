@@ -1,9 +1,9 @@
-"""Mean and deviation over seeds, from log files, as upstream's program of this name gives them.
+"""Mean and deviation over seeds, from log files, like upstream's parse_test_res.py.
 
-DIRECTORY holds one folder per seed, each with a log.txt; with --multi-exp it holds several such folders. Reads logs of
-ours and of upstream, old and new ("Finished training", "Finish training"). Of several logs in a folder (log.txt,
-log.txt-<time>) the newest that holds a result counts; upstream always took the oldest. If some seeds have no result,
-the summary says over how many the mean is: (n=1 of 2). Logs have rounded numbers: tools/report.py has the exact ones.
+DIRECTORY holds one folder per seed, each with a log.txt; with --multi-exp it holds several such folders. Logs of ours
+and of upstream are read, old and new ("Finished training", "Finish training"). If a folder has several logs (log.txt,
+log.txt-<time>), the newest with a result counts; upstream always took the oldest. If some seeds have no result, the
+summary gives the number of seeds: (n=1 of 2). Logs have rounded numbers: tools/report.py has the exact ones.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def summarize(directory: Path, keyword: str, markers: tuple[str, ...], ci95: boo
     for folder in folders:
         outcome = result(folder, keyword, markers)
         if outcome is None:
-            print(f"Note: no result in {folder}: the run did not end, left out", file=sys.stderr)
+            print(f"Note: no result in {folder}: the run did not end, skipped", file=sys.stderr)
             continue
         file, value = outcome
         print(f"file: {file}. {keyword}: {value:.2f}%. ")
