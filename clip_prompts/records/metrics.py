@@ -1,11 +1,13 @@
-"""Metrics of an evaluation, from what its evaluator is handed batch by batch.
+"""Metrics of an evaluation, from the outputs and labels of its batches.
 
-Accuracy and macro F1 stay the evaluator's own; here is what it does not say: calibration, negative log-likelihood,
-results by class and confusions. Probabilities are the softmax of the model's output in float32.
+Accuracy and macro F1 stay the evaluator's own. This module adds calibration, negative log-likelihood, results per
+class and confusions. Probabilities are the softmax of the model's output in float32.
 
 "On Calibration of Modern Neural Networks", ICML 2017, section 2: the expected calibration error is the mean
 |accuracy - confidence| over equal bins of the top label's probability, weighted with their shares of images.
 """
+
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -16,19 +18,23 @@ BINS = 15
 _BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))  # certainty belongs to the last bin, not behind it
 
 
-class Tally:
-    """Four numbers an image, kept on the model's device: reading them there would make the CPU wait for each batch.
+class PredictionLog:
+    """Four numbers per image of an evaluation, and the image paths.
 
-    ``readable`` is False after a batch that is no pair of class scores (B, C) and labels (B,).
+    The numbers stay on the model's device: reading them there would make the CPU wait for each batch.
+
+    ``readable`` is False after a batch that is not a pair of class scores (B, C) and labels (B,).
     """
 
     def __init__(self) -> None:
         self.readable, self.num_classes = True, 0
+        self.paths: list[str] = []
         self._batches: list[tuple[Tensor, ...]] = []
 
     @torch.no_grad()
-    def add(self, output: Tensor, label: Tensor) -> None:
-        """A batch: class scores (B, C) of any floating type and true classes (B,)."""
+    def add(self, output: Tensor, label: Tensor, paths: Iterable[str] = ()) -> None:
+        """Add a batch: class scores (B, C) of any floating type, true classes (B,) and the paths of the images."""
+        self.paths.extend(paths)
         tensors = isinstance(output, Tensor) and isinstance(label, Tensor)
         if not tensors or output.dim() != 2 or label.shape != output.shape[:1] or not output.is_floating_point():
             self.readable = False
@@ -44,26 +50,26 @@ class Tally:
         self._batches.append((label, prediction, confidence, torch.where(known, -own, torch.inf)))
 
     def columns(self) -> tuple[np.ndarray, ...] | None:
-        """Label, prediction (int64), confidence and negative log-likelihood (float32) of each image, (N,) each.
+        """Return label, prediction (int64), confidence and negative log-likelihood (float32) per image, (N,) each.
 
-        None where there is nothing, or something unreadable.
+        None if there is nothing, or something unreadable.
         """
         if not self.readable or not self._batches:
             return None
         return tuple(torch.cat(parts).cpu().numpy() for parts in zip(*self._batches, strict=True))
 
 
-def summarize(tally: Tally, names: dict[int, str]) -> dict:
-    """The parts of a record that an evaluation gives: see ``nothing`` for the keys.
+def summarize(predictions: PredictionLog, names: dict[int, str]) -> dict:
+    """Return the parts of a record that an evaluation gives; see ``nothing`` for the keys.
 
     Args:
-        tally: of the evaluation. names: label -> class name.
+        predictions: of the evaluation. names: label -> class name.
     """
-    columns = tally.columns()
+    columns = predictions.columns()
     if columns is None:
         return nothing()
     label, prediction, confidence, nll = columns
-    classes = max(tally.num_classes, int(max(label.max(), prediction.max())) + 1, *(n + 1 for n in names))
+    classes = max(predictions.num_classes, int(max(label.max(), prediction.max())) + 1, *(n + 1 for n in names))
     matrix = _confusion_matrix(label, prediction, classes)
     total, hits = matrix.sum(axis=1), np.diagonal(matrix)
     correct = int(hits.sum())
@@ -85,7 +91,7 @@ def summarize(tally: Tally, names: dict[int, str]) -> dict:
 
 
 def nothing() -> dict:
-    """What ``summarize`` gives where there is nothing to read."""
+    """Return what ``summarize`` returns if there is nothing to read."""
     return {
         "metrics": {"ece": None, "nll": None},
         "counts": {"total": None, "correct": None},
@@ -96,7 +102,7 @@ def nothing() -> dict:
 
 
 def finite(value: float) -> float | None:
-    """A number as JSON knows it; None for what is infinite or not a number."""
+    """Return a number as JSON knows it; None for one that is infinite or not a number."""
     return float(value) if np.isfinite(value) else None
 
 

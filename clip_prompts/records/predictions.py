@@ -1,4 +1,4 @@
-"""``predictions.csv``: what the model said of every test image."""
+"""``predictions.csv``: the model's prediction for every test image."""
 
 import csv
 import io
@@ -10,20 +10,23 @@ import numpy as np
 from clip_prompts.common.files import write_text_atomically
 from clip_prompts.common.text import csv_cell
 
+from .metrics import PredictionLog
+
 FILE = "predictions.csv"
 COLUMNS = ("path", "label", "prediction", "probability", "label_index", "prediction_index")
 
 
-def write_predictions(folder: str, top: str, paths: list[str], columns: tuple | None, names: dict[int, str]) -> None:
-    """Write a row for each image, in the order of the evaluation, atomically.
+def write_predictions(folder: str, top: str, predictions: PredictionLog, names: dict[int, str]) -> None:
+    """Write a row per image, in the order of the evaluation, atomically.
 
-    Columns: the path (below ``top``, where it lies there), the true and the predicted class by name, the probability
-    of the prediction, and both classes as indices, which stay apart where two classes share a name.
+    Columns: the path (below ``top`` if it is there), the true and the predicted class by name, the probability of the
+    prediction, and both classes as indices, which differ even if two classes share a name.
 
     Args:
         folder: output folder of the run. top: the dataset's image folder, which its split file counts from too.
-        paths: of the images that the trainer was handed. columns: ``Tally.columns()``. names: label -> class name.
+        predictions: of the evaluation. names: label -> class name.
     """
+    columns, paths = predictions.columns(), predictions.paths
     if columns is None or len(paths) != len(columns[0]):
         print(f"Warning: {FILE} is not written: the trainer does not say which image an output belongs to")
         return

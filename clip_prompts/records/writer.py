@@ -1,4 +1,4 @@
-"""A record of every evaluation of a run, in ``results.json``: its metrics, with all that determines them."""
+"""Records of the evaluations of a run, in ``results.json``: metrics, with all that determines them."""
 
 import datetime
 import time
@@ -7,15 +7,16 @@ from pathlib import Path
 
 from yacs.config import CfgNode
 
-from .curve import Curve
+from .curve import EpochLog
 from .facts import peak_memory, run_facts
 from .identity import Identity
 from .loaded import NOTHING, best_of, selection_of
-from .metrics import Tally, finite, nothing, summarize
+from .metrics import PredictionLog, finite, nothing, summarize
 from .predictions import write_predictions
 from .protocols import derive, learned_on, source_of
 from .results_file import FILE, FORMAT, keep_record, read_records
 from .stored_identity import facts_of
+from .upstream import Observer, observe
 
 __all__ = ["FILE", "FORMAT", "keep_record", "read_records", "record_evaluations"]
 
@@ -33,19 +34,24 @@ def record_evaluations(
 ) -> "Recorder":
     """Make every later ``trainer.test()`` keep a record in ``OUTPUT_DIR/results.json``.
 
-    Works on any trainer and evaluator of Dassl: it listens to what goes into the evaluator and comes out of it.
-
     Args:
-        trainer: a built trainer. cfg: its frozen config. identity: of its run.
+        trainer: built by ``upstream.build_trainer``. cfg: its frozen config. identity: of its run.
         weights: the checkpoints that ``--eval-only`` loads, see ``loaded.loaded_models``.
         checkpoint: what ``--eval-only`` loads, {"model_dir", "load_epoch"}; None for a run that trains.
         protocol: its name; by default derived, see ``protocols.derive``.
         config_file: path of the method's YAML file.
     """
-    return Recorder(trainer, cfg, identity, checkpoint, list(weights), protocol, config_file)
+    recorder = Recorder(trainer, cfg, identity, checkpoint, list(weights), protocol, config_file)
+    observe(trainer, [recorder.epochs] if recorder.epochs else [], [recorder])
+    return recorder
 
 
-class Recorder:
+class Recorder(Observer):
+    """Observes evaluations and writes a record of each.
+
+    ``asked``: the split that the running evaluation was asked for, None for the final test.
+    """
+
     def __init__(self, trainer, cfg, identity, checkpoint, weights, protocol, config_file) -> None:
         self.trainer, self.cfg, self.protocol = trainer, cfg, protocol
         self.identity, self.weights = identity, weights
@@ -53,77 +59,35 @@ class Recorder:
         self.loaded = checkpoint if checkpoint and checkpoint["model_dir"] else None
         self.learns = bool(trainer.get_model_names())
         self.trains = self.learns and checkpoint is None
+        self.epochs = EpochLog(trainer, cfg.OUTPUT_DIR, cfg.RESUME) if self.trains else None
         self.facts: dict = {}
-        self._forget()
-        self.training_since: float | None = None
-        self.testing = 0.0  # seconds of this training that evaluations took
-        self.curve = Curve(trainer, cfg.OUTPUT_DIR, cfg.RESUME) if self.trains else None
-        self._listen()
+        self.testing = 0.0  # seconds of the training that evaluations took
+        self.asked: str | None = None
 
-    def _listen(self) -> None:
-        trainer, evaluator = self.trainer, self.trainer.evaluator
-        reset, process, evaluate = evaluator.reset, evaluator.process, evaluator.evaluate
-        train, test, parse = trainer.train, trainer.test, trainer.parse_batch_test
+    def test_begins(self, trainer, split: str | None) -> None:
+        self.asked, self.started = split, time.perf_counter()
+        self.predictions = PredictionLog()
 
-        def listening_reset():
-            self._forget()
-            return reset()
+    def batch_tested(self, trainer, batch, output, label) -> None:
+        self.predictions.add(output, label, batch.get("impath", ()) if isinstance(batch, dict) else ())
 
-        def listening_process(mo, gt, *more, **named):
-            self.tally.add(mo, gt)
-            return process(mo, gt, *more, **named)
-
-        def listening_evaluate():
-            tally, paths = self.tally, self.paths
-            found = evaluate()
-            self.tally, self.paths = tally, paths  # some evaluators reset themselves when they are done
-            self.metrics = {name: finite(float(value)) for name, value in found.items()}
-            return found
-
-        def listening_parse(batch):
-            if isinstance(batch, dict):
-                self.paths.extend(batch.get("impath", ()))
-            return parse(batch)
-
-        def timed_train(*args, **kwargs):
-            self.training_since, self.testing = time.perf_counter(), 0.0
-            return train(*args, **kwargs)
-
-        def recording_test(split=None):
-            self._forget()
-            started = time.perf_counter()
-            result = test(split)
-            self._record(split, started)
-            self.testing += time.perf_counter() - started
-            return result
-
-        evaluator.reset, evaluator.process, evaluator.evaluate = listening_reset, listening_process, listening_evaluate
-        trainer.train, trainer.test, trainer.parse_batch_test = timed_train, recording_test, listening_parse
-
-    def _forget(self) -> None:
-        self.tally, self.metrics, self.paths = Tally(), {}, []
-
-    def _record(self, split: str | None, started: float) -> None:
-        """Keep the record of the evaluation that began at ``started`` (of ``perf_counter``)."""
-        trainer, cfg = self.trainer, self.cfg
-        seconds = time.perf_counter() - started
-        tests_last_epoch = split is not None or cfg.TEST.FINAL_MODEL != "best_val"  # the trainer names val each epoch
-        split = split or cfg.TEST.SPLIT
-        if split == "val" and trainer.val_loader is None:
-            split = "test"
+    def test_ends(self, trainer, split: str, results: dict) -> None:
+        """Keep the record of the evaluation."""
+        cfg, seconds = self.cfg, time.perf_counter() - self.started
+        tests_last_epoch = self.asked is not None or cfg.TEST.FINAL_MODEL != "best_val"
         loader = trainer.val_loader if split == "val" else trainer.test_loader
         if not self.facts:  # once, and not while the user waits for the first batch
             self.facts = self._run_facts()
-        found = summarize(self.tally, self._names())
+        found = summarize(self.predictions, self._names())
         if split == "val":  # one an epoch: the numbers are enough
             found |= {key: nothing()[key] for key in _DETAILS}
         elif cfg.TEST.get("SAVE_PREDICTIONS", False):
             dataset = getattr(getattr(trainer, "dm", None), "dataset", None)
             top = getattr(dataset, "image_dir", "") or cfg.DATASET.ROOT
-            write_predictions(cfg.OUTPUT_DIR, top, self.paths, self.tally.columns(), self._names())
+            write_predictions(cfg.OUTPUT_DIR, top, self.predictions, self._names())
         # A run that was resumed after its last epoch has trained none in this process.
         epoch = max(trainer.epoch + 1, trainer.start_epoch) if self.trains and tests_last_epoch else None
-        clocked = self.trains and self.training_since is not None
+        began = self.epochs.began if self.epochs else None
         record = {
             "format": FORMAT,
             "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -132,17 +96,18 @@ class Recorder:
             "images": len(loader.dataset),
             "seconds": seconds,
             **found,
-            "metrics": found["metrics"] | self.metrics,
+            "metrics": found["metrics"] | {name: finite(float(value)) for name, value in results.items()},
             **self._tested_model(epoch),
-            "train_seconds": started - self.training_since - self.testing if clocked else None,
+            "train_seconds": None if began is None else self.started - began - self.testing,
             "memory": peak_memory(getattr(trainer, "device", None)),
-            "curve": list(self.curve.points()) if self.curve and split == "test" else [],
+            "curve": list(self.epochs.points()) if self.epochs and split == "test" else [],
             **self.facts,
         }
         keep_record(Path(cfg.OUTPUT_DIR) / FILE, record)
+        self.testing += time.perf_counter() - self.started
 
     def _tested_model(self, epoch: int | None) -> dict:
-        """How the tested model was selected, the epochs it was trained for, and the files it comes from."""
+        """Return how the tested model was selected, the epochs it was trained for, and its files."""
         if not self.learns:
             return {"selection": NOTHING, "epochs": None, "weights": []}
         trained = facts_of(self.weights[0]["identity"]) if self.weights else self.identity.facts
@@ -154,7 +119,7 @@ class Recorder:
         return {"selection": selection, "epochs": {"run": run, "planned": trained.get("epochs")}, "weights": files}
 
     def plan(self) -> dict:
-        """The record of the coming test, without its result."""
+        """Return the record of the coming test, without its result."""
         self.facts = self.facts or self._run_facts()
         return {"split": self.cfg.TEST.SPLIT, **self._tested_model(None), **self.facts}
 

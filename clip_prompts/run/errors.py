@@ -5,12 +5,12 @@ from clip_prompts.common.errors import UserError
 from clip_prompts.common.files import FileRefused
 
 try:
-    from dassl.engine.faults import explained
+    from dassl.engine.faults import as_user_error
     from dassl.utils import UserError as EngineError
 except ImportError:  # upstream's Dassl has no user errors, and lets faults of the machine through as they are
     EngineError = UserError
 
-    def explained(error: Exception) -> None:
+    def as_user_error(error: Exception) -> None:
         return None
 
 
@@ -19,7 +19,7 @@ USER_ERRORS = (UserError, EngineError, FileRefused)
 
 def user_message(error: Exception) -> str | None:
     """Returns one line to show the user, or None if the error is a bug. A full disk is a user error."""
-    known = error if isinstance(error, USER_ERRORS) else explained(error)
+    known = error if isinstance(error, USER_ERRORS) else as_user_error(error)
     return None if known is None else one_line(known)
 
 

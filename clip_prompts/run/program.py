@@ -16,7 +16,6 @@ def run(args) -> None:
     """Build the config, then the trainer, then train or evaluate."""
     # Imported here, because --help and a wrong flag are answered before PyTorch is loaded.
     import torch
-    from dassl.engine import build_trainer
     from dassl.utils import collect_env_info, set_random_seed, setup_logger
 
     from clip_prompts.records.facts import recipe, training_facts
@@ -24,6 +23,7 @@ def run(args) -> None:
     from clip_prompts.records.loaded import check_resume, loaded_models
     from clip_prompts.records.protocols import check_label
     from clip_prompts.records.sources import write_sources
+    from clip_prompts.records.upstream import build_trainer
     from clip_prompts.records.writer import record_evaluations
 
     from .checks import check_config

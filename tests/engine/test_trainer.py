@@ -56,9 +56,9 @@ def test_attributes_grow_step_by_step(make_cfg):
             super().build_model()
 
     spy = Spy(make_cfg())
-    own = {"calls", "losses"}
+    own = {"calls", "losses", "observers", "_curves", "_steps", "_mid_epoch"}
     assert seen["check_cfg"] - own == {"_models", "_optims", "_scheds", "_writer"}
-    assert seen["build_data_loader"] - seen["check_cfg"] == {
+    assert seen["build_data_loader"] - seen["check_cfg"] - own == {
         "device", "start_epoch", "epoch", "max_epoch", "output_dir", "cfg",
     }  # fmt: skip
     assert seen["build_model"] - seen["build_data_loader"] == {
@@ -219,7 +219,7 @@ def test_output_folder_that_cannot_be_written(make_cfg, tmp_path):
 
 
 def test_build_trainer(make_cfg, capsys):
-    assert type(build_trainer(make_cfg())) is StockTrainer
+    assert isinstance(build_trainer(make_cfg()), StockTrainer)
     assert capsys.readouterr().out.startswith("Loading trainer: StockTrainer\nLoading dataset: StockPictures\n")
     assert TRAINER_REGISTRY.get("StockTrainer") is StockTrainer
 

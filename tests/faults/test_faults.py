@@ -160,7 +160,7 @@ def test_disk_full_at_the_curves(run, place):
     def fill(trainer):
         limit_files(max(f.stat().st_size for f in (place / "out/tensorboard").iterdir()))
         trainer.write_scalar("a", 1.0, 1)
-        trainer._writer.flush()
+        trainer.flush_writer()
 
     the_line(run("TRAIN.PRINT_FREQ", "0", fault=fill), "model.pth.tar-1")
     assert_goes_on(run, place)

@@ -1,7 +1,7 @@
 """``python contract_only.py ARGUMENTS``: train.py on an engine without what upstream's Dassl does not have.
 
 Modules, names that packages export, and config keys that are not in the tables of ``engine/conformance`` are taken out
-of ``dassl`` before the plugin is imported. The engine's own modules have bound what they need by then, but for LATE.
+of ``dassl`` before the plugin is imported. The engine's own modules have bound what they need by then.
 """
 
 import importlib
@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-LATE = {"dassl.engine.curves"}  # the engine imports it when training begins
 sys.path[:0] = [str(ROOT), str(ROOT / "engine")]
 
 
@@ -25,8 +24,6 @@ def strip() -> list[str]:
     modules = [importlib.import_module(found.name) for found in pkgutil.walk_packages(dassl.__path__, "dassl.")]
     gone = []
     for module in modules:
-        if module.__name__ in LATE:
-            continue
         if not any(f"{name}.".startswith(f"{module.__name__}.") for name in known):
             sys.modules[module.__name__] = None  # what Python takes for "there is no such module"
             gone.append(module.__name__)

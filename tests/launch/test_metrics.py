@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 
-from clip_prompts.records.metrics import BINS, Tally, nothing, summarize
+from clip_prompts.records.metrics import BINS, PredictionLog, nothing, summarize
 
 
 def outputs(n, classes, dtype=torch.float32, scale=3.0, occurring=None, seed=0):
@@ -46,10 +46,10 @@ def plain_ece(p, label):
 @pytest.mark.parametrize("name", CASES)
 def test_values(name):
     output, label = CASES[name]
-    tally, classes = Tally(), output.shape[1]
+    log, classes = PredictionLog(), output.shape[1]
     for start in range(0, len(label), 128):
-        tally.add(output[start : start + 128], label[start : start + 128])
-    found = summarize(tally, {c: f"class {c}" for c in range(classes)})
+        log.add(output[start : start + 128], label[start : start + 128])
+    found = summarize(log, {c: f"class {c}" for c in range(classes)})
     json.dumps(found, allow_nan=False)
 
     y, p = label.numpy(), torch.softmax(output.float(), dim=1).numpy()
@@ -86,9 +86,9 @@ def test_values(name):
 
 
 def test_certainty_is_in_the_last_bin():
-    tally = Tally()
-    tally.add(torch.tensor([[1000.0, 0.0], [1000.0, 0.0], [3.0, 0.0]]), torch.tensor([0, 1, 0]))
-    found = summarize(tally, {})
+    log = PredictionLog()
+    log.add(torch.tensor([[1000.0, 0.0], [1000.0, 0.0], [3.0, 0.0]]), torch.tensor([0, 1, 0]))
+    found = summarize(log, {})
     assert [b["count"] for b in found["calibration"]] == [0] * 14 + [3]
     mean = (2 + 1 / (1 + np.exp(-3))) / 3
     assert found["metrics"]["ece"] == pytest.approx(100 * (mean - 2 / 3), abs=1e-4)
@@ -96,36 +96,36 @@ def test_certainty_is_in_the_last_bin():
 
 
 def test_a_class_without_a_score_is_an_error_of_infinite_surprise():
-    tally = Tally()
-    tally.add(torch.tensor([[2.0, 0.0], [2.0, 0.0]]), torch.tensor([0, 4]))
-    found = summarize(tally, {c: str(c) for c in range(6)})
+    log = PredictionLog()
+    log.add(torch.tensor([[2.0, 0.0], [2.0, 0.0]]), torch.tensor([0, 4]))
+    found = summarize(log, {c: str(c) for c in range(6)})
     assert found["counts"] == {"total": 2, "correct": 1} and found["confusion"] == [[4, 0, 1]]
     assert found["metrics"]["nll"] is None and len(found["per_class"]) == 6
 
 
 def test_scores_that_are_not_numbers():
-    tally = Tally()
-    tally.add(torch.tensor([[float("nan"), 0.0], [2.0, 0.0]]), torch.tensor([0, 0]))
-    found = summarize(tally, {})
+    log = PredictionLog()
+    log.add(torch.tensor([[float("nan"), 0.0], [2.0, 0.0]]), torch.tensor([0, 0]))
+    found = summarize(log, {})
     assert found["metrics"]["ece"] is found["metrics"]["nll"] is None
     assert sum(b["count"] for b in found["calibration"]) == 1
 
 
 @pytest.mark.parametrize("output", [None, {"logits": 1}, torch.zeros(2, 3, 4), torch.zeros(2), torch.zeros(3, 2)])
 def test_what_is_no_classification_gives_nothing(output):
-    tally = Tally()
-    tally.add(torch.zeros(2, 3), torch.zeros(2, dtype=torch.long))
-    tally.add(output, torch.zeros(2, dtype=torch.long))
-    assert summarize(tally, {0: "a"}) == nothing()
-    assert summarize(Tally(), {0: "a"}) == nothing()  # no batch at all
+    log = PredictionLog()
+    log.add(torch.zeros(2, 3), torch.zeros(2, dtype=torch.long))
+    log.add(output, torch.zeros(2, dtype=torch.long))
+    assert summarize(log, {0: "a"}) == nothing()
+    assert summarize(PredictionLog(), {0: "a"}) == nothing()  # no batch at all
 
 
 def test_a_batch_is_not_waited_for_and_not_kept():
     """On the device "meta", which has no values, everything that would wait for one fails."""
-    tally = Tally()
-    tally.add(torch.empty(64, 1000, device="meta"), torch.empty(64, dtype=torch.long, device="meta"))
-    assert tally.readable
-    tally = Tally()
-    tally.add(torch.zeros(64, 1000), torch.zeros(64, dtype=torch.long))
-    kept = [tensor for batch in tally._batches for tensor in batch]
+    log = PredictionLog()
+    log.add(torch.empty(64, 1000, device="meta"), torch.empty(64, dtype=torch.long, device="meta"))
+    assert log.readable
+    log = PredictionLog()
+    log.add(torch.zeros(64, 1000), torch.zeros(64, dtype=torch.long))
+    kept = [tensor for batch in log._batches for tensor in batch]
     assert sum(t.untyped_storage().nbytes() for t in kept) == 64 * (8 + 8 + 4 + 4)

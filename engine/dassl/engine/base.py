@@ -1,4 +1,4 @@
-"""The part of a trainer that knows models and epochs, but neither data nor config."""
+"""The part of a trainer that knows models, epochs and batches, but neither data nor config."""
 
 import contextlib
 from collections import OrderedDict
@@ -7,12 +7,14 @@ import torch
 
 from dassl.utils import OutputError, tolist_if_not
 from dassl.utils.atomic import refuse_link
+from dassl.utils.meters import Curves, EpochProgress, naming_folder
 
-from .saved_models import SavedModels
+from .saved_models import load_models, restore_newest, save_models
+from .steps import StepRecorder
 
 
-class TrainerBase(SavedModels):
-    """Holds named models with their optimisers and schedulers, saves and loads them, and runs epochs.
+class TrainerBase:
+    """Holds named models with their optimisers and schedulers, saves and loads them, and runs epochs and batches.
 
     Hooks, in the order of a run: ``before_train``, then ``before_epoch``, ``run_epoch``,
     ``after_epoch`` for each epoch, then ``after_train``.
@@ -20,13 +22,27 @@ class TrainerBase(SavedModels):
     Attributes:
         epoch (int): the running epoch, from 0.
         start_epoch, max_epoch (int): first epoch, and the end (exclusive).
+        num_batches, batch_idx (int): batches of the running epoch, and the running batch; set by ``run_epoch``.
+        observers (list): objects that the loops report to, see :class:`Observer`.
+        STATE (tuple): names of attributes, besides the registered models, that determine how a run continues: objects
+            with ``state_dict`` and ``load_state_dict`` (an averaged network), or numbers (a count). They are saved
+            and restored with the models. The names in STATE of the classes above count too.
+        identity: None, or an object of the launch script that says what determines the run's result: ``content``
+            (plain data, saved with every checkpoint) and ``check_resumed(content, place)``, which raises a UserError
+            for a checkpoint of another run; ``content`` is None for a checkpoint that has none.
     """
+
+    STATE = ()
+    identity = None
 
     def __init__(self):
         self._models = OrderedDict()
         self._optims = OrderedDict()
         self._scheds = OrderedDict()
         self._writer = None
+        self._curves = Curves()
+        self._steps = StepRecorder()
+        self.observers = []
 
     def register_model(self, name="model", model=None, optim=None, sched=None):
         """Give a model a name, under which it is saved, switched to train or eval mode, and stepped.
@@ -64,6 +80,53 @@ class TrainerBase(SavedModels):
                 raise AssertionError(f"No model is registered as {name!r}. Registered: {list(self._models)}")
         return names
 
+    # Saving and loading
+
+    def save_model(self, epoch, directory, is_best=False, val_result=None, model_name=""):
+        """Save every model to ``{directory}/{its name}/``, with all that is needed to resume.
+
+        Args:
+            epoch (int): the epoch that just ended, from 0; the file counts from 1.
+            directory (str): usually the output folder.
+            is_best (bool): also copy to ``model-best.pth.tar``.
+            val_result (float or None): result on the validation set.
+            model_name (str): file name instead of ``model.pth.tar-{epoch + 1}``.
+
+        Raises:
+            OutputError: a file cannot be written; the earlier ones are kept.
+        """
+        save_models(self, epoch, directory, is_best, val_result, model_name)
+
+    def resume_model_if_exist(self, directory):
+        """Restore all models and the run's state from ``directory``, if every model was saved there.
+
+        A resumed run ends as one that was never interrupted: random states, best result, gradient scaler and what
+        ``STATE`` names are restored too, if the checkpoint has them, and a run that stopped within an epoch resumes at
+        its batch. A corrupt checkpoint is named, and the newest whole one before it is taken.
+
+        Returns:
+            int: the epoch to resume at, from 0; 0 if there is nothing to resume.
+
+        Raises:
+            MissingFileError: (a FileNotFoundError) a model's folder is there, but no checkpoint in it.
+            CheckpointError: no checkpoint is whole, or it does not fit the models.
+        """
+        point = restore_newest(self, directory)
+        return 0 if point is None else point.epoch
+
+    def load_model(self, directory, epoch=None):
+        """Load the weights of every model; the key names and shapes must fit exactly.
+
+        Args:
+            directory (str): output folder of a run; empty: nothing is loaded.
+            epoch (int or None): finished epochs; None loads the best model on validation data.
+
+        Raises:
+            MissingFileError: (a FileNotFoundError) no such model; the line lists the epochs that exist.
+            CheckpointError: the file is corrupt, or is of another model.
+        """
+        load_models(self, directory, epoch)
+
     # Switching and stepping all or some models
 
     def set_model_mode(self, mode="train", names=None):
@@ -79,7 +142,7 @@ class TrainerBase(SavedModels):
             self._models[name].train(mode == "train")
 
     def update_lr(self, names=None):
-        """Step the schedulers, once per epoch; models without one are left out."""
+        """Step the schedulers, once per epoch; models without one are skipped."""
         for name in self.get_model_names(names):
             if self._scheds[name] is not None:
                 self._scheds[name].step()
@@ -125,12 +188,12 @@ class TrainerBase(SavedModels):
         """
         if self._writer is not None:
             return
-        from .curves import CurveWriter  # slow to import, and only training needs it
+        from torch.utils.tensorboard import SummaryWriter  # slow to import, and only training needs it
 
         refuse_link(log_dir)
         print(f"Initialize tensorboard (log_dir={log_dir})")
         try:
-            self._writer = CurveWriter(log_dir=log_dir)
+            self._writer = SummaryWriter(log_dir=log_dir)
         except OSError as error:
             raise OutputError(
                 f'Cannot write to "{log_dir}" ({error.strerror or error}). Choose an OUTPUT_DIR that you may write to.'
@@ -138,18 +201,22 @@ class TrainerBase(SavedModels):
 
     def close_writer(self):
         if self._writer is not None:
-            self._writer.close()
+            self._curves.write(self._writer)
+            with naming_folder(self._writer):
+                self._writer.close()
             self._writer = None
 
     def flush_writer(self):
-        """Bring the curves to the disk, so that they reach as far as the checkpoint that is about to be saved."""
+        """Write the curves to the disk, so that they reach as far as the checkpoint that is about to be saved."""
         if self._writer is not None:
-            self._writer.flush()
+            self._curves.write(self._writer)
+            with naming_folder(self._writer):
+                self._writer.flush()
 
     def write_scalar(self, tag, scalar_value, global_step=None):
         """Write one point of a curve; does nothing while no writer is open."""
         if self._writer is not None:
-            self._writer.add_scalar(tag, scalar_value, global_step)
+            self._curves.add(self._writer, tag, scalar_value, global_step)
 
     # The run
 
@@ -158,6 +225,8 @@ class TrainerBase(SavedModels):
         self.start_epoch = start_epoch
         self.max_epoch = max_epoch
         try:
+            for observer in self.observers:
+                observer.run_begins(self)
             self.before_train()
             if self.start_epoch >= self.max_epoch > 0:
                 self.epoch = self.max_epoch - 1  # nothing is left to train, but to test
@@ -172,8 +241,37 @@ class TrainerBase(SavedModels):
 
     def _run_epoch_with_hooks(self):
         self.before_epoch()
+        for observer in self.observers:
+            observer.epoch_begins(self)
         self.run_epoch()
+        for observer in self.observers:
+            observer.epoch_ends(self, self._steps.means())
         self.after_epoch()
+
+    def _run_batches(self, batches, print_freq):
+        """Train on each batch, print lines and draw curves.
+
+        Args:
+            batches (iterable): of tuples, the arguments of ``forward_backward``; ``num_batches`` of them.
+            print_freq (int): see :class:`EpochProgress`.
+        """
+        progress = EpochProgress(self.epoch, self.max_epoch, self.num_batches, print_freq)
+        self._steps.are_all = True
+        for self.batch_idx, batch in enumerate(batches):
+            progress.batch_loaded()
+            metrics = self._steps.run(self.forward_backward, *batch)
+            progress.batch_done(metrics)
+            if not self._steps.was_reported(self.batch_idx):
+                lr = self.get_current_lr()  # after the last batch the next epoch's, because the scheduler has stepped
+                if progress.is_line_due(self.batch_idx):
+                    print(progress.line(self.batch_idx, lr))
+                step = self.epoch * self.num_batches + self.batch_idx
+                for name, meter in progress.metrics.meters.items():
+                    self.write_scalar(f"train/{name}", meter.avg, step)
+                self.write_scalar("train/lr", lr, step)
+            for observer in self.observers:
+                observer.step_ends(self, metrics)
+            progress.start_clock()
 
     def before_train(self):
         pass

@@ -1,4 +1,4 @@
-"""What can go wrong with the machine during a run, as errors that a user can mend."""
+"""Faults of the machine during a run, as user errors."""
 
 import contextlib
 import errno
@@ -10,7 +10,7 @@ from dassl.utils import ImageReadError, LoaderWorkerError, MissingFileError, Non
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM)
 
 
-def explained(error):
+def as_user_error(error):
     """Return the UserError for a fault of the machine, of the data, or of the arithmetic; None for any other error."""
     if isinstance(error, (ImageReadError, LoaderWorkerError, MissingFileError, OutputError)):
         return error
@@ -30,12 +30,12 @@ def explained(error):
 
 
 @contextlib.contextmanager
-def explaining():
-    """Inside this context, such a fault is raised as its UserError."""
+def user_errors():
+    """Inside this context, a fault of the machine is raised as its UserError."""
     try:
         yield
     except Exception as error:
-        known = explained(error)
+        known = as_user_error(error)
         if known is None or known is error:
             raise
         raise known from error

@@ -15,7 +15,7 @@ class TrainerX(SimpleTrainer):
     def run_epoch(self):
         self.set_model_mode("train")
         self.num_batches = len(self.train_loader_x)
-        self._run_batches(self.train_loader_x)
+        self._run_batches(zip(self.train_loader_x), self.cfg.TRAIN.PRINT_FREQ)
 
     def parse_batch_train(self, batch):
         """Return images (B, 3, H, W), labels (B,) and domains (B,) on the device."""
@@ -42,16 +42,13 @@ class TrainerXU(SimpleTrainer):
         if count_iter not in lengths:
             raise UnknownNameError(f"Unknown TRAIN.COUNT_ITER '{count_iter}'. Known: {', '.join(lengths)}")
         self.num_batches = lengths[count_iter]
-        self._run_batches(self._pairs())
+        self._run_batches(self._pairs(), self.cfg.TRAIN.PRINT_FREQ)
 
     def _pairs(self):
         # Both iterators first, then the batches: each of the four draws from torch's generator.
         x, u = _Endless(self.train_loader_x), _Endless(self.train_loader_u)
         for _ in range(self.num_batches):
             yield next(x), next(u)
-
-    def _step(self, batch):
-        return self.forward_backward(*batch)
 
     def parse_batch_train(self, batch_x, batch_u):
         """Return images (B, 3, H, W) and labels (B,) of ``batch_x``, images of ``batch_u``, on the device."""

@@ -1,16 +1,15 @@
-"""What a run needs, beside its models, to go on as if it had never stopped.
+"""The state of a run besides its models: all that it needs to resume as if it had never stopped.
 
 Everything is kept as tensors, numbers and lists, so that a checkpoint can be read without
 executing anything.
 """
 
-import random
-
 import numpy as np
-import torch
 
 from dassl.utils import CheckpointError
 from dassl.utils.checkpoint_fields import check_like, check_run_fields, is_number, shown
+
+from .steps import random_states, restore_random_states
 
 
 def model_state(trainer, name):
@@ -110,50 +109,3 @@ def _scaler_state(trainer):
     scaler = getattr(trainer, "scaler", None)
     # A disabled GradScaler has an empty state, which it refuses to load again.
     return scaler.state_dict() if hasattr(scaler, "state_dict") else None
-
-
-def random_states():
-    """Return the states of Python's, NumPy's and torch's global generators, CUDA's included."""
-    return as_data(raw_random_states())
-
-
-def raw_random_states():
-    """Return the states as the generators give them: for every step, of which few are saved."""
-    has_cuda = torch.cuda.is_available() and torch.cuda.is_initialized()
-    cuda = torch.cuda.get_rng_state_all() if has_cuda else None
-    return random.getstate(), np.random.get_state(), torch.get_rng_state(), cuda
-
-
-def as_data(raw):
-    """Return raw states as tensors and numbers."""
-    python, numpy, on_cpu, cuda = raw
-    version, words, gauss = python
-    _, keys, position, has_gauss, cached_gauss = numpy
-    states = {
-        "python": {"version": version, "words": torch.tensor(words), "gauss": gauss},
-        "numpy": {
-            "words": torch.from_numpy(keys.astype(np.int64)),
-            "position": int(position),
-            "has_gauss": int(has_gauss),
-            "gauss": float(cached_gauss),
-        },
-        "torch": on_cpu,
-    }
-    if cuda is not None:
-        states["cuda"] = cuda
-    return states
-
-
-def restore_random_states(states):
-    """Undo everything that was drawn since ``states`` was taken.
-
-    CUDA states are restored where there are as many devices as then.
-    """
-    python, numpy = states["python"], states["numpy"]
-    random.setstate((python["version"], tuple(python["words"].tolist()), python["gauss"]))
-    words = numpy["words"].numpy().astype(np.uint32)
-    np.random.set_state(("MT19937", words, numpy["position"], numpy["has_gauss"], numpy["gauss"]))
-    torch.set_rng_state(states["torch"].cpu())
-    cuda = states.get("cuda", [])
-    if cuda and torch.cuda.is_available() and torch.cuda.device_count() == len(cuda):
-        torch.cuda.set_rng_state_all([state.cpu() for state in cuda])

@@ -6,7 +6,6 @@ import shutil
 import time
 
 import torch
-from torch import nn
 from tqdm import tqdm
 
 from dassl.data import DataManager
@@ -15,7 +14,6 @@ from dassl.evaluation import build_evaluator
 from dassl.optim import build_lr_scheduler, build_optimizer
 from dassl.utils import (
     ConfigError,
-    NonFiniteLossError,
     count_num_param,
     load_pretrained_weights,
     mkdir_if_missing,
@@ -23,13 +21,13 @@ from dassl.utils import (
 from dassl.utils.atomic import atomic_path
 
 from .base import TrainerBase
-from .continuation import Continuation, last_good
-from .faults import explaining
-from .progress import EpochProgress
-from .saved_models import BEST_MODEL
+from .faults import user_errors
+from .mid_epoch_saver import MidEpochSaver
+from .own_loop import with_recorded_steps
+from .saved_models import BEST_MODEL, restore_newest
 from .simple_net import SimpleNet
 
-# Where a best_val run goes on from when neither the best nor a periodic model is the newest.
+# The model that a best_val run resumes from when neither the best nor a periodic model is the newest.
 LATEST_MODEL = "model-latest.pth.tar"
 
 
@@ -48,8 +46,10 @@ class SimpleTrainer(TrainerBase):
         model, optim, sched: what the stock ``build_model`` makes.
         evaluator: collects predictions.
         best_result (float): best result on validation data so far.
-        num_batches, batch_idx (int): batches of this epoch and the running one; set by ``run_epoch``.
     """
+
+    def __new__(cls, *args, **kwargs):
+        return super().__new__(with_recorded_steps(cls))
 
     def __init__(self, cfg):
         super().__init__()
@@ -62,11 +62,13 @@ class SimpleTrainer(TrainerBase):
         self.max_epoch = cfg.OPTIM.MAX_EPOCH
         self.output_dir = cfg.OUTPUT_DIR
         self.cfg = cfg
+        self._mid_epoch = MidEpochSaver(self)
+        self._steps = self._mid_epoch.steps
+        self.observers.append(self._mid_epoch)
         self.build_data_loader()
         self.build_model()
         self.evaluator = build_evaluator(cfg, lab2cname=getattr(self, "lab2cname", None))
         self.best_result = -float("inf")
-        self._continuation = Continuation(self)
 
     def check_cfg(self, cfg):
         """Check settings that the subclass depends on; ``self.cfg`` does not exist yet."""
@@ -99,12 +101,6 @@ class SimpleTrainer(TrainerBase):
         self.sched = build_lr_scheduler(self.optim, cfg.OPTIM)
         self.register_model("model", self.model, self.optim, self.sched)
 
-        num_gpus = torch.cuda.device_count()
-        if self.device.type == "cuda" and num_gpus > 1:
-            # After registration: checkpoints then have no "module." in their keys.
-            print(f"Detected {num_gpus} GPUs (use nn.DataParallel)")
-            self.model = nn.DataParallel(self.model)
-
     # The run
 
     def train(self):
@@ -117,18 +113,23 @@ class SimpleTrainer(TrainerBase):
                 saved.
         """
         self._check_lists()
-        self._continuation.train(lambda: super(SimpleTrainer, self).train(self.start_epoch, self.max_epoch))
+        with self._mid_epoch.running():
+            super().train(self.start_epoch, self.max_epoch)
 
     def _run_epoch_with_hooks(self):
-        self._continuation.run_epoch()
+        with self._mid_epoch.epoch():
+            super()._run_epoch_with_hooks()
 
-    def _goes_on_from(self, point):
-        if "_continuation" in self.__dict__:  # else a subclass resumes in its constructor
-            self._continuation.go_on_from(point)
+    def save_model(self, epoch, directory, is_best=False, val_result=None, model_name=""):
+        super().save_model(epoch, directory, is_best, val_result, model_name)
+        if directory == self.output_dir:
+            self._mid_epoch.saved_epoch = epoch + 1
 
-    def _models_saved(self, epochs_done, directory):
-        if directory == self.output_dir and "_continuation" in self.__dict__:
-            self._continuation.saved_epoch = epochs_done
+    def resume_model_if_exist(self, directory):
+        point = restore_newest(self, directory)
+        if point is not None:
+            self._mid_epoch.resume_at(point)
+        return 0 if point is None else point.epoch
 
     def before_train(self):
         """Resume from RESUME, or from a used OUTPUT_DIR; open TensorBoard; start the clock."""
@@ -178,7 +179,7 @@ class SimpleTrainer(TrainerBase):
         name = f"model.pth.tar-{self.start_epoch}"
         folders = [os.path.join(self.output_dir, model) for model in self.get_model_names()]
         are_there = all(os.path.exists(os.path.join(folder, name)) for folder in folders)
-        is_due = self._is_save_due(self.start_epoch) and not self._continuation.is_under_way
+        is_due = self._is_save_due(self.start_epoch) and not self._mid_epoch.is_under_way
         if directory == self.output_dir and is_due and not are_there:
             self.save_model(self.start_epoch - 1, self.output_dir)
 
@@ -228,51 +229,6 @@ class SimpleTrainer(TrainerBase):
         print(f"Elapsed: {elapsed}")
         self.close_writer()
 
-    # Training on batches, for the subclasses that say where batches come from
-
-    def _run_batches(self, batches):
-        """One ``forward_backward`` for each of ``num_batches`` batches, with its log line and curves."""
-        progress = EpochProgress(self.epoch, self.max_epoch, self.num_batches, self.cfg.TRAIN.PRINT_FREQ)
-        self._continuation.loop_begins()
-        for self.batch_idx, batch in enumerate(batches):
-            progress.batch_loaded()
-            progress.batch_done(self._checked_step(batch))
-            if self._continuation.is_known(self.batch_idx):
-                progress.start_clock()
-                continue
-            # On the last batch the scheduler has stepped already, so this is the next epoch's rate.
-            lr = self.get_current_lr()
-            if progress.is_line_due(self.batch_idx):
-                print(progress.line(self.batch_idx, lr))
-            step = self.epoch * self.num_batches + self.batch_idx
-            for name, meter in progress.losses.meters.items():
-                self.write_scalar(f"train/{name}", meter.avg, step)
-            self.write_scalar("train/lr", lr, step)
-            progress.start_clock()
-
-    def _checked_step(self, batch):
-        try:
-            return self._step(batch)
-        except NonFiniteLossError:
-            raise
-        except FloatingPointError as error:
-            raise NonFiniteLossError(self._non_finite_line(batch, error)) from error
-
-    def _step(self, batch):
-        return self.forward_backward(batch)
-
-    def _non_finite_line(self, batch, error):
-        parts = batch if isinstance(batch, (list, tuple)) else [batch]
-        paths = [path for part in parts if isinstance(part, dict) for path in part.get("impath", [])]
-        shown = ", ".join(paths[:8]) + (f" and {len(paths) - 8} more" if len(paths) > 8 else "")
-        kept = last_good(self)
-        return (
-            f"{error} Training stopped in epoch {self.epoch + 1} of {self.max_epoch}, "
-            f"batch {self.batch_idx + 1} of {self.num_batches}, on the images {shown or '(unknown)'}. "
-            + (f"The last checkpoint is kept: {kept}. " if kept else "No checkpoint was saved yet. ")
-            + "Look at these images, lower OPTIM.LR, or train in higher precision."
-        )
-
     # Testing
 
     @torch.no_grad()
@@ -298,14 +254,20 @@ class SimpleTrainer(TrainerBase):
                 raise ConfigError(f"TEST.SPLIT is val, but {self.cfg.DATASET.NAME} has no validation images.")
             split = "test"
         print(f"Evaluate on the *{split}* set")
-        with explaining():
+        for observer in self.observers:
+            observer.test_begins(self, asked)
+        with user_errors():
             for batch in tqdm(self.val_loader if split == "val" else self.test_loader):
                 images, labels = self.parse_batch_test(batch)
-                self.evaluator.process(self.model_inference(images), labels)
-                self._continuation.stop_if_asked()
+                output = self.model_inference(images)
+                self.evaluator.process(output, labels)
+                for observer in self.observers:
+                    observer.batch_tested(self, batch, output, labels)
         results = self.evaluator.evaluate()
         for name, value in results.items():
             self.write_scalar(f"{split}/{name}", value, self.epoch)
+        for observer in self.observers:
+            observer.test_ends(self, split, results)
         return next(iter(results.values()))
 
     def model_inference(self, input):

@@ -1,8 +1,14 @@
-"""Running averages for the lines that a run prints."""
+"""Running averages of metrics, and the lines and curves that report them during a run."""
 
+import contextlib
+import datetime
+import itertools
+import time
 from collections import defaultdict
 
 import torch
+
+_SECONDS = 1.0  # between two writes of curves
 
 
 class AverageMeter:
@@ -36,7 +42,7 @@ class MetricMeter:
     """One :class:`AverageMeter` for each named metric, printed as ``name val (avg)``.
 
     Args:
-        delimiter (str): stands between the metrics in ``str(meter)``.
+        delimiter (str): text between the metrics in ``str(meter)``.
     """
 
     def __init__(self, delimiter=" "):
@@ -58,3 +64,101 @@ class MetricMeter:
 
     def __str__(self):
         return self.delimiter.join(f"{name} {meter.val:.4f} ({meter.avg:.4f})" for name, meter in self.meters.items())
+
+
+class EpochProgress:
+    """Clocks and metrics of one epoch, and the line that reports them.
+
+    Args:
+        epoch, max_epoch (int): the running epoch from 0, and the number of all.
+        num_batches (int): batches per epoch.
+        print_freq (int): batches per line; an epoch with fewer batches has a line for each; 0: none.
+
+    Attributes:
+        metrics (MetricMeter): running averages over the batches of this epoch.
+    """
+
+    def __init__(self, epoch, max_epoch, num_batches, print_freq):
+        self.epoch = epoch
+        self.max_epoch = max_epoch
+        self.num_batches = num_batches
+        self.print_freq = print_freq
+        self.metrics = MetricMeter()
+        self._batch_time = AverageMeter()
+        self._data_time = AverageMeter()
+        self.start_clock()
+
+    def start_clock(self):
+        """Start the clock of the next batch, its loading included."""
+        self._start = time.time()
+
+    def batch_loaded(self):
+        self._data_time.update(time.time() - self._start)
+
+    def batch_done(self, metrics):
+        """``metrics``: dict of name -> number, or None."""
+        self._batch_time.update(time.time() - self._start)
+        self.metrics.update(metrics)
+
+    def is_line_due(self, batch_idx):
+        if self.print_freq <= 0:
+            return False
+        return (batch_idx + 1) % self.print_freq == 0 or self.num_batches < self.print_freq
+
+    def line(self, batch_idx, lr):
+        left = self.num_batches - batch_idx - 1 + (self.max_epoch - self.epoch - 1) * self.num_batches
+        eta = datetime.timedelta(seconds=int(self._batch_time.avg * left))
+        return (
+            f"epoch [{self.epoch + 1}/{self.max_epoch}] batch [{batch_idx + 1}/{self.num_batches}] "
+            f"time {self._batch_time.val:.3f} ({self._batch_time.avg:.3f}) "
+            f"data {self._data_time.val:.3f} ({self._data_time.avg:.3f}) "
+            f"{self.metrics} lr {lr:.4e} eta {eta}"
+        )
+
+
+class Curves:
+    """TensorBoard's scalars, kept for up to a second; those of one step are written together.
+
+    Written one at a time, a thread wakes up for each, which small training steps feel.
+    """
+
+    def __init__(self):
+        self._points = []  # (step, time, tag, value)
+        self._written = time.time()
+
+    def add(self, writer, tag, value, step):
+        """Keep a point for a SummaryWriter."""
+        now = time.time()
+        try:
+            self._points.append((step, now, tag, float(value)))
+        except (TypeError, ValueError, RuntimeError):  # SummaryWriter says what is wrong
+            writer.add_scalar(tag, value, step)
+        if now - self._written > _SECONDS:
+            self.write(writer)
+
+    def write(self, writer):
+        """Hand all points to the writer.
+
+        Raises:
+            OSError: the disk is full; the error names the folder.
+        """
+        from tensorboard.compat.proto.summary_pb2 import Summary  # slow to import, and only training needs it
+
+        points, self._points, self._written = self._points, [], time.time()
+        with naming_folder(writer):
+            for step, group in itertools.groupby(points, key=lambda point: point[0]):
+                _, times, tags, values = zip(*group, strict=True)
+                pairs = zip(tags, values, strict=True)
+                summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in pairs])
+                writer._get_file_writer().add_summary(summary, step, times[0])
+
+
+@contextlib.contextmanager
+def naming_folder(writer):
+    """Inside this context, a full disk is an error that names the folder of a SummaryWriter."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename:
+            raise
+        raise OSError(error.errno, error.strerror, writer.log_dir) from error

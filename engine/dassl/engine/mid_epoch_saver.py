@@ -1,4 +1,4 @@
-"""What makes a run that is stopped, at any batch, end as one that was never stopped."""
+"""Saves a run in the middle of an epoch and resumes it exactly."""
 
 import contextlib
 import os
@@ -7,27 +7,30 @@ import time
 from dassl.utils import CheckpointError, NonFiniteLossError, UserError
 
 from . import mid_epoch
-from .faults import explained
+from .faults import as_user_error
 from .interrupts import Interrupted, Interrupts
+from .observers import Observer
 from .resume_point import newest_checkpoint
-from .run_state import as_data, model_state, run_state
-from .steps import StepRecorder
+from .run_state import model_state, run_state
+from .steps import StepRecorder, as_data
 
 _NAMES = {2: "Ctrl-C", 15: "SIGTERM"}
-# Where a training is.
+# The parts of a training: before the first epoch, between two epochs, in the batches of an epoch, after them, and after
+# the last epoch.
 _OUTSIDE, _BETWEEN, _IN_STEPS, _AFTER_STEPS, _TRAINED = range(5)
 
 
-class Continuation:
+class MidEpochSaver(Observer):
     """Saves a trainer in the middle of an epoch, and lets its next epoch begin there.
 
     Saves when a signal asks the run to end, when TRAIN.CHECKPOINT_BATCHES or TRAIN.CHECKPOINT_SECONDS are over, and
-    when the run fails for want of data.
+    when the run fails because data cannot be read.
 
     Args:
-        trainer (SimpleTrainer): its ``forward_backward`` is replaced by one that is recorded.
+        trainer (SimpleTrainer): has its config; nothing else needs to be built.
 
     Attributes:
+        steps (StepRecorder): runs the trainer's steps.
         saved_epoch (int or None): finished epochs of the newest checkpoint in the trainer's output folder.
     """
 
@@ -35,97 +38,109 @@ class Continuation:
         self.trainer = trainer
         self.saved_epoch = None
         self._interrupts = Interrupts()
-        self._steps = StepRecorder(trainer.forward_backward, self._after_step)
-        trainer.forward_backward = self._steps.wrap()
+        train = trainer.cfg.TRAIN  # a config made for upstream has no such keys
+        every = train.get("CHECKPOINT_BATCHES", 0), train.get("CHECKPOINT_SECONDS", 0)
+        self.steps = StepRecorder(self._interrupts, *every, save=self._stop_or_save)
         self._place = _OUTSIDE
-        self._run = None  # the run's state at the moment to go on from, outside of steps
+        self._run = None  # the run's state at the moment to resume from, outside of steps
         self._resumed = None
-        self._steps_are_all = False  # whether the running epoch's loop changes models in its steps only
-        self._saved_at = time.monotonic()
-
-    def loop_begins(self):
-        """The engine's own loop over batches begins: all that it does to the models, its steps do."""
-        self._steps_are_all = True
 
     @property
     def is_under_way(self):
-        """Whether the run will go on in the middle of an epoch."""
+        """True if the run will resume in the middle of an epoch."""
         return self._resumed is not None
 
-    def is_known(self, batch_idx):
-        """Whether this batch of the epoch was reported before the run was resumed."""
-        return self._steps.is_known(batch_idx)
-
-    def go_on_from(self, point):
-        """The next epoch begins where a :class:`ResumePoint` is, which the trainer has restored."""
+    def resume_at(self, point):
+        """Let the next epoch begin at a :class:`ResumePoint` that the trainer has restored."""
         self._resumed = point if point.steps else None
         if not point.is_within and point.directory == self.trainer.output_dir:
-            mid_epoch.remove(point.directory)  # older than a whole epoch that was saved since
+            mid_epoch.remove(point.directory)  # older than a whole epoch that was saved after it
 
-    def train(self, train):
-        """Call ``train``; a signal ends it, and an error that a user can mend says where it stopped.
+    @contextlib.contextmanager
+    def running(self):
+        """Inside this context, a signal ends the training, and a user error says where it stopped.
 
         Raises:
             Interrupted: a signal came.
-            UserError: with what is saved.
+            UserError: with the place of what is saved.
         """
-        self._saved_at = time.monotonic()
+        self.steps.saved_at = time.monotonic()
         with self._interrupts:
             try:
-                train()
+                yield
             except Exception as error:
-                known = explained(error)
+                known = as_user_error(error)
                 if known is None or self._place == _OUTSIDE:
                     raise
-                kept = self._what_is_kept() if isinstance(known, NonFiniteLossError) else self._save_and_say()
-                raise type(known)(f"{known} {self._stopped()}. {kept}") from error
+                raise type(known)(self._line(error, known)) from error
             finally:
                 self._place = _OUTSIDE
 
-    def run_epoch(self):
-        """``before_epoch``, ``run_epoch`` and ``after_epoch`` of the trainer."""
-        trainer, steps, resumed = self.trainer, self._steps, self._resumed
-        self._resumed = None
+    @contextlib.contextmanager
+    def epoch(self):
+        """Inside this context, the trainer goes through an epoch, its validation and its checkpoint included."""
+        trainer = self.trainer
         self._at(_BETWEEN)
-        trainer.before_epoch()
-        loaders = [getattr(trainer, name, None) for name in ("train_loader_x", "train_loader_u")]
-        self._steps_are_all = False
-        if resumed is None:
-            steps.begin(loaders)
-        else:
-            print(f"Epoch {trainer.epoch + 1} goes on after batch {resumed.steps['done']}")
-            steps.begin(loaders, resumed.steps, resumed.run["random_states"])
-        self._place = _IN_STEPS
-        trainer.run_epoch()
-        if steps.is_behind:
-            raise CheckpointError(
-                f"{resumed} does not fit this run: an epoch has {steps.done} batches. "
-                "Resume with the settings it was written with, or choose a new output folder."
-            )
-        self._at(_AFTER_STEPS)
-        trainer.after_epoch()
+        yield
         if self.saved_epoch == trainer.epoch + 1:
             mid_epoch.remove(trainer.output_dir)
         self._at(_BETWEEN if trainer.epoch + 1 < trainer.max_epoch else _TRAINED, epoch_is_over=True)
+        self.stop_if_asked()
+
+    def epoch_begins(self, trainer):
+        resumed, self._resumed = self._resumed, None
+        loaders = [getattr(trainer, name, None) for name in ("train_loader_x", "train_loader_u")]
+        if resumed is None:
+            self.steps.begin(loaders)
+        else:
+            print(f"Epoch {trainer.epoch + 1} goes on after batch {resumed.steps['done']}")
+            self.steps.begin(loaders, resumed.steps, resumed.run["random_states"])
+        self._resume_point = resumed
+        self._place = _IN_STEPS
+
+    def epoch_ends(self, trainer, metrics):
+        if self.steps.is_behind:
+            raise CheckpointError(
+                f"{self._resume_point} does not fit this run: an epoch has {self.steps.done} batches. "
+                "Resume with the settings it was written with, or choose a new output folder."
+            )
+        self._at(_AFTER_STEPS)
+
+    def batch_tested(self, trainer, batch, output, label):
         self.stop_if_asked()
 
     def _at(self, place, epoch_is_over=False):
         self._place = place
         self._run = {"epoch": self.trainer.epoch + epoch_is_over, **run_state(self.trainer)}
 
-    def _after_step(self):
+    def _stop_or_save(self):
         self.stop_if_asked()
-        train = self.trainer.cfg.TRAIN  # a config made for upstream has no such keys
-        batches, seconds = train.get("CHECKPOINT_BATCHES", 0), train.get("CHECKPOINT_SECONDS", 0)
-        if (batches > 0 and self._steps.done % batches == 0) or 0 < seconds <= time.monotonic() - self._saved_at:
-            self._save()
+        self._save()
 
     def stop_if_asked(self):
-        """Save and raise :class:`Interrupted`, if a signal asked the run to end."""
+        """Save and raise :class:`Interrupted` if a signal asked the run to end."""
         signum = self._interrupts.received
         if signum is not None:
             print(f"{self._stopped(_NAMES[signum])}. {self._save_and_say()}")
             raise Interrupted(signum)
+
+    def _line(self, error, known):
+        """Return the line for an error that ended the training, after saving what can be saved."""
+        if not isinstance(known, NonFiniteLossError):
+            return f"{known} {self._stopped()}. {self._save_and_say()}"
+        trainer, kept = self.trainer, last_good(self.trainer)
+        batches = [batch for batch in self.steps.batches if isinstance(batch, dict)]
+        paths = [path for batch in batches for path in batch.get("impath", [])]
+        shown = ", ".join(paths[:8]) + (f" and {len(paths) - 8} more" if len(paths) > 8 else "")
+        return (
+            f"{error} Training stopped in epoch {trainer.epoch + 1} of {trainer.max_epoch}, "
+            f"batch {self.steps.done + 1}{self._of_batches()}, on the images {shown or '(unknown)'}. "
+            + (f"The last checkpoint is kept: {kept}. " if kept else "No checkpoint was saved yet. ")
+            + "Look at these images, lower OPTIM.LR, or train in higher precision."
+        )
+
+    def _of_batches(self):
+        return f" of {self.trainer.num_batches}" if hasattr(self.trainer, "num_batches") else ""
 
     def _stopped(self, by=""):
         trainer, by = self.trainer, f" by {by}" if by else ""
@@ -135,8 +150,8 @@ class Continuation:
             return f"Stopped{by} before the first epoch"
         if self._place == _BETWEEN:
             return f"Stopped{by} after epoch {self._run['epoch']} of {trainer.max_epoch}"
-        done, of = self._steps.done, f" of {trainer.num_batches}" if hasattr(trainer, "num_batches") else ""
-        batch = f"after batch {done}{of}" if done else "before its first batch was done"
+        done = self.steps.done
+        batch = f"after batch {done}{self._of_batches()}" if done else "before its first batch was done"
         return f"Stopped{by} in epoch {trainer.epoch + 1} of {trainer.max_epoch}, {batch}"
 
     def _save_and_say(self):
@@ -146,9 +161,8 @@ class Continuation:
             path = self._save()
         except UserError:  # the disk that is full, perhaps
             path = None
-        return f'All of it is saved in "{path}". {self._again()} to go on.' if path else self._what_is_kept()
-
-    def _what_is_kept(self):
+        if path:
+            return f'All of it is saved in "{path}". {self._again()} to go on.'
         kept = last_good(self.trainer)
         if not kept:
             return "No checkpoint was saved yet."
@@ -161,12 +175,12 @@ class Continuation:
         return "Run the same command again"
 
     def _save(self):
-        """Save; return the path, or None where the running step, or what steps return, does not allow it."""
-        trainer, steps, run, content = self.trainer, self._steps, self._run, None
+        """Save; return the path, or None if the running step, or what steps return, does not allow it."""
+        trainer, steps, run, content = self.trainer, self.steps, self._run, None
         if self._place in (_IN_STEPS, _AFTER_STEPS):
             if steps.is_computing or steps.is_behind or not steps.is_repeatable:
                 return None
-            if steps.done == 0 and not self._steps_are_all:
+            if steps.done == 0 and not steps.are_all:
                 return None  # it trains in another way
             content = steps.content() if steps.done else None
             if self._place == _IN_STEPS and steps.done:
@@ -174,15 +188,15 @@ class Continuation:
         elif self._place == _OUTSIDE:
             return None
         models = {name: model_state(trainer, name) for name in trainer.get_model_names()}
-        with contextlib.suppress(OSError):  # whose error comes again with the next point of a curve
+        with contextlib.suppress(OSError):  # the error comes again with the next point of a curve
             trainer.flush_writer()
         path = mid_epoch.write(trainer.output_dir, {**run, "models": models, "steps": content})
-        self._saved_at = time.monotonic()
+        steps.saved_at = time.monotonic()
         return path
 
 
 def last_good(trainer):
-    """Return the files from which a trainer's run would go on, as text; empty where there are none."""
+    """Return the files from which a trainer's run would resume, as text; empty if there are none."""
     folders = (os.path.join(trainer.output_dir, name) for name in trainer.get_model_names())
     files = mid_epoch.paths(trainer.output_dir)[:1] or [newest_checkpoint(folder) for folder in folders]
     return ", ".join(path for path in files if path)
