@@ -11,8 +11,14 @@ from yacs.config import CfgNode
 
 try:
     from dassl.engine.observers import Observer
+    from dassl.engine.own_loop import with_recorded_steps
 except ImportError:  # upstream's Dassl
     Observer = object
+
+    def with_recorded_steps(cls: type) -> type:
+        return cls
+
+
 _ENGINE_CALLS = Observer is not object
 _KNOWN = ("dassl.", "clip_prompts.")  # packages whose ``test`` calls the engine's loop
 
@@ -109,7 +115,7 @@ def build_trainer(cfg: CfgNode):
     if cfg.VERBOSE:
         print(f"Loading trainer: {name}")
     described = {key: getattr(cls, key) for key in ("__module__", "__qualname__", "__doc__")}
-    return type(cls.__name__, (*added, cls), described)(cfg)
+    return type(cls.__name__, (*added, with_recorded_steps(cls)), described)(cfg)
 
 
 def observe(trainer, run_observers: list, test_observers: list) -> None:

@@ -108,6 +108,7 @@ def test_several_gpus(capsys):
         mock.patch.multiple(torch.nn.Module, to=lambda self, *_, **__: self),
     ):
         trainer = tiny.build("USE_CUDA", True)
+    differs(trainer._models["model"] is trainer.model, "one-gpu")
     assert "Detected 2 GPUs (use nn.DataParallel)" in capsys.readouterr().out.splitlines()
     assert isinstance(trainer.model, Parallel) and trainer._models["model"] is trainer.model.module
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from dassl.engine.interrupts import Interrupted
+from dassl.engine.own_loop import with_recorded_steps
 from dassl.utils import CheckpointError, MetricMeter, NonFiniteLossError
 
 from tests.engine.stock import StockTrainer, StockTrainerXU, seed
@@ -66,7 +67,8 @@ def train(make_cfg, tmp_path):
     def call(kind, name, *opts, stop_at=None, signum=None, start_seed=1):
         cfg = make_cfg("OUTPUT_DIR", tmp_path / name, "TRAIN.PRINT_FREQ", 1, "OPTIM.MAX_EPOCH", 3, *opts)
         seed(start_seed)
-        trainer = type(kind.__name__, (kind,), {"stop_at": stop_at, "signum": signum})(cfg)
+        kind = type(kind.__name__, (kind,), {"stop_at": stop_at, "signum": signum})
+        trainer = with_recorded_steps(kind)(cfg)  # as build_trainer does
         try:
             trainer.train()
         except (Crash, Interrupted) as error:

@@ -23,7 +23,6 @@ from dassl.utils.atomic import atomic_path
 from .base import TrainerBase
 from .faults import user_errors
 from .mid_epoch_saver import MidEpochSaver
-from .own_loop import with_recorded_steps
 from .saved_models import BEST_MODEL, restore_newest
 from .simple_net import SimpleNet
 
@@ -47,9 +46,6 @@ class SimpleTrainer(TrainerBase):
         evaluator: collects predictions.
         best_result (float): best result on validation data so far.
     """
-
-    def __new__(cls, *args, **kwargs):
-        return super().__new__(with_recorded_steps(cls))
 
     def __init__(self, cfg):
         super().__init__()

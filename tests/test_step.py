@@ -1,0 +1,149 @@
+"""Bounds of a training step: the files that it enters, and no method assigned to an instance."""
+
+import sys
+from pathlib import Path
+from types import FunctionType, MethodType
+
+import pytest
+import torch
+from dassl.engine import TRAINER_REGISTRY, SimpleTrainer, TrainerBase, TrainerX
+
+import datasets  # noqa: F401
+import trainers  # noqa: F401
+from clip_prompts.records.curve import EpochLog
+from clip_prompts.records.upstream import Observer, build_trainer, observe
+from clip_prompts.run import arguments
+from clip_prompts.run.config import build_config
+from tests.conftest import ROOT
+from tests.engine.trainers import harness
+
+FOLDERS = ("engine/dassl", "clip_prompts", "trainers", "datasets")
+LOADING = (
+    "engine/dassl/data/", "engine/dassl/utils/images.py", "engine/dassl/utils/regular_files.py",
+    "clip_prompts/data/", "clip_prompts/features/", "datasets/",
+)  # fmt: skip
+
+
+class Steps:
+    """Follows ``forward_backward`` of a trainer class: which of our files are entered inside of it, and between two."""
+
+    def __init__(self) -> None:
+        self.inside: list[set] = []
+        self.between: list[set] = []
+        self._outer = None  # the frame of the running step
+
+    def watch(self, frame, event, arg):
+        code = frame.f_code
+        if code.co_name == "forward_backward":
+            if event == "call" and self._outer is None:
+                self._outer = frame
+                self.inside.append(set())
+            elif event == "return" and frame is self._outer:
+                self._outer = None
+                self.between.append(set())
+        if event != "call" or not self.inside:
+            return
+        path = Path(code.co_filename)
+        if path.is_relative_to(ROOT):
+            name = str(path.relative_to(ROOT))
+            if name.startswith(FOLDERS):
+                (self.between if self._outer is None else self.inside)[-1].add(name)
+
+    def run(self, call):
+        before = sys.getprofile()
+        sys.setprofile(self.watch)
+        try:
+            call()
+        finally:
+            sys.setprofile(before)
+        return self
+
+
+@pytest.fixture
+def built(tmp_path):
+    """``built(trainer, *settings)`` builds a trainer on the embedded digits."""
+
+    def call(name, *settings):
+        config = ROOT / f"configs/trainers/{name.removesuffix('2')}/tiny.yaml"
+        args = arguments.parse([
+            "--trainer", name, "--seed", "1", "--output-dir", str(tmp_path / name), "--config-file", str(config),
+            "--dataset-config-file", str(ROOT / "configs/datasets/digits.yaml"),
+            "DATASET.NUM_SHOTS", "2", "DATALOADER.NUM_WORKERS", "0", "OPTIM.MAX_EPOCH", "1", "TRAIN.PRINT_FREQ", "1",
+            "FEATURES.DIR", str(tmp_path / "features"), *settings,
+        ])  # fmt: skip
+        return build_trainer(build_config(args))
+
+    return call
+
+
+def assigned(thing) -> list[str]:
+    """Names of the functions among an object's own attributes."""
+    return [name for name, value in vars(thing).items() if isinstance(value, (FunctionType, MethodType))]
+
+
+def registered(package: str) -> list[str]:
+    """Names of the trainers that a package registers."""
+    names = TRAINER_REGISTRY.registered_names()
+    return [name for name in names if TRAINER_REGISTRY.get(name).__module__.startswith(f"{package}.")]
+
+
+@pytest.fixture(scope="module")
+def bundled(tmp_path_factory):
+    """``bundled(trainer)`` builds one of the engine's trainers, from a model of the source if it needs one."""
+    folder = tmp_path_factory.mktemp("bundled")
+    pictures = harness.write_patterns(folder / "patterns")
+    harness.build(pictures, folder / "source", "SourceOnly").save_model(0, str(folder / "source"))
+    weights = ("MODEL.INIT_WEIGHTS", str(folder / "source/model/model.pth.tar-1"))
+
+    def call(name):
+        return harness.build(pictures, folder / name, name, *(weights if name in ("ADDA", "AdaBN") else ()))
+
+    return call
+
+
+@pytest.mark.parametrize("name", [*registered("trainers"), *registered("dassl")])
+def test_no_method_is_assigned_to_an_instance(name, built, bundled, tmp_path):
+    trainer = built(name) if name in registered("trainers") else bundled(name)
+    observe(trainer, [EpochLog(trainer, str(tmp_path))], [Observer()])
+    things = [trainer, trainer.evaluator, *trainer.observers]
+    found = {type(thing).__name__: assigned(thing) for thing in things}
+    print(f"{name}: {found}")
+    assert len(things) == 5 and not any(found.values())
+
+
+def test_a_trainer_of_dassl_has_three_ancestors():
+    assert TrainerX.__mro__ == (TrainerX, SimpleTrainer, TrainerBase, object)
+
+
+@pytest.mark.parametrize("name", ["CoOp", "CoCoOp"])
+def test_between_two_steps_four_files_are_entered(name, built, tmp_path):
+    torch.set_num_threads(1)
+    trainer = built(name, "DATALOADER.TRAIN_X.BATCH_SIZE", "4")
+    observe(trainer, [EpochLog(trainer, str(tmp_path))], [Observer()])
+    steps = Steps().run(trainer.train)
+    assert len(steps.between) > 3
+    # The last one is followed by the end of the epoch; loading is counted by itself.
+    between = set().union(*steps.between[:-1])
+    loop = {file for file in between if not file.startswith(LOADING)}
+    print(f"{name}: between two steps", *sorted(loop), "and, to load,", *sorted(between - loop), sep="\n  ")
+    assert 2 <= len(loop) <= 4
+
+
+def test_the_tracer_sees_files_and_assigned_methods():
+    class Trainer:
+        observers = [Observer()]
+
+        def forward_backward(self, batch):
+            TRAINER_REGISTRY.registered_names()
+
+        def train(self):
+            for batch in range(2):
+                self.forward_backward(batch)
+                self.observers[0].step_ends(self, None)
+
+    steps = Steps().run(Trainer().train)
+    assert steps.inside == [{"engine/dassl/utils/registry.py"}] * 2
+    assert steps.between == [{"engine/dassl/engine/observers.py"}] * 2
+    observer = Observer()
+    observer.run_begins = lambda trainer: None
+    assert assigned(observer) == ["run_begins"]
