@@ -5,7 +5,6 @@ from pathlib import Path
 from types import FunctionType, MethodType
 
 import pytest
-import torch
 from dassl.engine import TRAINER_REGISTRY, SimpleTrainer, TrainerBase, TrainerX
 
 import datasets  # noqa: F401
@@ -18,45 +17,54 @@ from tests.conftest import ROOT
 from tests.engine.trainers import harness
 
 FOLDERS = ("engine/dassl", "clip_prompts", "trainers", "datasets")
-LOADING = (
-    "engine/dassl/data/", "engine/dassl/utils/images.py", "engine/dassl/utils/regular_files.py",
-    "clip_prompts/data/", "clip_prompts/features/", "datasets/",
-)  # fmt: skip
+LOADING = ("engine/dassl/data/", "clip_prompts/features/")
 
 
 class Steps:
-    """Follows ``forward_backward`` of a trainer class: which of our files are entered inside of it, and between two."""
+    """Lists which of our files are entered inside of each step (``forward_backward``) and after it.
+
+    ``loading``: the files that are entered to load batches, look-ahead encoding included. They are not in ``after``.
+    """
 
     def __init__(self) -> None:
         self.inside: list[set] = []
-        self.between: list[set] = []
-        self._outer = None  # the frame of the running step
+        self.after: list[set] = []
+        self.loading: set = set()
+        self._step = self._loader = None  # the running frames
 
-    def watch(self, frame, event, arg):
-        code = frame.f_code
-        if code.co_name == "forward_backward":
-            if event == "call" and self._outer is None:
-                self._outer = frame
-                self.inside.append(set())
-            elif event == "return" and frame is self._outer:
-                self._outer = None
-                self.between.append(set())
-        if event != "call" or not self.inside:
-            return
-        path = Path(code.co_filename)
-        if path.is_relative_to(ROOT):
-            name = str(path.relative_to(ROOT))
-            if name.startswith(FOLDERS):
-                (self.between if self._outer is None else self.inside)[-1].add(name)
-
-    def run(self, call):
+    def run(self, call) -> "Steps":
         before = sys.getprofile()
-        sys.setprofile(self.watch)
+        sys.setprofile(self._watch)
         try:
             call()
         finally:
             sys.setprofile(before)
         return self
+
+    def _watch(self, frame, event, arg) -> None:
+        if event == "return":
+            if frame is self._step:
+                self._step = None
+            if frame is self._loader:
+                self._loader = None
+        path = Path(frame.f_code.co_filename)
+        if event != "call" or not path.is_relative_to(ROOT):
+            return
+        file = str(path.relative_to(ROOT))
+        if frame.f_code.co_name == "forward_backward" and self._step is None:
+            self._step = frame
+            self.inside.append(set())
+            self.after.append(set())
+        if not self.inside or not file.startswith(FOLDERS):
+            return
+        if self._step is None and self._loader is None and file.startswith(LOADING):
+            self._loader = frame
+        if self._step is not None:
+            self.inside[-1].add(file)
+        elif self._loader is not None:
+            self.loading.add(file)
+        else:
+            self.after[-1].add(file)
 
 
 @pytest.fixture
@@ -101,7 +109,10 @@ def bundled(tmp_path_factory):
     return call
 
 
-@pytest.mark.parametrize("name", [*registered("trainers"), *registered("dassl")])
+ZOO = [pytest.param(name, marks=pytest.mark.zoo) for name in registered("dassl")]
+
+
+@pytest.mark.parametrize("name", [*registered("trainers"), *ZOO])
 def test_no_method_is_assigned_to_an_instance(name, built, bundled, tmp_path):
     trainer = built(name) if name in registered("trainers") else bundled(name)
     observe(trainer, [EpochLog(trainer, str(tmp_path))], [Observer()])
@@ -115,18 +126,16 @@ def test_a_trainer_of_dassl_has_three_ancestors():
     assert TrainerX.__mro__ == (TrainerX, SimpleTrainer, TrainerBase, object)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", ["CoOp", "CoCoOp"])
 def test_between_two_steps_four_files_are_entered(name, built, tmp_path):
-    torch.set_num_threads(1)
-    trainer = built(name, "DATALOADER.TRAIN_X.BATCH_SIZE", "4")
+    trainer = built(name, "DATALOADER.TRAIN_X.BATCH_SIZE", "4", "TEST.NO_TEST", "True")
     observe(trainer, [EpochLog(trainer, str(tmp_path))], [Observer()])
     steps = Steps().run(trainer.train)
-    assert len(steps.between) > 3
-    # The last one is followed by the end of the epoch; loading is counted by itself.
-    between = set().union(*steps.between[:-1])
-    loop = {file for file in between if not file.startswith(LOADING)}
-    print(f"{name}: between two steps", *sorted(loop), "and, to load,", *sorted(between - loop), sep="\n  ")
-    assert 2 <= len(loop) <= 4
+    assert len(steps.after) > 3
+    between = set().union(*steps.after[:-1])  # the last step is followed by the end of the epoch
+    print(f"{name}: between two steps", *sorted(between), "to load batches", *sorted(steps.loading), sep="\n  ")
+    assert 2 <= len(between) <= 4
 
 
 def test_the_tracer_sees_files_and_assigned_methods():
@@ -143,7 +152,7 @@ def test_the_tracer_sees_files_and_assigned_methods():
 
     steps = Steps().run(Trainer().train)
     assert steps.inside == [{"engine/dassl/utils/registry.py"}] * 2
-    assert steps.between == [{"engine/dassl/engine/observers.py"}] * 2
+    assert steps.after == [{"engine/dassl/engine/observers.py"}] * 2
     observer = Observer()
     observer.run_begins = lambda trainer: None
     assert assigned(observer) == ["run_begins"]
