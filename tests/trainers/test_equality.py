@@ -1,5 +1,8 @@
 """The fast path equals the plain one: fp32 loss within 1e-5, gradients within 1e-4, relative."""
 
+from types import SimpleNamespace
+
+import clip
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,6 +14,7 @@ from clip_prompts.clip.tokens import POSITIONS
 from clip_prompts.encoders.text_encoder import TextEncoder
 from tests.trainers import plain
 from trainers.cocoop import ConditionalPromptLearner
+from trainers.coop import CoOp
 
 N_CTX = (1, 2, 3, 4, 8, 16)
 CLIP = plain.small_clip()
@@ -60,6 +64,14 @@ def test_coop(position, class_specific, n_ctx, batch):
         return learner.ctx[c] if class_specific else learner.ctx
 
     compare(PromptedCLIP(CLIP, encoder, learner), learner, context, names, batch, position)
+
+
+def test_coop_starts_from_its_words():
+    settings = SimpleNamespace(**(CoOp.CONFIG | {"N_CTX": 4, "CTX_INIT": "a photo of a"}))
+    trainer = SimpleNamespace(settings=settings, precision=SimpleNamespace(start_dtype=torch.float32))
+    learner = CoOp.build_prompt_learner(trainer, CLIP, TextEncoder(CLIP), ["cat"])
+    words = CLIP.token_embedding(clip.tokenize("a photo of a"))[0, 1:5]
+    assert torch.equal(learner.ctx, words)
 
 
 @pytest.mark.parametrize("batch", (1, 3))
