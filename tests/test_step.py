@@ -126,16 +126,42 @@ def test_a_trainer_of_dassl_has_three_ancestors():
     assert TrainerX.__mro__ == (TrainerX, SimpleTrainer, TrainerBase, object)
 
 
+def test_a_method_has_four_layers_of_ours_and_object_above_it():
+    above = TRAINER_REGISTRY.get("CoOp").__mro__[1:]
+    print("above CoOp:", *(layer.__qualname__ for layer in above))
+    assert [layer.__name__ for layer in above] == ["CLIPTrainer", "TrainerX", "SimpleTrainer", "TrainerBase", "object"]
+
+
 @pytest.mark.integration
 @pytest.mark.parametrize("name", ["CoOp", "CoCoOp"])
-def test_between_two_steps_four_files_are_entered(name, built, tmp_path):
+def test_a_step_enters_few_files(name, built, tmp_path):
+    """At most 8 within ``forward_backward``, and 12 from one step to the next with loop, logging and records."""
     trainer = built(name, "DATALOADER.TRAIN_X.BATCH_SIZE", "4", "TEST.NO_TEST", "True")
     observe(trainer, [EpochLog(trainer, str(tmp_path))], [Observer()])
     steps = Steps().run(trainer.train)
     assert len(steps.after) > 3
-    between = set().union(*steps.after[:-1])  # the last step is followed by the end of the epoch
-    print(f"{name}: between two steps", *sorted(between), "to load batches", *sorted(steps.loading), sep="\n  ")
-    assert 2 <= len(between) <= 4
+    within = set().union(*steps.inside[1:-1])  # the first step checks gradients, the last one ends the epoch
+    between = set().union(*steps.after[:-1])
+    print(f"{name}: within a step", *sorted(within), sep="\n  ")
+    print("between two steps", *sorted(between), "to load batches", *sorted(steps.loading), sep="\n  ")
+    assert f"trainers/{name.lower()}.py" in within
+    assert len(within) <= 8 and 2 <= len(between) <= 4 and len(within | between) <= 12
+
+
+@pytest.mark.integration
+def test_a_step_on_images_enters_few_files(built):
+    """Without features that were encoded ahead, the image encoder is entered as well."""
+    trainer = built("CoOp", "DATALOADER.TRAIN_X.BATCH_SIZE", "4")
+    trainer.num_batches = 9
+    batches = [*trainer.train_loader_x][:3]
+
+    def train():
+        for trainer.batch_idx, batch in enumerate(batches):
+            trainer.forward_backward(batch)
+
+    within = Steps().run(train).inside[-1]
+    print("CoOp on images: within a step", *sorted(within), sep="\n  ")
+    assert "clip_prompts/encoders/image_encoder.py" in within and len(within) <= 8
 
 
 def test_the_tracer_sees_files_and_assigned_methods():

@@ -76,7 +76,7 @@ def test_a_method_with_another_loss_keeps_looking_ahead_and_its_cache(example, r
     assert run.stdout.count("Image features read") == 1 and metrics_of(run.out) == first
 
 
-@pytest.mark.parametrize("trainer", ("ImageTokens",))
+@pytest.mark.parametrize("trainer", ("ImageTokens", "DeepText"))
 def test_learned_tokens_train_and_are_tested_without_any_flag(trainer, example, run, counted):
     assert example(trainer) == 0
     found = losses(run.stdout)
