@@ -44,6 +44,8 @@ def example(run, monkeypatch):
             "OPTIM__LR": 0.05,
             "OPTIM__MAX_EPOCH": 3,
         }
+        if trainer == "DeepText":  # the small CLIP has two layers
+            common["TRAINER__DEEPTEXT__DEPTH"] = 2
         return run(trainer, "--plugin", plugin, *flags, config=config, **(common | settings))
 
     return call
