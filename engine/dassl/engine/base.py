@@ -7,7 +7,7 @@ import torch
 
 from dassl.utils import OutputError, tolist_if_not
 from dassl.utils.atomic import refuse_link
-from dassl.utils.meters import Curves, EpochProgress, naming_folder
+from dassl.utils.meters import Curves, EpochProgress
 
 from .saved_models import load_models, restore_newest, save_models
 from .steps import StepRecorder
@@ -57,9 +57,8 @@ class TrainerBase:
             AttributeError: the base constructor has not run yet.
             AssertionError: the name is taken.
         """
-        for kind, storage in (("model", "_models"), ("optim", "_optims"), ("sched", "_scheds")):
-            if storage not in self.__dict__:
-                raise AttributeError(f"Cannot assign {kind} before super().__init__() call")
+        if "_models" not in self.__dict__:
+            raise AttributeError("Cannot assign model before super().__init__() call")
         if name in self._models:
             raise AssertionError("Found duplicate model names")
         self._models[name] = model
@@ -201,17 +200,14 @@ class TrainerBase:
 
     def close_writer(self):
         if self._writer is not None:
-            self._curves.write(self._writer)
-            with naming_folder(self._writer):
-                self._writer.close()
+            self.flush_writer()
+            self._writer.close()
             self._writer = None
 
     def flush_writer(self):
         """Write the curves to the disk, so that they reach as far as the checkpoint that is about to be saved."""
         if self._writer is not None:
-            self._curves.write(self._writer)
-            with naming_folder(self._writer):
-                self._writer.flush()
+            self._curves.flush(self._writer)
 
     def write_scalar(self, tag, scalar_value, global_step=None):
         """Write one point of a curve; does nothing while no writer is open."""

@@ -136,6 +136,12 @@ class Curves:
         if now - self._written > _SECONDS:
             self.write(writer)
 
+    def flush(self, writer):
+        """Write all points to the disk."""
+        self.write(writer)
+        with _naming_folder(writer):
+            writer.flush()
+
     def write(self, writer):
         """Hand all points to the writer.
 
@@ -145,7 +151,7 @@ class Curves:
         from tensorboard.compat.proto.summary_pb2 import Summary  # slow to import, and only training needs it
 
         points, self._points, self._written = self._points, [], time.time()
-        with naming_folder(writer):
+        with _naming_folder(writer):
             for step, group in itertools.groupby(points, key=lambda point: point[0]):
                 _, times, tags, values = zip(*group, strict=True)
                 pairs = zip(tags, values, strict=True)
@@ -154,7 +160,7 @@ class Curves:
 
 
 @contextlib.contextmanager
-def naming_folder(writer):
+def _naming_folder(writer):
     """Inside this context, a full disk is an error that names the folder of a SummaryWriter."""
     try:
         yield
