@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import sys
 import warnings
+from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
@@ -42,21 +43,14 @@ def new_places(name: str) -> tuple[str, ...]:
     return MOVED.get(name, ())
 
 
-class LegacyFinder:
+class LegacyFinder(MetaPathFinder, Loader):
     """Finds old modules, after all other finders. Importing one warns, and hands out the names of the new modules."""
 
-    @staticmethod
-    def find_spec(name: str, path=None, target=None) -> ModuleSpec | None:
-        places = new_places(name)
-        return ModuleSpec(name, LegacyFinder, loader_state=places, is_package=True) if places else None
+    def find_spec(self, name: str, path=None, target=None) -> ModuleSpec | None:
+        return ModuleSpec(name, self, is_package=True) if new_places(name) else None
 
-    @staticmethod
-    def create_module(spec: ModuleSpec) -> None:
-        return None  # an empty module
-
-    @staticmethod
-    def exec_module(module: ModuleType) -> None:
-        places = module.__spec__.loader_state
+    def exec_module(self, module: ModuleType) -> None:
+        places = new_places(module.__name__)
         warnings.warn(
             f"{module.__name__} is now {' and '.join(places)}; the old name goes in version 0.3",
             DeprecationWarning,
@@ -70,12 +64,12 @@ class LegacyFinder:
                     return getattr(new, name)
             raise AttributeError(f"'{name}' of {module.__name__} is not in {' or '.join(places)}")
 
-        module.__getattr__ = find  # the names themselves are looked up on demand
-        module.__all__ = sorted({name for new in found for name in vars(new) if not name.startswith("_")})
+        public = sorted({name for new in found for name in vars(new) if not name.startswith("_")})
+        vars(module).update(__getattr__=find, __all__=public)  # the names themselves are looked up on demand
 
 
 def install() -> None:
     """Let old imports work in this process, and let their warnings be seen."""
-    if LegacyFinder not in sys.meta_path:
-        sys.meta_path.append(LegacyFinder)
+    if not any(isinstance(finder, LegacyFinder) for finder in sys.meta_path):
+        sys.meta_path.append(LegacyFinder())
         warnings.filterwarnings("default", r"\S+ is now clip_prompts", DeprecationWarning)

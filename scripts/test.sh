@@ -18,5 +18,6 @@ else
 fi
 cd "$ROOT"
 "$PYTHON" -m ruff check .
+"$PYTHON" -m mypy
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"   # the tests run in parallel; the golden numbers need one thread
 exec "$PYTHON" -m pytest -n "${JOBS:-2}" ${selected[@]+"${selected[@]}"} "$@"

@@ -35,7 +35,8 @@ class Structure(NamedTuple):
             UserError: names the setting, and what CLIP's rule would give.
         """
         if "visual.proj" in weights:
-            vision, known, divisor = "visual.conv1.weight", _VISION_WIDTHS, 64
+            vision, divisor = "visual.conv1.weight", 64
+            known: tuple[int, ...] = _VISION_WIDTHS
         else:  # the attention pool of a ResNet is 32 times as wide as its first stage
             vision, known, divisor = "visual.layer1.0.conv1.weight", _RESNET_WIDTHS, 2
         for encoder, setting, heads, key, widths, per_head in (
@@ -60,7 +61,7 @@ class Structure(NamedTuple):
         text = [block.attn for block in model.transformer.resblocks]
         for setting, heads, attentions in (("HEADS", self.heads, image), ("TEXT_HEADS", self.text_heads, text)):
             for attention in attentions if heads else ():
-                width = attention.k_proj.in_features if attention is pool else attention.embed_dim
+                width = attention.embed_dim if pool is None or attention is not pool else pool.k_proj.in_features
                 if heads < 1 or width % heads:
                     raise UserError(
                         f"MODEL.BACKBONE.{setting} is {heads}, but must divide {width}, the width of that encoder of "

@@ -5,7 +5,6 @@ beside it are read: the modules become records without code, of which the tensor
 """
 
 import io
-import os
 import pickle
 import re
 import tarfile
@@ -13,6 +12,7 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -141,20 +141,20 @@ def _read_torchscript(path: Path) -> dict[str, Tensor]:
                 return lambda values, *_: values
             return _DTYPES.get((module, name)) or _REBUILT.get((module, name))
 
-        def storage(reference: object) -> Tensor:
+        def storage(reference: Any) -> Tensor:
             _, dtype, key, *_ = reference
             if key not in storages:
-                storages[key] = _numbers(archive, f"{top}/data/{key}", dtype)
+                storages[key] = _numbers(archive, path, f"{top}/data/{key}", dtype)
             return storages[key]
 
         root = unpickle(archive.read(f"{top}/data.pkl"), allowed, storage)
     return dict(_tensors(root, modules))
 
 
-def _numbers(archive: zipfile.ZipFile, name: str, dtype: torch.dtype) -> Tensor:
+def _numbers(archive: zipfile.ZipFile, path: Path, name: str, dtype: torch.dtype) -> Tensor:
     """A record of the archive as numbers (N,)."""
     info = archive.getinfo(name)
-    if info.compress_type != zipfile.ZIP_STORED or info.file_size > os.path.getsize(archive.filename):
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size > path.stat().st_size:
         raise ValueError(f"'{name}' is compressed")  # PyTorch never does; a few bytes could fill the memory
     content = bytearray(archive.read(info))
     return torch.frombuffer(content, dtype=dtype) if content else torch.empty(0, dtype=dtype)

@@ -42,12 +42,12 @@ def content_hashes(paths: Sequence[str | os.PathLike]) -> list[str]:
     Raises:
         OSError: a file cannot be read, or is not a regular file.
     """
-    states = {path: _state(os.stat(path)) for path in dict.fromkeys(map(os.fspath, paths))}
+    states = {path: _state(os.stat(path)) for path in dict.fromkeys(os.fspath(path) for path in paths)}
     known = {state: text for state, text in _read(_LOOK_UP, states.values()) if _SHA256.fullmatch(text)}
     unknown = [path for path, state in states.items() if state not in known]
     fresh = dict(zip(unknown, _hash_files(unknown), strict=True))
     _write(_STORE, [(*state, sha256) for state, sha256 in fresh.values() if state is not None])
-    return [known.get(states[path]) or fresh[path][1] for path in map(os.fspath, paths)]
+    return [known.get(states[path]) or fresh[path][1] for path in (os.fspath(path) for path in paths)]
 
 
 def manifest_path() -> Path:

@@ -3,6 +3,7 @@
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .yaml_files import read_yaml
 
@@ -31,10 +32,11 @@ class DatasetSet:
 @functools.cache
 def _sets() -> dict[str, DatasetSet]:
     content = read_yaml(FOLDER / "sets.yml")
-    return {
-        name: DatasetSet(**{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})
-        for name, entry in content.items()
-    }
+    sets = {}
+    for name, entry in content.items():
+        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()}
+        sets[name] = DatasetSet(**fields)
+    return sets
 
 
 def embedded() -> DatasetSet:

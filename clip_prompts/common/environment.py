@@ -24,6 +24,8 @@ _IMPORT_NAMES = {
     "pytest-xdist": "xdist",
     "scikit-learn": "sklearn",
     "setuptools": "pkg_resources",
+    "types-PyYAML": "yaml-stubs",
+    "types-tabulate": "tabulate-stubs",
 }
 
 
@@ -76,8 +78,8 @@ def _requirements(file: str) -> Iterator[str]:
             yield requirement
         if requirement in (".", "./engine"):
             text = (ROOT / requirement / "pyproject.toml").read_text(encoding="utf-8")
-            listed = re.search(r"^dependencies = \[(.*?)^\]", text, re.M | re.S)[1]
-            yield from re.findall(r'^ *"(.+?)"', listed, re.M)
+            for listed in re.findall(r"^dependencies = \[(.*?)^\]", text, re.M | re.S):
+                yield from re.findall(r'^ *"(.+?)"', listed, re.M)
 
 
 def _is_met(requirement: str) -> bool:
@@ -85,7 +87,7 @@ def _is_met(requirement: str) -> bool:
 
     ``clip_prompts`` must be the repository's own: programs must not run the code of another checkout.
     """
-    name = re.match(r"[\w./-]+", requirement)[0]
+    name = re.split(r"[^\w./-]", requirement)[0]
     spec = importlib.util.find_spec(_IMPORT_NAMES.get(name, name.replace("-", "_")))
     if spec is None or (name == "." and Path(spec.origin or "").resolve().parents[1] != ROOT):
         return False
@@ -104,8 +106,8 @@ def _allows(bound: str, version: tuple[int, ...]) -> bool:
 
 def _numbers(version: str) -> tuple[int, ...]:
     """The release of a version as numbers: "2.4.1+cpu" is (2, 4, 1)."""
-    return tuple(map(int, re.match(r"[<>=]*(\d+(?:\.\d+)*)", version)[1].split(".")))
+    return tuple(map(int, re.findall(r"\d+(?:\.\d+)*", version)[0].split(".")))
 
 
 if __name__ == "__main__":
-    require_packages("this script", *sys.argv[1:2])
+    require_packages("this script", sys.argv[1] if sys.argv[1:] else "requirements.txt")

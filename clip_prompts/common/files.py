@@ -125,7 +125,7 @@ def check_output_folder(folder: str | os.PathLike) -> None:
     Raises:
         FileRefused: an entry is a link, a FIFO, a socket or a device, a folder in the place of a file, or too large.
     """
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(os.fspath(folder)) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             _check_output(entry.path, entry.name)
 

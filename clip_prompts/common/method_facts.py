@@ -24,6 +24,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .errors import UserError, unknown
 from .protocols import TITLES
@@ -130,7 +131,7 @@ def _read(name: str, top: Path) -> MethodFacts:
     return MethodFacts(name, folder, **_checked(content or {}, file))
 
 
-def _checked(content: object, file: Path) -> dict:
+def _checked(content: Any, file: Path) -> dict:
     """Returns the fields of MethodFacts in a file's content. Raises UserError if it is not as the module says."""
     _check(content, _KINDS, file)
     configs, rules = content.get("configs", {}), content.get("epochs", [])

@@ -7,7 +7,8 @@ def flat(tree: dict, groups: bool = False) -> dict[str, object]:
     >>> flat({"OPTIM": {"LR": 0.1}, "SEED": 1})
     {'OPTIM.LR': 0.1, 'SEED': 1}
     """
-    found, waiting = {}, [("", tree)]
+    found: dict[str, object] = {}
+    waiting: list[tuple[str, object]] = [("", tree)]
     while waiting:
         path, value = waiting.pop()
         if isinstance(value, dict):

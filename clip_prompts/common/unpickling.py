@@ -66,7 +66,7 @@ def check_instructions(file: BinaryIO) -> None:
     tensors = 0
     for count, (opcode, argument, _) in enumerate(pickletools.genops(file), start=1):
         tensors += opcode.name == "BINPERSID"
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > count:
+        if argument is not None and opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > count:
             raise ValueError(f"it remembers an object by the number {argument}")
         if count + _PER_TENSOR * tensors > MAX_INSTRUCTIONS:
             raise ValueError(f"it has more than {MAX_INSTRUCTIONS:,} instructions")

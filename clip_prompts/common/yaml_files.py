@@ -1,6 +1,7 @@
 """YAML files, read as plain data. Imports nothing heavy, so that tools can use it."""
 
 import os
+from typing import Any
 
 from .files import read_text
 
@@ -13,7 +14,7 @@ class YamlError(ValueError):
     """A file that is not plain YAML; ``str(error)`` says why in one line."""
 
 
-def read_yaml(path: str | os.PathLike) -> object:
+def read_yaml(path: str | os.PathLike) -> Any:
     """The content of a YAML file in UTF-8: dicts, lists, text, numbers, dates.
 
     A tag that asks for a Python object is refused. So is a file whose aliases stand for more than ``MAX_VALUES``

@@ -59,7 +59,7 @@ def list_sha256(fact: str | None) -> str | None:
     return fact.rpartition(" ")[2] if fact else None
 
 
-def images_per_class(items: Sequence) -> dict[str, object]:
+def images_per_class(items: Sequence) -> dict[str, int]:
     """Number of images in a list: in total, and the fewest and most of one class."""
     counts = Counter(item.label for item in items)
     return {"total": len(items), "fewest": min(counts.values(), default=0), "most": max(counts.values(), default=0)}

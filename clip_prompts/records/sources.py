@@ -14,6 +14,7 @@ import sys
 import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from clip_prompts.common.contents import content_hashes
 from clip_prompts.common.files import write_text_atomically
@@ -54,7 +55,7 @@ def has_changed(path: Path) -> bool:
     return path in _loaded and path.stat().st_mtime_ns != _loaded[path]
 
 
-def dataset_of(trainer: object) -> object | None:
+def dataset_of(trainer: object) -> Any:
     """Returns a built trainer's dataset; None for a trainer of others that makes its loaders without a data manager."""
     return getattr(getattr(trainer, "dm", None), "dataset", None)
 

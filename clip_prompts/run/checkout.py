@@ -32,7 +32,7 @@ def load_checkout(*packages: str) -> None:
     for name in packages or PACKAGES:
         file = root / name / "__init__.py"
         if name not in sys.modules:
-            run_spec(importlib.util.spec_from_file_location(name, file, submodule_search_locations=[str(file.parent)]))
+            run_file(name, file, [str(file.parent)])
         elif (found := getattr(sys.modules[name], "__file__", None)) is None or Path(found).resolve() != file:
             raise UserError(
                 f"The name '{name}' is taken by {found or sys.modules[name]}. Start in a process that has not imported "
@@ -40,12 +40,21 @@ def load_checkout(*packages: str) -> None:
             )
 
 
+def run_file(name: str, file: str | Path, submodules_in: list[str] | None = None) -> ModuleType:
+    """Import a Python file under a name, as a package if the folders of its modules are given."""
+    spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=submodules_in)
+    if spec is None:
+        raise ImportError(f"'{file}' is not a Python file")
+    return run_spec(spec)
+
+
 def run_spec(spec: ModuleSpec) -> ModuleType:
     """Import the module of a spec under its own name. A module that raises is not kept."""
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # modules in the package and spawned loader workers import it by name
     try:
-        spec.loader.exec_module(module)
+        if spec.loader is not None:  # None: a folder without __init__.py
+            spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[spec.name]
         raise

@@ -9,7 +9,9 @@ import importlib.util
 import os
 import sys
 import traceback
+from collections.abc import Iterable
 from importlib.machinery import ModuleSpec, PathFinder
+from typing import Any
 
 from dassl.config import get_cfg_default
 from dassl.engine import TRAINER_REGISTRY
@@ -24,7 +26,7 @@ from clip_prompts.common.yaml_files import YamlError, read_yaml
 from clip_prompts.data.config import add_config
 from clip_prompts.records.settings import problem
 
-from .checkout import run_spec
+from .checkout import run_file, run_spec
 
 # Flag -> the config key that it sets.
 _FLAGS = {
@@ -133,7 +135,7 @@ def merge_file(cfg: CfgNode, path: str, trainer: str | None = None) -> None:
         raise UserError(f"Config file '{path}' is not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise UserError(f"Config file '{path}' holds no settings (KEY: VALUE)")
-    given = flat(content)
+    given: dict[str, Any] = flat(content)
     try:
         _declare_nodes(cfg, content, trainer)
         _check_keys(cfg, content, path)
@@ -176,7 +178,7 @@ def import_plugin(name: str) -> None:
             stem, path = os.path.basename(name).removesuffix(".py"), os.path.abspath(name)
             if getattr(sys.modules.get(stem), "__file__", None) != path:
                 open_regular(path, MIB).close()
-                run_spec(importlib.util.spec_from_file_location(stem, path))
+                run_file(stem, path)
             return
         top = name.partition(".")[0]
         spec = importlib.util.find_spec(top)
@@ -199,11 +201,11 @@ def import_plugin(name: str) -> None:
 
 
 def _check_source(spec: ModuleSpec) -> None:
-    if (spec.origin or "").endswith(".py"):
+    if spec.origin and spec.origin.endswith(".py"):
         open_regular(spec.origin, MIB).close()
 
 
-def _where(error: Exception) -> str:
+def _where(error: BaseException) -> str:
     """The kind of an error, its text, and the line that raised it."""
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
@@ -275,7 +277,7 @@ def _is_quoted(value: str) -> bool:
     return False
 
 
-def _node(tree: dict, path) -> object:
+def _node(tree: dict, path: Iterable[str]) -> Any:
     for key in path:
         tree = tree[key]
     return tree
