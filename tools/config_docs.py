@@ -1,4 +1,4 @@
-"""Writes ``docs/config.md``, the page of all settings, from the table in ``clip_prompts/records/settings.py``.
+"""Writes ``docs/config.md``, the page of all settings, from the table in ``clip_prompts/records/settings.json``.
 
 Usage: python tools/config_docs.py
 """
@@ -11,7 +11,7 @@ PATH = ROOT / "docs" / "config.md"
 _HEAD = """# Settings
 
 Every setting of `train.py`, with its default, its range and its meaning. `python tools/config_docs.py` writes this page
-from `clip_prompts/records/settings.py`. A value out of range is one line on stderr and exit status 2, before any data
+from `clip_prompts/records/settings.json`. A value out of range is one line on stderr and exit status 2, before any data
 are read. Settings marked with ° change nothing about a run's result. A trainer of your own declares its settings in
 `CONFIG`. For a trainer that declares none, the settings below `TRAINER` in its `--config-file` are the declaration.
 
@@ -30,11 +30,11 @@ and `CSC` together with words, are errors.
 def page() -> str:
     """The text of ``docs/config.md``."""
     from clip_prompts.common.trees import flat
-    from clip_prompts.records.settings import TABLE
+    from clip_prompts.records.settings import SETTINGS
     from clip_prompts.run.config import default_config
 
     defaults, lines, group = flat(default_config()), [_HEAD], None
-    for setting in TABLE:
+    for setting in SETTINGS.values():
         if (own := setting.key.rpartition(".")[0]) != group:
             group = own
             lines += [f"\n## {group or 'General'}\n", "| setting | default | values | meaning |", "|---|---|---|---|"]
