@@ -21,17 +21,9 @@ from .sources import dataset_of
 from .stored_identity import facts_of
 
 _PACKAGES = (
-    "torch",
-    "torchvision",
-    "torchmetrics",
-    "clip-anytorch",
-    "dassl-engine",
-    "dassl",
-    "numpy",
-    "pillow",
-    "scikit-learn",
+    "torch", "torchvision", "torchmetrics", "clip-anytorch", "dassl-engine", "dassl", "numpy", "pillow", "scikit-learn",
     "yacs",
-)
+)  # fmt: skip
 OWN_PICTURES = "ImageFolder"  # the dataset that reads a user's own folder
 
 
@@ -83,9 +75,13 @@ def run_facts(trainer, cfg: CfgNode, identity: Identity, weights: list[dict]) ->
     Args:
         weights: of the models that an evaluation loads, see ``loaded.py``; [] for a run that trains.
     """
-    learns, trained = bool(learned_parameters(trainer)), facts_of(weights[0]["identity"]) if weights else {}
-    if not weights:
-        trained = identity.facts if learns else {}
+    shapes = learned_shapes(trainer)
+    if weights:
+        trained = facts_of(weights[0]["identity"])
+    else:
+        trained = identity.facts if shapes else {}
+    # A run that was resumed is the same run.
+    config = hashlib.sha256(CfgNode({**cfg, "RESUME": ""}).dump().encode())
     settings = json.loads(json.dumps(cfg))
     for key, value in trained.get("training", {}).items():
         if is_of_training(key):  # a checkpoint may say anything
@@ -104,14 +100,10 @@ def run_facts(trainer, cfg: CfgNode, identity: Identity, weights: list[dict]) ->
         "backbone": cfg.MODEL.BACKBONE.NAME,
         "precision": _precision(trainer),
         "recipe": identity.facts["recipe"],
-        "learned": learned_parameters(trainer),
-        "parameters": learned_shapes(trainer),
+        "learned": None if shapes is None else sum(math.prod(entry["shape"]) for entry in shapes),
+        "parameters": shapes,
         "schedule": trained.get("schedule"),
-        "hashes": {
-            "config": _config_sha256(cfg),
-            "backbone": getattr(trainer, "backbone_sha256", None),
-            **data,
-        },
+        "hashes": {"config": config.hexdigest(), "backbone": getattr(trainer, "backbone_sha256", None), **data},
         "unreadable": list(getattr(dataset_of(trainer), "unreadable", None) or []),
         "versions": {"python": platform.python_version(), "code": _git_revision(), **_versions()},
         "settings": settings,
@@ -140,12 +132,6 @@ def recipe(cfg: CfgNode, defaults: CfgNode) -> str:
     return hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()
 
 
-def learned_parameters(trainer) -> int | None:
-    """Number of parameters that the registered models learn; None if the trainer does not say."""
-    shapes = learned_shapes(trainer)
-    return None if shapes is None else sum(math.prod(entry["shape"]) for entry in shapes)
-
-
 def learned_shapes(trainer) -> list[dict] | None:
     """Name, shape and kind of every learned parameter; None if the trainer does not say.
 
@@ -155,13 +141,10 @@ def learned_shapes(trainer) -> list[dict] | None:
     if models is None:
         return None
     return [
-        {
-            "name": f"{name}.{parameter}",
-            "shape": list(value.shape),
-            "class_specific": getattr(model, "class_specific", None),
-        }
+        {"name": f"{name}.{parameter}", "shape": list(value.shape), "class_specific": of_class}
         for name, model in models.items()
         if model is not None
+        for of_class in [getattr(model, "class_specific", None)]
         for parameter, value in model.named_parameters()
         if value.requires_grad
     ]
@@ -187,14 +170,6 @@ def _peak_bytes() -> int:
 def _precision(trainer) -> str | None:
     precision = getattr(trainer, "precision", None)
     return precision if isinstance(precision, str) else getattr(precision, "name", None)
-
-
-def _config_sha256(cfg: CfgNode) -> str:
-    """Hash all settings but RESUME: a run that was resumed is the same run."""
-    cfg = cfg.clone()
-    cfg.defrost()
-    cfg.RESUME = ""
-    return hashlib.sha256(cfg.dump().encode()).hexdigest()
 
 
 def _versions() -> dict[str, str]:

@@ -100,12 +100,10 @@ class Identity:
             raise UserError(
                 f"{place} was learned under other circumstances: {difference}. Evaluate it as it was learned"
             )
-        changed = [n.removeprefix("code.") for n in theirs if n.startswith("code.") and self._differs(n, theirs)]
+        code = [name for name in theirs if name.startswith("code.") and name in self.determines]
+        changed = [name.removeprefix("code.") for name in code if theirs[name] != self.determines[name]]
         if changed:
             print(f"Note: the code of {', '.join(changed)} has changed since {place} was learned")
-
-    def _differs(self, name: str, theirs: dict) -> bool:
-        return name in self.determines and theirs[name] != self.determines[name]
 
     def of_evaluation(self, weights: Sequence[dict]) -> "Identity":
         """The identity of an evaluation: without all that acts in training only, with the checkpoints it loads.
@@ -140,8 +138,7 @@ def identity_of(
     data, trained, tested = data_of(dataset)
     found = {f"settings.{key}": value for key, value in settings_of(cfg).items()}
     found |= data
-    backbone = getattr(trainer, "backbone_sha256", None)
-    if backbone:
+    if backbone := getattr(trainer, "backbone_sha256", None):
         found["weights.backbone"] = backbone
     else:
         found["settings.MODEL.BACKBONE.NAME"] = cfg.MODEL.BACKBONE.NAME
@@ -217,9 +214,7 @@ def _must_agree(name: str, stated: set[str]) -> bool:
     kind, _, key = name.partition(".")
     if kind == "weights":
         return key == "backbone"
-    if kind != "settings" or key.endswith(".PREC"):
-        return False
-    if key.startswith(_FREE_IN_EVALUATION):
+    if kind != "settings" or key.endswith(".PREC") or key.startswith(_FREE_IN_EVALUATION):
         return False
     if key.startswith(_TRAINING) and key not in _TEST_INPUT:
         return key in stated

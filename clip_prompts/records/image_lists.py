@@ -9,11 +9,8 @@ from typing import NamedTuple
 from .source_code import file_hashes
 
 LISTS = {
-    "train_x": "training images",
-    "train_u": "unlabelled images",
-    "val": "validation images",
-    "test": "test images",
-}
+    "train_x": "training images", "train_u": "unlabelled images", "val": "validation images", "test": "test images",
+}  # fmt: skip
 
 
 class ImageHash(NamedTuple):

@@ -43,15 +43,8 @@ def loaded_models(trainer, model_dir: str, epoch: int | None, identity: Identity
         if epoch is None and os.path.basename(path) == BEST:
             _check_is_of_newest(path, stored, model_dir, name)
         identity.check_loaded(stored, f"Checkpoint '{path}'")
-        found.append(
-            {
-                "model": name,
-                "file": os.path.relpath(path, model_dir),
-                "sha256": content_hashes([path])[0],
-                "epoch": _epoch_of(content),
-                "identity": stored,
-            }
-        )
+        facts = {"file": os.path.relpath(path, model_dir), "sha256": content_hashes([path])[0]}
+        found.append({"model": name, **facts, "epoch": _epoch_of(content), "identity": stored})
     _check_images(model_dir, facts_of(found[0]["identity"]), identity)
     return found
 
@@ -112,8 +105,7 @@ def _identity_in(content: object, model_dir: str) -> object:
 def _check_is_of_newest(best: str, stored: object, model_dir: str, name: str) -> None:
     """Raise UserError if the best and the newest checkpoint in a folder are of different runs."""
     folder = os.path.join(model_dir, name)
-    epochs = saved_epochs(folder)
-    if not epochs:
+    if not (epochs := saved_epochs(folder)):
         return
     newest = _identity_in(load_checkpoint(os.path.join(folder, f"{STEM}{epochs[-1]}")), model_dir)
     if determines_of(newest) != determines_of(stored):

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from clip_prompts.common.files import read_json, write_text_atomically
 
-from .schema import FORMAT, checksum, is_intact
+from .schema import checksum, is_intact
 
-__all__ = ["FILE", "FORMAT", "is_intact", "keep_record", "read_records"]
 FILE = "results.json"
 
 
@@ -64,7 +63,7 @@ def _evaluation(record: object) -> list | None:
 
 def _text(records: list) -> str:
     """JSON with a line for each key of a record."""
-    return "[\n" + ",\n".join(_lines(record) for record in records) + "\n]\n"
+    return "[\n" + ",\n".join(map(_lines, records)) + "\n]\n"
 
 
 def _lines(record: object) -> str:

@@ -14,48 +14,33 @@ from .loaded import NOTHING, best_of, selection_of
 from .metrics import PredictionLog, finite, nothing, summarize
 from .predictions import write_predictions
 from .protocols import derive, learned_on, source_of
-from .results_file import FILE, FORMAT, keep_record, read_records
+from .results_file import FILE, keep_record
+from .schema import FORMAT
 from .stored_identity import facts_of
 from .upstream import Observer, observe
-
-__all__ = ["FILE", "FORMAT", "keep_record", "read_records", "record_evaluations"]
 
 _DETAILS = ("per_class", "confusion", "calibration")
 
 
-def record_evaluations(
-    trainer,
-    cfg: CfgNode,
-    identity: Identity,
-    checkpoint: dict | None = None,
-    weights: Sequence[dict] = (),
-    protocol: str | None = None,
-    config_file: str | None = None,
-) -> "Recorder":
-    """Make every later ``trainer.test()`` keep a record in ``OUTPUT_DIR/results.json``.
+class Recorder(Observer):
+    """Observes evaluations: every later ``trainer.test()`` keeps a record in ``OUTPUT_DIR/results.json``.
 
     Args:
         trainer: built by ``upstream.build_trainer``. cfg: its frozen config. identity: of its run.
-        weights: the checkpoints that ``--eval-only`` loads, see ``loaded.loaded_models``.
         checkpoint: what ``--eval-only`` loads, {"model_dir", "load_epoch"}; None for a run that trains.
-        protocol: its name; by default derived, see ``protocols.derive``.
-        config_file: path of the method's YAML file.
-    """
-    recorder = Recorder(trainer, cfg, identity, checkpoint, list(weights), protocol, config_file)
-    observe(trainer, [recorder.epochs] if recorder.epochs else [], [recorder])
-    return recorder
-
-
-class Recorder(Observer):
-    """Observes evaluations and writes a record of each.
+        weights: the checkpoints that ``--eval-only`` loads, see ``loaded.loaded_models``.
+        protocol: its name; None: derived, see ``protocols.derive``.
+        config_file: path of the method's YAML file, or None.
 
     ``asked``: the split that the running evaluation was asked for, None for the final test.
     """
 
-    def __init__(self, trainer, cfg, identity, checkpoint, weights, protocol, config_file) -> None:
-        self.trainer, self.cfg, self.protocol = trainer, cfg, protocol
-        self.identity, self.weights = identity, weights
-        self.config_file = config_file
+    def __init__(
+        self, trainer, cfg: CfgNode, identity: Identity, checkpoint: dict | None, weights: Sequence[dict],
+        protocol: str | None, config_file: str | None,
+    ) -> None:  # fmt: skip
+        self.trainer, self.cfg, self.identity, self.weights = trainer, cfg, identity, list(weights)
+        self.protocol, self.config_file = protocol, config_file
         self.loaded = checkpoint if checkpoint and checkpoint["model_dir"] else None
         self.learns = bool(trainer.get_model_names())
         self.trains = self.learns and checkpoint is None
@@ -63,6 +48,7 @@ class Recorder(Observer):
         self.facts: dict = {}
         self.testing = 0.0  # seconds of the training that evaluations took
         self.asked: str | None = None
+        observe(trainer, [self.epochs] if self.epochs else [], [self])
 
     def test_begins(self, trainer, split: str | None) -> None:
         self.asked, self.started = split, time.perf_counter()

@@ -24,7 +24,7 @@ def run(args) -> None:
     from clip_prompts.records.protocols import check_label
     from clip_prompts.records.sources import write_sources
     from clip_prompts.records.upstream import build_trainer
-    from clip_prompts.records.writer import record_evaluations
+    from clip_prompts.records.writer import Recorder
 
     from .checks import check_config
     from .config import build_config, default_config, import_plugin, stated_settings
@@ -66,7 +66,7 @@ def run(args) -> None:
         trainer.identity = identity  # our engine saves it with every checkpoint and compares it when it resumes
     else:
         identity = identity.of_evaluation(weights)
-    recorder = record_evaluations(trainer, cfg, identity, loaded, weights, args.protocol, args.config_file)
+    recorder = Recorder(trainer, cfg, identity, loaded, weights, args.protocol, args.config_file)
     if not trains:
         used.check_evaluation(recorder.plan())
     used.remove_left_over()

@@ -22,7 +22,7 @@ from clip_prompts.common.files import open_regular, open_to_write, write_text_at
 from clip_prompts.common.files import read_json as read_json_file
 from clip_prompts.common.text import one_line, printable
 from clip_prompts.records.results_file import FILE as RESULTS
-from clip_prompts.records.results_file import is_intact
+from clip_prompts.records.schema import is_intact
 
 DONE, FAILED, JOB, LOCK, CONSOLE = "done.json", "failed.json", "job.json", ".lock", "console.txt"
 PRESENCE = ".sweeping"  # in the sweep's folder, held (flock) by every sweep that is running into it

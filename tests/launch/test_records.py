@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from clip_prompts.records.writer import keep_record, read_records
+from clip_prompts.records.results_file import keep_record, read_records
 
 pytestmark = pytest.mark.integration
 
