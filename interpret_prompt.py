@@ -53,10 +53,11 @@ def interpret(file: str, topk: int, backbone: str | None) -> None:
     """Print the nearest words of each vector. Raises UserError."""
     import torch
 
-    from clip_prompts.backbones.loading import load_clip, openai
+    from clip_prompts.backbones.loading import backbone_sha256, load_clip, openai
     from clip_prompts.common.errors import UserError
+    from clip_prompts.records.stored_identity import determines_of
 
-    context, learned_with = read_context(file)
+    context, identity = read_context(file)
     backbone = backbone or backbone_of(file) or DEFAULT
     print(f"Return the top-{topk} matched words")
     embedding = load_clip(backbone).token_embedding.weight.float()  # (tokens, width)
@@ -66,7 +67,12 @@ def interpret(file: str, topk: int, backbone: str | None) -> None:
             f"'{file}' holds vectors of {context.shape[-1]} numbers, the tokens of backbone '{backbone}' have "
             f"{embedding.shape[1]}. Name the backbone that the prompt was learned with: --backbone NAME"
         )
-    check_backbone(file, backbone, learned_with)
+    weights = (determines_of(identity) or {}).get("weights.backbone")
+    if weights and weights != backbone_sha256(backbone):
+        raise UserError(
+            f"'{file}' was learned with other weights (SHA-256 {str(weights)[:12]}) than those of backbone "
+            f"'{backbone}': its vectors mean nothing there. Name the one it was learned with: --backbone NAME"
+        )
     print(f"Size of context: {context.shape}")
     decoder, topk = openai._tokenizer.decoder, min(topk, len(embedding))
     for number, vectors in enumerate([context] if context.dim() == 2 else context, 1):
@@ -111,20 +117,6 @@ def backbone_of(file: str) -> str | None:
     records = read_records(Path(file).resolve().parents[1] / FILE) or []
     names = [record.get("backbone") for record in records if isinstance(record, dict)]
     return names[-1] if names and isinstance(names[-1], str) else None
-
-
-def check_backbone(file: str, backbone: str, identity: object) -> None:
-    """Raise UserError if the checkpoint says that its prompt was learned with other weights."""
-    from clip_prompts.backbones.loading import backbone_sha256
-    from clip_prompts.common.errors import UserError
-    from clip_prompts.records.stored_identity import determines_of
-
-    learned_with = (determines_of(identity) or {}).get("weights.backbone")
-    if learned_with and learned_with != backbone_sha256(backbone):
-        raise UserError(
-            f"'{file}' was learned with other weights (SHA-256 {str(learned_with)[:12]}) than those of backbone "
-            f"'{backbone}': its vectors mean nothing there. Name the one it was learned with: --backbone NAME"
-        )
 
 
 if __name__ == "__main__":

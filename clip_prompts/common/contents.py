@@ -106,7 +106,7 @@ def _read(query: str, keys: Iterable[tuple]) -> list[tuple[tuple, str]]:
         with closing(_connect(path)) as manifest:
             rows = [(key, manifest.execute(query, key).fetchone()) for key in keys]
     except (OSError, sqlite3.Error) as error:
-        _warn(path, error)
+        _warn(path, str(error))
         return []
     return [(key, row[0]) for key, row in rows if row and isinstance(row[0], str)]
 
@@ -122,7 +122,7 @@ def _write(statement: str, rows: Sequence[tuple]) -> None:
         with closing(_connect(path)) as manifest, manifest:
             manifest.executemany(statement, rows)
     except (OSError, sqlite3.Error) as error:
-        _warn(path, error)
+        _warn(path, str(error))
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -136,11 +136,6 @@ def _connect(path: Path) -> sqlite3.Connection:
     return manifest
 
 
-def _warn(path: Path, error: Exception) -> None:
-    reason = f"Warning: content hashes are not stored in {path} ({error}). Remove the file if it is broken."
-    _print_once(one_line(reason))
-
-
-@functools.cache
-def _print_once(line: str) -> None:
-    print(line)
+@functools.cache  # one line per reason
+def _warn(path: Path, reason: str) -> None:
+    print(one_line(f"Warning: content hashes are not stored in {path} ({reason}). Remove the file if it is broken."))

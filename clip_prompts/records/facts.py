@@ -8,13 +8,12 @@ import platform
 import resource
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 from yacs.config import CfgNode
 
-from .identity import Identity, is_of_training, plain
+from .identity import Identity, digest, installed_version, is_of_training, plain
 from .image_lists import images_per_class, list_sha256
 from .settings import IRRELEVANT_SETTINGS, RUN_SETTINGS
 from .sources import dataset_of
@@ -129,7 +128,7 @@ def recipe(cfg: CfgNode, defaults: CfgNode) -> str:
     defaults, own = plain(defaults), plain(cfg)
     left_out = IRRELEVANT_SETTINGS | RUN_SETTINGS
     changed = {key: value for key, value in own.items() if key not in left_out and defaults.get(key) != value}
-    return hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()
+    return digest(changed)
 
 
 def learned_shapes(trainer) -> list[dict] | None:
@@ -173,12 +172,7 @@ def _precision(trainer) -> str | None:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            pass
+    found = {package: version for package in _PACKAGES if (version := installed_version(package))}
     return found | ({"cuda": torch.version.cuda} if torch.cuda.is_available() else {})
 
 

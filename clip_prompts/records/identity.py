@@ -145,7 +145,8 @@ def identity_of(
     if cfg.MODEL.INIT_WEIGHTS:
         found["weights.MODEL.INIT_WEIGHTS"] = file_hashes([os.path.expanduser(cfg.MODEL.INIT_WEIGHTS)])[0]
     found |= {f"code.{name}": sha for name, sha in code_of(trainer, dataset, plugins).items()}
-    found["version.engine"] = _engine_version()
+    engines = (f"{name} {version}" for name in ("dassl-engine", "dassl") if (version := installed_version(name)))
+    found["version.engine"] = next(engines, None)
     if precision := getattr(getattr(trainer, "precision", None), "description", None):
         found["precision"] = precision  # fp16 on a GPU is fp32 on a CPU
     config_sha256 = file_hashes([config_file])[0] if config_file else None
@@ -242,10 +243,9 @@ def of_record(record: dict) -> dict[str, object]:
     return {name: value for name, value in found.items() if not _is_of_training(name)}
 
 
-def _engine_version() -> str | None:
-    for name in ("dassl-engine", "dassl"):
-        try:
-            return f"{name} {importlib.metadata.version(name)}"
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return None
+def installed_version(package: str) -> str | None:
+    """Returns the version of an installed package; None if it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -11,12 +11,10 @@ from clip_prompts.common.errors import UserError
 from .sources import has_changed, source_file
 
 # Parts of the project that other entries of the identity cover: the data lists, the version of the engine.
-_COVERED_PACKAGES = (
-    "dassl",
-    "datasets",
-    "tools",
-    *(f"clip_prompts.{room}" for room in ("common", "data", "run", "records", "sweep", "report")),
-)
+_COVERED = (
+    "dassl.", "datasets.", "tools.",
+    *(f"clip_prompts.{room}." for room in ("common", "data", "run", "records", "sweep", "report")),
+)  # fmt: skip
 
 
 def code_of(trainer: object, dataset: object, plugins: Sequence[str]) -> dict[str, str]:
@@ -27,11 +25,12 @@ def code_of(trainer: object, dataset: object, plugins: Sequence[str]) -> dict[st
     Raises:
         UserError: a file was changed after this process had loaded it.
     """
-    names = [cls.__module__ for cls in type(trainer).__mro__] + [plugin_module(name) for name in plugins]
+    names = [cls.__module__ for cls in type(trainer).__mro__]
+    names += [Path(name).stem if name.endswith(".py") else name for name in plugins]
     found: dict[str, Path] = {}
     while names:
         name = names.pop()
-        file = _own_source(name)
+        file = None if f"{name}.".startswith(_COVERED) else source_file(name)
         if file is None or name in found:
             continue
         if has_changed(file):
@@ -43,16 +42,6 @@ def code_of(trainer: object, dataset: object, plugins: Sequence[str]) -> dict[st
             found.setdefault(kind.__module__, file)
     order = sorted(found)
     return dict(zip(order, file_hashes([str(found[name]) for name in order]), strict=True))
-
-
-def plugin_module(name: str) -> str:
-    """The name under which ``--plugin`` imports a module: that of a file is its stem."""
-    return Path(name).stem if name.endswith(".py") else name
-
-
-def _own_source(module: str) -> Path | None:
-    is_covered = any(module == package or module.startswith(f"{package}.") for package in _COVERED_PACKAGES)
-    return None if is_covered else source_file(module)
 
 
 def _imports(module: str, file: Path) -> list[str]:

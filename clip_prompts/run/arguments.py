@@ -30,12 +30,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add("--root", metavar="DIR", help="folder that holds the datasets")
     add("--output-dir", metavar="DIR", help="where log.txt, results.json and checkpoints go (default: ./output)")
     add("--resume", metavar="DIR", help="output folder of the run to continue")
-    add(
-        "--seed",
-        type=int,
-        metavar="N",
-        help="seed of all random numbers, 0 or more; -1 leaves them unseeded",
-    )
+    add("--seed", type=int, metavar="N", help="seed of all random numbers, 0 or more; -1 leaves them unseeded")
     add("--source-domains", nargs="+", metavar="NAME", help="source domains, for datasets that have domains")
     add("--target-domains", nargs="+", metavar="NAME", help="target domains, likewise")
     add("--transforms", nargs="+", metavar="NAME", help="data augmentation, by name")
@@ -44,29 +39,22 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add("--trainer", metavar="NAME", help="CoOp, CoCoOp, ZeroshotCLIP, ...")
     add("--backbone", metavar="NAME", help="ViT-B/16, RN50, tiny, ..., or the path of a checkpoint")
     add("--head", metavar="NAME", help="head of the network, for trainers that have one")
-    add(
-        "--plugin",
-        action="append",
-        default=[],
-        metavar="MODULE",
-        help="import a module that registers more; repeatable",
-    )
+    more = "import a module that registers more; repeatable"
+    add("--plugin", action="append", default=[], metavar="MODULE", help=more)
     add("--eval-only", action="store_true", help="no training: load --model-dir and test")
     add("--model-dir", metavar="DIR", default="", help="output folder of the run that learned the prompts")
     add("--load-epoch", type=int, metavar="N", help="epoch to load (default: best on validation, else newest)")
     add(
-        "--protocol",
-        metavar="NAME",
+        "--protocol", metavar="NAME",
         help=f"what the results are recorded as: {', '.join(TITLES)}, or a label of your own "
         "(default: follows from classes, trainer and loaded model)",
-    )
+    )  # fmt: skip
     add("--again", action="store_true", help="move what an earlier run left in --output-dir aside, and run again")
     add(
-        "--again-if-changed",
-        action="store_true",
+        "--again-if-changed", action="store_true",
         help="the same, but only if the earlier run had other settings, data, weights or code; if it is the same and "
         "done, stop. Sweeps use it",
-    )
+    )  # fmt: skip
     add("--no-train", action="store_true", help="build everything and stop")
     add("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="settings that win over all others")
     return parser.parse_args(argv)

@@ -26,11 +26,11 @@ def check_config(cfg: CfgNode) -> None:
     ):
         if not value:
             raise UserError(f"No {kind} given: use {flag}")
-        check_setting(f"{kind.upper()}.NAME", value)
+        _check_setting(f"{kind.upper()}.NAME", value)
     _check_name("trainer", cfg.TRAINER.NAME, TRAINER_REGISTRY.registered_names())
     _check_name("dataset", cfg.DATASET.NAME, DATASET_REGISTRY.registered_names())
     for key, value in flat(cfg).items():
-        check_setting(key, value)
+        _check_setting(key, value)
     _check_domains(cfg)
     _check_name("evaluator (TEST.EVALUATOR)", cfg.TEST.EVALUATOR, EVALUATOR_REGISTRY.registered_names())
     if not cfg.OUTPUT_DIR.strip():
@@ -42,11 +42,14 @@ def check_config(cfg: CfgNode) -> None:
     if cfg.RESUME and not os.path.isdir(cfg.RESUME):
         raise UserError(f"No folder '{cfg.RESUME}' to resume from. --resume takes the output folder of a training run")
     _check_head(cfg)
-    _check_views(cfg)
-    _check_transforms(cfg)
+    _check_for_trainer(cfg)
     _check_optimizer(cfg.OPTIM)
-    _check_epochs(cfg)
-    ddaig = cfg.TRAINER.get("DDAIG", {})
+    size, kernel, ddaig = tuple(cfg.INPUT.SIZE), cfg.INPUT.GB_K, cfg.TRAINER.get("DDAIG", {})
+    if "gaussian_blur" in cfg.INPUT.TRANSFORMS and kernel // 2 >= min(size):
+        raise UserError(
+            f"INPUT.GB_K {kernel} is too large for INPUT.SIZE {size}: gaussian_blur needs a kernel of at most "
+            f"{2 * min(size) - 1} pixels"
+        )
     if ddaig and ddaig.CLAMP_MIN > ddaig.CLAMP_MAX:
         raise UserError(
             f"TRAINER.DDAIG.CLAMP_MIN {ddaig.CLAMP_MIN} is above TRAINER.DDAIG.CLAMP_MAX {ddaig.CLAMP_MAX}. "
@@ -54,13 +57,8 @@ def check_config(cfg: CfgNode) -> None:
         )
 
 
-def check_setting(key: str, value: object) -> None:
-    """Check one value with the table; a key that a plugin declares is not in the table.
-
-    Raises:
-        UserError: names key, value and range.
-    """
-    if line := problem(key, value):
+def _check_setting(key: str, value: object) -> None:
+    if line := problem(key, value):  # a key that a plugin declares is not in the table
         raise UserError(line)
 
 
@@ -84,32 +82,20 @@ def _check_domains(cfg: CfgNode) -> None:
         print(f"Note: {line} (its class lists none in ``domains``)")
 
 
-def _check_views(cfg: CfgNode) -> None:
-    views, most = cfg.DATALOADER.K_TRANSFORMS, getattr(TRAINER_REGISTRY.get(cfg.TRAINER.NAME), "MAX_VIEWS", None)
+def _check_for_trainer(cfg: CfgNode) -> None:
+    """Refuse settings that the trainer of the run cannot use."""
+    trainer, views, count = TRAINER_REGISTRY.get(cfg.TRAINER.NAME), cfg.DATALOADER.K_TRANSFORMS, cfg.TRAIN.COUNT_ITER
+    most, is_own = getattr(trainer, "MAX_VIEWS", None), trainer.__module__.split(".")[0] in ("trainers", "dassl")
     if most is not None and views > most:
         raise UserError(
             f"DATALOADER.K_TRANSFORMS is {views}, but {cfg.TRAINER.NAME} takes no more than {most} view of an image. "
             f"Set DATALOADER.K_TRANSFORMS {most}"
         )
-
-
-def _check_transforms(cfg: CfgNode) -> None:
-    trainer, size, kernel = TRAINER_REGISTRY.get(cfg.TRAINER.NAME), tuple(cfg.INPUT.SIZE), cfg.INPUT.GB_K
-    if cfg.INPUT.NO_TRANSFORM and trainer.__module__.split(".")[0] in ("trainers", "dassl"):
+    if cfg.INPUT.NO_TRANSFORM and is_own:
         raise UserError(
             f"INPUT.NO_TRANSFORM is True, but {cfg.TRAINER.NAME} takes transformed images. Set INPUT.NO_TRANSFORM False"
         )
-    if "gaussian_blur" in cfg.INPUT.TRANSFORMS and kernel // 2 >= min(size):
-        raise UserError(
-            f"INPUT.GB_K {kernel} is too large for INPUT.SIZE {size}: gaussian_blur needs a kernel of at most "
-            f"{2 * min(size) - 1} pixels"
-        )
-
-
-def _check_epochs(cfg: CfgNode) -> None:
-    """``TrainerX`` has one loader: an epoch is one pass over the labelled images, whatever the setting says."""
-    trainer, count = TRAINER_REGISTRY.get(cfg.TRAINER.NAME), cfg.TRAIN.COUNT_ITER
-    is_own = trainer.__module__.split(".")[0] in ("trainers", "dassl")
+    # TrainerX has one loader: an epoch is one pass over the labelled images, whatever the setting says.
     if count != "train_x" and is_own and issubclass(trainer, TrainerX):
         raise UserError(
             f"TRAIN.COUNT_ITER {count} has no effect: {cfg.TRAINER.NAME} trains on labelled images only. Set "

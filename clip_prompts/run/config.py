@@ -30,17 +30,11 @@ from .checkout import run_file, run_spec
 
 # Flag -> the config key that it sets.
 _FLAGS = {
-    "root": "DATASET.ROOT",
-    "output_dir": "OUTPUT_DIR",
-    "resume": "RESUME",
-    "seed": "SEED",
-    "source_domains": "DATASET.SOURCE_DOMAINS",
-    "target_domains": "DATASET.TARGET_DOMAINS",
-    "transforms": "INPUT.TRANSFORMS",
-    "trainer": "TRAINER.NAME",
-    "backbone": "MODEL.BACKBONE.NAME",
+    "root": "DATASET.ROOT", "output_dir": "OUTPUT_DIR", "resume": "RESUME", "seed": "SEED",
+    "source_domains": "DATASET.SOURCE_DOMAINS", "target_domains": "DATASET.TARGET_DOMAINS",
+    "transforms": "INPUT.TRANSFORMS", "trainer": "TRAINER.NAME", "backbone": "MODEL.BACKBONE.NAME",
     "head": "MODEL.HEAD.NAME",
-}
+}  # fmt: skip
 # Keys of our engine that upstream's lacks.
 _ENGINE_KEYS = (
     "DATALOADER.DECODED_MB", "DATALOADER.PERSISTENT_WORKERS", "TRAIN.CHECKPOINT_BATCHES", "TRAIN.CHECKPOINT_SECONDS",
@@ -77,26 +71,20 @@ def build_config(args: argparse.Namespace) -> CfgNode:
     if args.config_file:
         merge_file(cfg, args.config_file, args.trainer)
     for flag, key in _FLAGS.items():
-        value = getattr(args, flag)
-        if value is not None:
-            _merge(cfg, [key, value], f"--{flag.replace('_', '-')}")
+        if (value := getattr(args, flag)) is not None:
+            _merge(cfg, key, value, f"--{flag.replace('_', '-')}")
     opts = [o for o in args.opts if o != "--"]
     if len(opts) % 2:
         raise UserError(f"Settings come in pairs, KEY VALUE: '{opts[-1]}' has no partner")
     for key, value in zip(opts[::2], opts[1::2], strict=True):
-        _merge(cfg, [key, value], "the command line")
-    _settle_context(cfg, opts[::2])
+        _merge(cfg, key, value, "the command line")
+    if cfg.TRAINER.NAME in TRAINER_REGISTRY.registered_names():  # check_config refuses an unknown name
+        trainer = TRAINER_REGISTRY.get(cfg.TRAINER.NAME)
+        if getattr(trainer, "WORDS_SET_LENGTH", False):  # trainers written for upstream have no such attribute
+            node = trainer.__name__.upper()
+            settle_context(cfg.TRAINER[node], f"TRAINER.{node}", opts[::2])
     cfg.freeze()
     return cfg
-
-
-def _settle_context(cfg: CfgNode, given: list[str]) -> None:
-    if cfg.TRAINER.NAME not in TRAINER_REGISTRY.registered_names():
-        return  # check_config says so
-    trainer = TRAINER_REGISTRY.get(cfg.TRAINER.NAME)
-    if getattr(trainer, "WORDS_SET_LENGTH", False):  # trainers written for upstream have no such attribute
-        node = trainer.__name__.upper()
-        settle_context(cfg.TRAINER[node], f"TRAINER.{node}", given)
 
 
 def stated_settings(args: argparse.Namespace) -> dict[str, str]:
@@ -118,12 +106,13 @@ def merge_file(cfg: CfgNode, path: str, trainer: str | None = None) -> None:
     """
     if not os.path.isfile(path):
         folder = os.path.dirname(path) or "."
-        near = sorted(f for f in os.listdir(folder) if f.endswith(".yaml")) if os.path.isdir(folder) else []
-        hint = f" In {folder}: {', '.join(near)}" if near else ""
         if not os.path.isdir(folder):
             hint = f" There is no folder '{folder}'"
         elif os.path.exists(path):
             hint = " It is not a regular file"
+        else:
+            near = sorted(f for f in os.listdir(folder) if f.endswith(".yaml"))
+            hint = f" In {folder}: {', '.join(near)}" if near else ""
         raise UserError(f"No config file '{path}'.{hint}")
     if not path.endswith((".yaml", ".yml")):
         raise UserError(f"Config file '{path}' is not YAML (.yaml, .yml)")
@@ -213,8 +202,7 @@ def _where(error: BaseException) -> str:
     return f"{type(error).__name__}: {error} ({last.filename}, line {last.lineno})"
 
 
-def _merge(cfg: CfgNode, pair: list, source: str) -> None:
-    key, value = pair
+def _merge(cfg: CfgNode, key: str, value: Any, source: str) -> None:
     _check_keys(cfg, {key: value}, source)
     try:
         if _is_whole(value) and isinstance(_node(cfg, key.split(".")), float):

@@ -16,7 +16,7 @@ from clip_prompts.common.contents import content_hashes, manifest_path
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(contents, "_GRAIN", -(10**12))  # files as old as a test are settled
-    contents._print_once.cache_clear()
+    contents._warn.cache_clear()
 
 
 @pytest.fixture
