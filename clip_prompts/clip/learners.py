@@ -139,7 +139,7 @@ class PromptLearner(Learner):
     def _same_tokens(self, suffix: Tensor) -> bool:
         """Whether upstream's fixed tokens behind the context, (C, 76 - M, d), are those of this run's classes."""
         for theirs, ids in zip(suffix, self._tokens, strict=False):
-            behind = torch.tensor(ids[1 + self.ctx.shape[-2] :], device=self.prompts.fixed.device)
+            behind = torch.tensor(ids[1 + self.ctx.shape[-2] :], device=self.ctx.device)
             ours = self._embed(behind).float()
             if not torch.allclose(theirs[: len(ours)].float().to(ours.device), ours, atol=1e-3):
                 return False

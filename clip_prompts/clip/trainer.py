@@ -3,6 +3,7 @@
 import math
 import os.path as osp
 from contextlib import ExitStack
+from typing import Any
 
 import torch
 from clip.model import CLIP
@@ -64,7 +65,8 @@ class CLIPTrainer(TrainerX):
     READS_NAMES = True
     WORDS_SET_LENGTH = False
 
-    learner: Learner | None = None
+    learner = Learner()  # learns nothing and hands nothing over
+    train_loader_x: Any  # a loader of images, or of their features
 
     def __init_subclass__(cls, **kwargs) -> None:
         super().__init_subclass__(**kwargs)
@@ -87,7 +89,8 @@ class CLIPTrainer(TrainerX):
 
     def update(self, terms: dict[str, Tensor]) -> None:
         """Take one optimizer step on the loss terms of a batch."""
-        self.precision.backward_and_step(sum(terms.values()), self.optim)
+        total, *others = terms.values()
+        self.precision.backward_and_step(sum(others, start=total), self.optim)
 
     # Settings
 
@@ -198,14 +201,14 @@ class CLIPTrainer(TrainerX):
         if views := settings["TRAIN_VIEWS"]:
             self._check_views(views)
             self.train_loader_x = self.features.of_views(self.train_loader_x, views, loaders.TEST.BATCH_SIZE)
-        elif self.learner is not None and self.has_fixed_features and loaders.K_TRANSFORMS == 1:
+        elif self.has_fixed_features and loaders.K_TRANSFORMS == 1:
             self.train_loader_x = self.features.ahead(self.train_loader_x, loaders.TRAIN_X.BATCH_SIZE)
         super().before_train()
 
     @property
     def has_fixed_features(self) -> bool:
         """Whether the features of an image stay the same, because nothing that is learned reaches the image encoder."""
-        return self.image_encoder.is_frozen and (self.learner is None or not self.learner.image_inputs())
+        return self.image_encoder.is_frozen and not self.learner.image_inputs()
 
     def _check_views(self, views: int) -> None:
         if views < 0:
@@ -287,7 +290,7 @@ class CLIPTrainer(TrainerX):
         with ExitStack() as stack:
             if self.has_fixed_features:
                 stack.enter_context(self.features.in_place_of_images(self, loader))
-            if self.learner is not None:
+            if isinstance(self.model, PromptedCLIP):
                 stack.enter_context(self.model.fixed_prompts())
             return super().test(split)
 

@@ -26,7 +26,8 @@ FEATURES_CONFIG = {
 class Policy(Protocol):
     """Numerical precision of a run (``clip.precision.Precision``)."""
 
-    description: str
+    @property
+    def description(self) -> str: ...
 
     def autocast(self): ...
 
