@@ -17,7 +17,7 @@ from clip_prompts.backbones.loading import backbone_file, backbone_sha256, check
 from clip_prompts.common.checkpoint_files import find_checkpoint
 from clip_prompts.common.errors import UserError, unknown
 from clip_prompts.encoders.image_encoder import ImageEncoder
-from clip_prompts.encoders.memory import MemoryBudget, is_out_of_memory
+from clip_prompts.encoders.memory import MemoryBudget
 from clip_prompts.encoders.text_encoder import TextEncoder
 from clip_prompts.features.image_features import FEATURES_CONFIG, ImageFeatures
 
@@ -240,10 +240,7 @@ class CLIPTrainer(TrainerX):
             try:
                 metrics = self._train_on(image, label)
             except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
-                    raise
-            if metrics is None:
-                self.memory.halve()  # outside of the handler, which keeps the failed step's tensors alive
+                self.memory.shrink(error)  # raises every other error again
         if self.batch_idx + 1 == self.num_batches:  # the schedule goes by epochs
             self.update_lr()
         return metrics

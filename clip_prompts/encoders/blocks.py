@@ -161,7 +161,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     oneDNN computes large products, forward and backward, in float32 on a CPU if weight and bias need no gradient.
     ``F.linear`` computes all others, also under autocast and in what ``torch.compile`` compiles.
     """
-    if not _is_for_onednn(x, weight, bias):
+    if _PRODUCT is None or not _is_for_onednn(x, weight, bias):
         return F.linear(x, weight, bias)
     if x.requires_grad and torch.is_grad_enabled():
         return _FrozenLinear.apply(x, weight, bias)

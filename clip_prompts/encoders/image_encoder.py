@@ -1,7 +1,7 @@
 """CLIP's image encoder, which also takes learned rows and hooks as arguments."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from clip.model import ModifiedResNet, ResidualAttentionBlock, VisionTransformer
@@ -30,7 +30,9 @@ class ImageEncoder(nn.Module):
         visual: the image side of a CLIP model.
     """
 
-    def __init__(self, visual: nn.Module) -> None:
+    visual: Any  # VisionTransformer or ModifiedResNet
+
+    def __init__(self, visual: Any) -> None:
         super().__init__()
         self.visual = visual
         self.is_vit = type(visual) is VisionTransformer and all(

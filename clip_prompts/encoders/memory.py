@@ -10,7 +10,7 @@ import torch
 
 from clip_prompts.common.errors import UserError
 
-from .prompt_set import Packing
+from .packing import Packing
 
 GB = 2**30
 # Rows at once where no gradient is needed and no limit is given: more are no faster, and take more memory.

@@ -6,7 +6,7 @@ layers, norms and MLPs run over all packed rows, no matter which prompt a row be
 rows belong together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -47,6 +47,7 @@ class TextEncoder(nn.Module):
         self.text_projection = clip_model.text_projection
         self.dtype = clip_model.dtype
         self._plans: WeakKeyDictionary[PromptSet, dict[tuple, Plan]] = WeakKeyDictionary()
+        self._compiled: Callable | None = None
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Token ids (...) to embeddings (..., d), without positions."""
@@ -88,7 +89,7 @@ class TextEncoder(nn.Module):
         plan = self._plan(prompts, None if context is None else len(context), gradient, deep, inserted, hooks)
         self.budget.last = plan.largest
         if len(plan.chunks) == len(plan.chunks[0][1]) == 1:
-            features = self._encode(plan.chunks[0][1][0], context, vectors, hooks)
+            features = self._encode_chunk(plan.chunks[0][1][0], context, vectors, hooks, False)
         else:
             features = torch.cat([
                 torch.cat([
@@ -101,7 +102,7 @@ class TextEncoder(nn.Module):
 
     def compile_encoding(self, backend: str) -> None:
         """Let ``torch.compile`` compile the transformer from the next call on."""
-        self._encode = torch.compile(self._encode, backend=backend)
+        self._compiled = torch.compile(self._encode, backend=backend)
 
     @property
     def shape(self) -> TextShape:
@@ -157,10 +158,11 @@ class TextEncoder(nn.Module):
         return Plan(chunks, (min(rows, everything), packing.longest))
 
     def _encode_chunk(self, packed, context, vectors, hooks, gradient) -> Tensor:
-        """Encode one chunk, to be computed again in the backward pass."""
+        """Encode one chunk; with ``gradient``, it is computed again in the backward pass."""
+        encode = self._compiled or self._encode
         if not gradient:
-            return self._encode(packed, context, vectors, hooks)
-        return checkpoint(self._encode, packed, context, vectors, hooks, use_reentrant=False)
+            return encode(packed, context, vectors, hooks)
+        return checkpoint(encode, packed, context, vectors, hooks, use_reentrant=False)
 
     def _encode(
         self,
@@ -205,4 +207,4 @@ class TextEncoder(nn.Module):
             return every.index_copy(0, packed.context_rows, values)
 
         x = joined(x, own)
-        return x, None if changed else joined(qkv, queries_keys_values(first, first.ln_1(own)))
+        return x, None if qkv is None else joined(qkv, queries_keys_values(first, first.ln_1(own)))
