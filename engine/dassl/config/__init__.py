@@ -2,8 +2,6 @@
 
 from .defaults import _C as cfg_default
 
-__all__ = ["cfg_default", "clean_cfg", "get_cfg_default"]
-
 
 def get_cfg_default():
     """Return a fresh deep copy of the default config, not frozen."""

@@ -1,5 +1,3 @@
 """Datasets, transforms, samplers and the loaders that put them together."""
 
 from .data_manager import DataManager, DatasetWrapper
-
-__all__ = ["DataManager", "DatasetWrapper"]

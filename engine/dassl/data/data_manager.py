@@ -13,8 +13,6 @@ from .samplers import build_sampler
 from .transforms import build_transform
 from .wrapper import DatasetWrapper
 
-__all__ = ["DataManager", "DatasetWrapper", "build_data_loader"]
-
 
 def build_data_loader(
     cfg,

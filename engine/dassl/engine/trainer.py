@@ -31,37 +31,7 @@ from .loops import TrainerX, TrainerXU
 from .simple import SimpleTrainer
 from .simple_net import SimpleNet
 
-__all__ = [
-    "AverageMeter",
-    "DataManager",
-    "MetricMeter",
-    "OrderedDict",
-    "SimpleNet",
-    "SimpleTrainer",
-    "SummaryWriter",  # noqa: F822
-    "TrainerBase",
-    "TrainerX",
-    "TrainerXU",
-    "build_backbone",
-    "build_evaluator",
-    "build_head",
-    "build_lr_scheduler",
-    "build_optimizer",
-    "count_num_param",
-    "datetime",
-    "load_checkpoint",
-    "load_pretrained_weights",
-    "mkdir_if_missing",
-    "nn",
-    "np",
-    "osp",
-    "resume_from_checkpoint",
-    "save_checkpoint",
-    "time",
-    "tolist_if_not",
-    "torch",
-    "tqdm",
-]
+__all__ = [*(name for name in dir() if not name.startswith("_")), "SummaryWriter"]  # noqa: F822
 
 
 def __getattr__(name):

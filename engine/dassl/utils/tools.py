@@ -11,23 +11,9 @@ import numpy as np
 import torch
 
 from .atomic import atomic_path
-from .environment import collect_env_info
+from .environment import collect_env_info  # noqa: F401
 from .errors import ConfigError, DownloadError, MissingFileError, OutputError, UnknownNameError
 from .regular_files import read_text
-
-__all__ = [
-    "check_availability",
-    "check_isfile",
-    "collect_env_info",
-    "download_url",
-    "get_most_similar_str_to_a_from_b",
-    "listdir_nohidden",
-    "mkdir_if_missing",
-    "read_json",
-    "set_random_seed",
-    "tolist_if_not",
-    "write_json",
-]
 
 
 def mkdir_if_missing(dirname):

@@ -6,22 +6,9 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-from .checkpoint import load_checkpoint, resume_from_checkpoint, save_checkpoint
+from .checkpoint import load_checkpoint, resume_from_checkpoint, save_checkpoint  # noqa: F401
 from .checkpoint_fields import check_values
 from .errors import CheckpointError
-
-__all__ = [
-    "adjust_learning_rate",
-    "count_num_param",
-    "init_network_weights",
-    "load_checkpoint",
-    "load_pretrained_weights",
-    "open_all_layers",
-    "open_specified_layers",
-    "resume_from_checkpoint",
-    "save_checkpoint",
-    "set_bn_to_eval",
-]
 
 
 def adjust_learning_rate(

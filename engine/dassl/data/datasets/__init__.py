@@ -5,5 +5,3 @@ from .build import DATASET_REGISTRY, build_dataset
 
 # After the registry, in which they register themselves.
 from . import da, dg, ssl  # isort: skip
-
-__all__ = ["DATASET_REGISTRY", "DatasetBase", "Datum", "build_dataset", "da", "dg", "ssl"]

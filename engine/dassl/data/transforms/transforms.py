@@ -9,23 +9,6 @@ from .autoaugment import CIFAR10Policy, ImageNetPolicy, SVHNPolicy
 from .operations import Cutout, GaussianNoise, InstanceNormalization, Random2DTranslation, RandomCrop
 from .randaugment import RandAugment, RandAugment2, RandAugmentFixMatch
 
-__all__ = [
-    "AVAI_CHOICES",
-    "CIFAR10Policy",
-    "Cutout",
-    "GaussianNoise",
-    "INTERPOLATION_MODES",
-    "ImageNetPolicy",
-    "InstanceNormalization",
-    "RandAugment",
-    "RandAugment2",
-    "RandAugmentFixMatch",
-    "Random2DTranslation",
-    "SVHNPolicy",
-    "build_transform",
-    "interpolation_mode",
-]
-
 AVAI_CHOICES = [
     "random_flip",
     "random_resized_crop",

@@ -8,8 +8,6 @@ from . import digit_cnns, preact_resnet, resnet_variants, torchvision_models  # 
 from .backbone import Backbone
 from .build import BACKBONE_REGISTRY, build_backbone
 
-__all__ = ["BACKBONE_REGISTRY", "Backbone", "build_backbone"]
-
 
 def __getattr__(name):
     if name in BACKBONE_REGISTRY:

@@ -5,5 +5,3 @@ from .digit5 import Digit5
 from .domainnet import DomainNet, miniDomainNet
 from .office import Office31, OfficeHome
 from .visda17 import VisDA17
-
-__all__ = ["CIFARSTL", "Digit5", "DomainNet", "Office31", "OfficeHome", "VisDA17", "miniDomainNet"]

@@ -7,16 +7,3 @@ from .office_home_dg import OfficeHomeDG
 from .pacs import PACS
 from .vlcs import VLCS
 from .wilds import Camelyon17, FMoW, IWildCam
-
-__all__ = [
-    "CIFAR100C",
-    "CIFAR10C",
-    "Camelyon17",
-    "DigitSingle",
-    "DigitsDG",
-    "FMoW",
-    "IWildCam",
-    "OfficeHomeDG",
-    "PACS",
-    "VLCS",
-]
