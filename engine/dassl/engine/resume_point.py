@@ -128,19 +128,13 @@ def _by_epoch(folder, known, broken):
 def _read(path):
     try:
         content = load_checkpoint(path)
+        if not isinstance(content, dict) or "epoch" not in content:
+            raise CheckpointError(f'"{path}" is not a checkpoint of a run. Delete it.')
+        check_run_fields(content, path)
+        return content
     except UserError as error:
         error.path = path
         raise
-    if not isinstance(content, dict) or "epoch" not in content:
-        error = CheckpointError(f'"{path}" is not a checkpoint of a run. Delete it.')
-        error.path = path
-        raise error
-    try:
-        check_run_fields(content, path)
-    except CheckpointError as error:
-        error.path = path
-        raise
-    return content
 
 
 def _check_random_states(states, path):

@@ -12,12 +12,7 @@ from dassl.data import DataManager
 from dassl.data.checks import is_test_only, validates_on_test
 from dassl.evaluation import build_evaluator
 from dassl.optim import build_lr_scheduler, build_optimizer
-from dassl.utils import (
-    ConfigError,
-    count_num_param,
-    load_pretrained_weights,
-    mkdir_if_missing,
-)
+from dassl.utils import ConfigError, count_num_param, load_pretrained_weights, mkdir_if_missing
 from dassl.utils.atomic import atomic_path
 
 from .base import TrainerBase

@@ -3,8 +3,7 @@
 All count epochs: a trainer calls ``step()`` once at the end of each.
 """
 
-import torch
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR, StepLR
 
 from dassl.utils import ConfigError, UnknownNameError, get_most_similar_str_to_a_from_b
 
@@ -93,6 +92,10 @@ class LinearWarmupScheduler(_BaseWarmupScheduler):
 def build_lr_scheduler(optimizer, optim_cfg):
     """Build the schedule that a config node describes.
 
+    ``cosine`` ends at 0 after MAX_EPOCH epochs. ``single_step`` takes the last number of STEPSIZE; 0 or less means
+    MAX_EPOCH. Without WARMUP_RECOUNT the main schedule begins at epoch WARMUP_EPOCH, from the full base rate. torch
+    computes a rate from the one before, so the later rates scale with it.
+
     Args:
         optimizer (Optimizer): its rates are the base rates.
         optim_cfg (CfgNode): the node OPTIM.
@@ -102,65 +105,34 @@ def build_lr_scheduler(optimizer, optim_cfg):
         TypeError: STEPSIZE has the wrong type for the schedule.
         ConfigError: (a ValueError) unknown WARMUP_TYPE.
     """
-    scheduler = create_scheduler(
-        optim_cfg.LR_SCHEDULER,
-        optimizer,
-        max_epoch=optim_cfg.MAX_EPOCH,
-        stepsize=optim_cfg.STEPSIZE,
-        gamma=optim_cfg.GAMMA,
-    )
-    if optim_cfg.WARMUP_EPOCH <= 0:
+    scheduler = _main_schedule(optimizer, optim_cfg)
+    epochs, kind = optim_cfg.WARMUP_EPOCH, optim_cfg.WARMUP_TYPE
+    if epochs <= 0:
         return scheduler
-    first_lr = optim_cfg.WARMUP_CONS_LR if optim_cfg.WARMUP_TYPE == "constant" else optim_cfg.WARMUP_MIN_LR
-    return add_warmup(
-        optimizer,
-        scheduler,
-        kind=optim_cfg.WARMUP_TYPE,
-        epochs=optim_cfg.WARMUP_EPOCH,
-        first_lr=first_lr,
-        recount=optim_cfg.WARMUP_RECOUNT,
-    )
+    if kind not in AVAI_WARMUPS:
+        raise ConfigError(f"OPTIM.WARMUP_TYPE must be one of {AVAI_WARMUPS}, but got {kind}")
+    if not optim_cfg.WARMUP_RECOUNT:
+        scheduler.last_epoch = epochs
+    if kind == "constant":
+        return ConstantWarmupScheduler(optimizer, scheduler, epochs, optim_cfg.WARMUP_CONS_LR)
+    return LinearWarmupScheduler(optimizer, scheduler, epochs, optim_cfg.WARMUP_MIN_LR)
 
 
-def create_scheduler(name, optimizer, max_epoch, stepsize=(-1,), gamma=0.1):
-    """Create the schedule ``name``, without warm-up.
-
-    Args:
-        max_epoch (int): the half period of ``cosine``, which ends at 0.
-        stepsize (int or sequence of int): epochs between drops for ``single_step`` (of a sequence
-            the last; <= 0 means ``max_epoch``), epochs of the drops for ``multi_step``.
-        gamma (float): factor of each drop.
-    """
+def _main_schedule(optimizer, optim_cfg):
+    name, stepsize, gamma = optim_cfg.LR_SCHEDULER, optim_cfg.STEPSIZE, optim_cfg.GAMMA
     if name not in AVAI_SCHEDS:
         closest = get_most_similar_str_to_a_from_b(name, AVAI_SCHEDS)
         raise UnknownNameError(f"scheduler must be one of {AVAI_SCHEDS}, but got {name} (do you mean [{closest}]?)")
     if name == "cosine":
-        return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, float(max_epoch))
+        return CosineAnnealingLR(optimizer, float(optim_cfg.MAX_EPOCH))
     if name == "multi_step":
         if not isinstance(stepsize, (list, tuple)):
             raise TypeError(
                 f"For multi_step, OPTIM.STEPSIZE must be a list or tuple, but got {type(stepsize).__name__}"
             )
-        return torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones=stepsize, gamma=gamma)
+        return MultiStepLR(optimizer, milestones=stepsize, gamma=gamma)
     if isinstance(stepsize, (list, tuple)):
         stepsize = stepsize[-1]
     if not isinstance(stepsize, int):
         raise TypeError(f"For single_step, OPTIM.STEPSIZE must be an integer, but got {type(stepsize).__name__}")
-    return torch.optim.lr_scheduler.StepLR(optimizer, step_size=stepsize if stepsize > 0 else max_epoch, gamma=gamma)
-
-
-def add_warmup(optimizer, scheduler, kind, epochs, first_lr, recount=True):
-    """Put a warm-up of ``epochs`` epochs before ``scheduler``.
-
-    Args:
-        kind (str): ``constant`` (all epochs at ``first_lr``) or ``linear`` (the first at it).
-        recount (bool): the main schedule then starts at its epoch 0; False: at epoch ``epochs``,
-            from the full base rate. torch computes a rate from the one before, so the later rates
-            scale with that.
-    """
-    if kind not in AVAI_WARMUPS:
-        raise ConfigError(f"OPTIM.WARMUP_TYPE must be one of {AVAI_WARMUPS}, but got {kind}")
-    if not recount:
-        scheduler.last_epoch = epochs
-    warmup = ConstantWarmupScheduler if kind == "constant" else LinearWarmupScheduler
-    return warmup(optimizer, scheduler, epochs, first_lr)
+    return StepLR(optimizer, step_size=stepsize if stepsize > 0 else optim_cfg.MAX_EPOCH, gamma=gamma)

@@ -25,7 +25,11 @@ def build_optimizer(model, optim_cfg, param_groups=None):
         UnknownNameError: (a ValueError) unknown ``NAME``, or a name in NEW_LAYERS that is no child.
         TypeError: STAGED_LR with something that is not a module.
     """
-    _check_name(optim_cfg.NAME)
+    if optim_cfg.NAME not in AVAI_OPTIMS:
+        closest = get_most_similar_str_to_a_from_b(optim_cfg.NAME, AVAI_OPTIMS)
+        raise UnknownNameError(
+            f"optim must be one of {AVAI_OPTIMS}, but got {optim_cfg.NAME} (do you mean [{closest}]?)"
+        )
     if param_groups is not None:
         if optim_cfg.STAGED_LR:
             warnings.warn("STAGED_LR is ignored, because param_groups are given", stacklevel=2)
@@ -35,39 +39,19 @@ def build_optimizer(model, optim_cfg, param_groups=None):
         )
     else:
         param_groups = model.parameters() if isinstance(model, nn.Module) else model
-    return create_optimizer(
-        optim_cfg.NAME,
-        param_groups,
-        lr=optim_cfg.LR,
-        weight_decay=optim_cfg.WEIGHT_DECAY,
-        momentum=optim_cfg.MOMENTUM,
-        dampening=optim_cfg.SGD_DAMPNING,
-        nesterov=optim_cfg.SGD_NESTEROV,
-        alpha=optim_cfg.RMSPROP_ALPHA,
-        betas=(optim_cfg.ADAM_BETA1, optim_cfg.ADAM_BETA2),
-    )
-
-
-def create_optimizer(name, params, lr, weight_decay, momentum, dampening, nesterov, alpha, betas):
-    """Create the optimiser ``name``; each takes from the arguments what it knows.
-
-    Args:
-        momentum (float): sgd, rmsprop.
-        dampening, nesterov: sgd.
-        alpha (float): rmsprop.
-        betas (pair of float): the Adam-like ones.
-    """
-    _check_name(name)
-    common = {"lr": lr, "weight_decay": weight_decay}
+    name = optim_cfg.NAME
+    common = {"lr": optim_cfg.LR, "weight_decay": optim_cfg.WEIGHT_DECAY}
+    betas = (optim_cfg.ADAM_BETA1, optim_cfg.ADAM_BETA2)
     if name == "sgd":
-        return torch.optim.SGD(params, momentum=momentum, dampening=dampening, nesterov=nesterov, **common)
+        sgd = {"dampening": optim_cfg.SGD_DAMPNING, "nesterov": optim_cfg.SGD_NESTEROV}
+        return torch.optim.SGD(param_groups, momentum=optim_cfg.MOMENTUM, **sgd, **common)
     if name == "rmsprop":
-        return torch.optim.RMSprop(params, momentum=momentum, alpha=alpha, **common)
+        return torch.optim.RMSprop(param_groups, momentum=optim_cfg.MOMENTUM, alpha=optim_cfg.RMSPROP_ALPHA, **common)
     if name == "radam":
-        return RAdam(params, betas=betas, **common)
+        return RAdam(param_groups, betas=betas, **common)
     if name == "adamw":
-        return torch.optim.AdamW(params, betas=betas, **common)
-    return torch.optim.Adam(params, betas=betas, amsgrad=name == "amsgrad", **common)
+        return torch.optim.AdamW(param_groups, betas=betas, **common)
+    return torch.optim.Adam(param_groups, betas=betas, amsgrad=name == "amsgrad", **common)
 
 
 def staged_param_groups(model, lr, base_lr_mult, new_layers):
@@ -103,9 +87,3 @@ def staged_param_groups(model, lr, base_lr_mult, new_layers):
     for name, child in children.items():
         (new if name in new_layers else base).extend(child.parameters())
     return [{"params": base, "lr": lr * base_lr_mult}, {"params": new}]
-
-
-def _check_name(name):
-    if name not in AVAI_OPTIMS:
-        closest = get_most_similar_str_to_a_from_b(name, AVAI_OPTIMS)
-        raise UnknownNameError(f"optim must be one of {AVAI_OPTIMS}, but got {name} (do you mean [{closest}]?)")

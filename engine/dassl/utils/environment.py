@@ -5,17 +5,7 @@ import os
 import platform
 import sys
 
-_PACKAGES = (
-    "torch",
-    "torchvision",
-    "numpy",
-    "scikit-learn",
-    "yacs",
-    "tensorboard",
-    "timm",
-    "clip-anytorch",
-    "triton",
-)
+_PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "yacs", "tensorboard", "timm", "clip-anytorch", "triton")
 
 
 def collect_env_info():

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from dassl.config import get_cfg_default
 from dassl.data.datasets.archives import extract_archive
 from dassl.engine.run_state import random_states, restore_random_states, restore_run_state
-from dassl.optim.lr_scheduler import add_warmup, create_scheduler
+from dassl.optim import build_lr_scheduler
 from dassl.utils import UserError as EngineError
 from dassl.utils import (
     load_checkpoint,
@@ -44,7 +45,9 @@ class Trained:
     def __init__(self) -> None:
         self.model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
         self.optim = torch.optim.SGD(self.model.parameters(), lr=0.1, momentum=0.9)
-        self.sched = add_warmup(self.optim, create_scheduler("cosine", self.optim, 10), "constant", 1, 1e-5)
+        cfg = get_cfg_default().OPTIM
+        cfg.LR_SCHEDULER, cfg.WARMUP_EPOCH, cfg.WARMUP_TYPE = "cosine", 1, "constant"
+        self.sched = build_lr_scheduler(self.optim, cfg)
         self.best_result, self.queue = 1.0, [1, 2]
 
     def state(self) -> dict:

@@ -46,16 +46,6 @@ class DSBN1d(_DSBN):
 
 
 class DSBN2d(_DSBN):
-    """A ``BatchNorm2d`` for each domain: (B, C, H, W) -> the same shape.
-
-    Source: Domain-Specific Batch Normalization for Unsupervised Domain Adaptation, CVPR 2019, section 4.
-
-    Args:
-        num_features (int): channels C.
-        n_domain (int): number of domains.
-
-    Attributes:
-        domain_idx (int): the domain in use, at first 0.
-    """
+    """A ``BatchNorm2d`` for each domain: (B, C, H, W) -> the same shape; see :class:`DSBN1d`."""
 
     _norm = nn.BatchNorm2d

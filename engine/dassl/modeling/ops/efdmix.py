@@ -21,11 +21,6 @@ class EFDMix(FeatureMixing):
         return mixed.view_as(x)
 
 
-(
-    random_efdmix,
-    crossdomain_efdmix,
-    activate_efdmix,
-    deactivate_efdmix,
-    run_with_efdmix,
-    run_without_efdmix,
-) = make_switches(EFDMix)
+(random_efdmix, crossdomain_efdmix, activate_efdmix, deactivate_efdmix, run_with_efdmix, run_without_efdmix) = (
+    make_switches(EFDMix)
+)

@@ -15,11 +15,7 @@ def _pairwise_euclidean(x, y):
     return (x[:, None] - y[None]).square().sum(dim=2)
 
 
-_COSTS = {
-    "cosine": cosine_distance,
-    "euclidean": euclidean_squared_distance,
-    "fast_euclidean": _pairwise_euclidean,
-}
+_COSTS = {"cosine": cosine_distance, "euclidean": euclidean_squared_distance, "fast_euclidean": _pairwise_euclidean}
 
 
 def sinkhorn_plan(cost, eps, max_iter):

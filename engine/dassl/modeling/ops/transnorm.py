@@ -8,8 +8,7 @@ from torch.nn import functional as F
 class _TransNorm(nn.Module):
     """Base: normalises source and target with statistics of their own, and stresses the channels that transfer.
 
-    In training, the first half of a batch is of the source and the second of the target; in evaluation
-    all is of the target. Both share weight and bias. With ``adaptive_alpha`` channel j is multiplied by
+    Both share weight and bias. With ``adaptive_alpha`` channel j is multiplied by
     1 + alpha_j, where d_j = |mean_s / sqrt(var_s + eps) - mean_t / sqrt(var_t + eps)| and
     alpha_j = C (1 + d_j)^-1 / sum_k (1 + d_k)^-1, a constant to the gradient.
     """
@@ -50,8 +49,10 @@ class _TransNorm(nn.Module):
             ValueError: another number of dimensions, or in training a batch of odd size.
         """
         if x.dim() not in self._dims:
-            raise ValueError(f"{type(self).__name__} needs {' or '.join(map(str, self._dims))} dimensions, "
-                             f"but got the shape {tuple(x.shape)}")  # fmt: skip
+            raise ValueError(
+                f"{type(self).__name__} needs {' or '.join(map(str, self._dims))} dimensions, "
+                f"but got the shape {tuple(x.shape)}"
+            )
         if not self.training:
             normed = self._normalize(x, "t")
             statistics = (self.running_mean_s, self.running_var_s, self.running_mean_t, self.running_var_t)
@@ -111,19 +112,6 @@ class TransNorm1d(_TransNorm):
 
 
 class TransNorm2d(_TransNorm):
-    """``BatchNorm2d`` for a source and a target domain: (B, C, H, W) -> the same shape.
-
-    In training the first half of a batch is of the source and the second of the target; in evaluation
-    all is of the target.
-
-    Source: Transferable Normalization: Towards Improving Transferability of Deep Neural Networks,
-    NeurIPS 2019, section 3 and algorithm 1.
-
-    Args:
-        num_features (int): channels C.
-        eps (float): added to variances.
-        momentum (float): share of the new batch in the running statistics.
-        adaptive_alpha (bool): stress the channels whose statistics agree in both domains.
-    """
+    """``BatchNorm2d`` for a source and a target domain: (B, C, H, W) -> the same shape; see :class:`TransNorm1d`."""
 
     _dims = (4,)
