@@ -86,8 +86,8 @@ def _temporary(path):
     return folder, os.path.join(folder, f".{name}.{uuid.uuid4().hex}.tmp")
 
 
-def _sync(path):
-    handle = os.open(path, os.O_RDWR)
+def _sync(path, flags=os.O_RDWR):
+    handle = os.open(path, flags)
     try:
         os.fsync(handle)
     finally:
@@ -97,8 +97,4 @@ def _sync(path):
 def _sync_folder(folder):
     """Bring a folder's entries to the disk, where the file system can."""
     with contextlib.suppress(OSError):
-        handle = os.open(folder or ".", os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _sync(folder or ".", os.O_RDONLY)
