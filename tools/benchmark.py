@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 import warnings
 from contextlib import redirect_stdout
@@ -142,7 +141,8 @@ def run(args: argparse.Namespace) -> None:
     import torch
 
     from clip_prompts.common.errors import UserError
-    from measuring import evaluation, training
+    from clip_prompts.common.files import write_text_atomically
+    from measuring import training
     from measuring.task import Task
 
     if args.device == "cuda" and not torch.cuda.is_available():
@@ -158,7 +158,7 @@ def run(args: argparse.Namespace) -> None:
         return
     with redirect_stdout(sys.stderr):  # what the models say while they are built
         if args.evaluate:
-            record = evaluation.measure(setting, args.images, args.plain_images, args.repeat)
+            record = training.measure_evaluation(setting, args.images, args.plain_images, args.repeat)
         else:
             record = training.measure(setting, args.repeat, not args.no_plain, not args.no_memory)
     device = torch.cuda.get_device_name() if args.device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
@@ -167,9 +167,7 @@ def run(args: argparse.Namespace) -> None:
     print(evaluation_table(record) if args.evaluate else training_table(record, asdict(setting)))
     if args.json:
         content = {"setting": asdict(setting), "device": device, "torch": torch.__version__, **record}
-        part = args.json.with_name(args.json.name + ".part")
-        part.write_text(json.dumps(content, indent=1) + "\n")
-        os.replace(part, args.json)
+        write_text_atomically(args.json, json.dumps(content, indent=1) + "\n")
 
 
 def main(argv: list[str] | None = None) -> int:

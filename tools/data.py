@@ -48,13 +48,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     sub.add_argument("name", metavar="NAME")
     sub.add_argument("--root", required=True, help="folder of the datasets")
     sub.add_argument("--from-dir", help="folder of archives that you have already")
-    sub.add_argument(
-        "--mirror",
-        action="append",
-        default=[],
-        metavar="URL",
-        help="address of a folder of archives or of dataset folders that hold them, tried first; repeatable",
-    )
+    sub.add_argument("--mirror", action="append", default=[], metavar="URL", help="address of a folder of archives "
+                     "or of dataset folders that hold them, tried first; repeatable")  # fmt: skip
     sub = command("shots", shots, "write a few-shot selection as JSON with relative paths, for DATASET.SHOTS_FILE")
     sub.add_argument("name", metavar="NAME")
     sub.add_argument("--shots", type=int, required=True, help="training images of each class")
@@ -76,8 +71,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def check(args) -> int:
     from datafiles.catalogue import benchmark_names, reader
-    from datafiles.report import print_states
-    from datafiles.state import examine
+    from datafiles.state import examine, print_states
 
     names = args.names or benchmark_names()
     for name in names:

@@ -110,7 +110,7 @@ def test_training_learns(pool, words):
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch, words):
     path = tmp_path / "kept"
     path.write_bytes(b"old")
-    monkeypatch.setattr(packing.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "disk full")))
     with pytest.raises(OSError, match="disk full"):
         packing.pack(training.build_model(SHORT, len(words.ids)), words, SHORT, path)
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]

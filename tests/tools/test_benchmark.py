@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from clip_prompts.encoders import blocks
-from measuring import backbones, counters
-from measuring.task import Setting, Task
+from measuring import counters
+from measuring.task import Setting, Task, class_names, random_clip
 from tests.conftest import ROOT
 from tools import benchmark
 
@@ -106,16 +106,16 @@ def test_necessary_operations_are_those_of_the_packed_rows(monkeypatch):
 def test_shapes_are_openais(name):
     """Parameters of the published models (those of ``tiny`` are in its model card)."""
     with torch.device("meta"):
-        model = backbones.random_clip(name)
+        model = random_clip(name)
     million = sum(p.numel() for p in model.parameters()) / 1e6
     published = {"ViT-B/16": 149.6, "ViT-B/32": 151.3, "RN50": 102.0, "ViT-L/14": 427.6}
     assert million == pytest.approx(published.get(name, 7.8), rel=0.01)
 
 
 def test_class_names_are_spread_and_different():
-    assert len(set(backbones.class_names(50))) == 50
-    assert backbones.class_names(2)[0] == backbones.class_names(1000)[0]
-    assert backbones.class_names(2)[1] == backbones.class_names(1000)[500]
+    assert len(set(class_names(50))) == 50
+    assert class_names(2)[0] == class_names(1000)[0]
+    assert class_names(2)[1] == class_names(1000)[500]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from dassl.data.datasets import DATASET_REGISTRY, build_dataset
 from PIL import Image
 
 import datasets
-from datafiles import report, state
+from datafiles import state
 from datafiles.catalogue import CATALOGUE, benchmark_names, reader
 from tests.datasets.replicas import REPLICAS, write_split
 from tests.tools.releases import counts_of
@@ -52,7 +52,7 @@ def files(root):
 
 def cells(out, name):
     (line,) = [line for line in out.splitlines() if line.startswith(f"| {name} ")]
-    return dict(zip(report.HEAD, [cell.strip() for cell in line.strip("|").split("|")], strict=True))
+    return dict(zip(state.HEAD, [cell.strip() for cell in line.strip("|").split("|")], strict=True))
 
 
 def check(capsys, root, *names):
@@ -94,7 +94,7 @@ def test_which_split_is_used(pets, capsys):
 
 def cells_of_ready(data, split):
     counts = [f"{n}/{n}" for n in (len(data.train_x), len(data.val), len(data.test), data.num_classes)]
-    return dict(zip(report.HEAD, ["OxfordPets", "ready", *counts, "-", split, data.split_sha256[:12]], strict=True))
+    return dict(zip(state.HEAD, ["OxfordPets", "ready", *counts, "-", split, data.split_sha256[:12]], strict=True))
 
 
 def test_a_split_made_here_is_said_in_a_note(pets, capsys):
@@ -193,7 +193,7 @@ def test_embedded_datasets_are_ready_where_a_run_would_find_them(tmp_path, capsy
 
 
 def test_a_hash_of_digits_stays_text(capsys):
-    report.print_states([state.State("OxfordPets", "ready", sha256="12345678e123")])
+    state.print_states([state.State("OxfordPets", "ready", sha256="12345678e123")])
     assert cells(capsys.readouterr().out, "OxfordPets")["sha256"] == "12345678e123"
 
 

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from datafiles import transfer
+from datafiles import download
 from datafiles.download import Unavailable, fetch
 
 OLD, NEW, LONGER = (random.Random(seed).randbytes(n) for seed, n in ((1, 5000), (2, 5000), (3, 6000)))
@@ -25,7 +25,7 @@ def stopped(server, target, monkeypatch):
     def stop(headers):
         server.files["/file.bin"], server.headers, server.cut = OLD, headers, 1
         with monkeypatch.context() as patch:
-            patch.setattr(transfer, "TRIES", 1)
+            patch.setattr(download, "TRIES", 1)
             with pytest.raises(Unavailable, match="cut"):
                 fetch([f"{server.url}/file.bin"], target)
         assert target.with_name("file.bin.part").read_bytes() == OLD[:HALF]

@@ -6,7 +6,7 @@ import tarfile
 
 import pytest
 
-from datafiles import transfer
+from datafiles import download
 from datafiles.catalogue import reader
 from tests.datasets.replicas import REPLICAS
 from tests.tools.releases import entry, pack, row
@@ -39,7 +39,7 @@ def test_a_file_that_changes_between_two_calls_is_not_patched_together(release, 
     del entry("OxfordPets", "images.tar.gz")["checksum"]
     server.files["/images.tar.gz"], server.headers, server.cut = bytes(len(good)), {"ETag": '"old"'}, 1
     with monkeypatch.context() as patch:
-        patch.setattr(transfer, "TRIES", 1)
+        patch.setattr(download, "TRIES", 1)
         assert prepare() == 1 and "the connection was cut" in prepare.out
     server.files["/images.tar.gz"], server.headers = good, {"ETag": '"new"'}
     assert prepare() == 0
@@ -145,7 +145,7 @@ def test_full_disk(release, prepare, server, monkeypatch, where):
     release()
     with monkeypatch.context() as patch:
         if where == "download":
-            patch.setattr(transfer, "open", full, raising=False)
+            patch.setattr(download, "open", full, raising=False)
         elif where == "copy":
             patch.setattr(shutil, "copyfile", full)
         else:

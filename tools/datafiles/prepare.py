@@ -10,8 +10,7 @@ from clip_prompts.common.errors import UserError
 
 from .catalogue import CATALOGUE, alternatives, is_there, reader, targets
 from .download import Unavailable, fetch, storage_error, wrong_checksum
-from .report import print_states
-from .state import State, examine
+from .state import State, examine, print_states
 from .unpack import unpack
 
 

@@ -1,4 +1,4 @@
-"""The state of a dataset: built by its own reader, compared with the published counts."""
+"""The state of a dataset: built by its own reader, compared with the published counts, and printed."""
 
 import os
 from contextlib import redirect_stdout
@@ -9,9 +9,11 @@ from pathlib import Path
 from dassl.config import get_cfg_default
 from dassl.utils import read_image
 from PIL import Image
+from tabulate import tabulate
 from tqdm import tqdm
 
 from clip_prompts.common.errors import UserError
+from clip_prompts.common.text import one_line
 from clip_prompts.data import GeneratedDataset
 from clip_prompts.data.config import add_config
 from clip_prompts.data.split_file import is_made_here
@@ -19,6 +21,9 @@ from clip_prompts.run.config import merge_file
 from clip_prompts.run.errors import USER_ERRORS
 
 from .catalogue import CATALOGUE, is_there, reader, targets
+
+HEAD = ["dataset", "state", "train", "val", "test", "classes", "unreadable", "split", "sha256"]
+MOST = 10  # printed lines of one dataset
 
 
 @dataclass
@@ -126,3 +131,24 @@ def readable(path: str) -> bool:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # upstream's lets Pillow's errors out
         return False
     return True
+
+
+def print_states(states: list[State], deep: bool = False) -> None:
+    """Print a row per state with the published numbers, then missing files and notes; ``deep``: images were opened."""
+    rows = []
+    for state in states:
+        facts = CATALOGUE.get(state.name, {})
+        known = facts.get("counts", [None] * 3)
+        counts = [f"{n}/{'-' if k is None else k}" for n, k in zip(state.counts or ["-"] * 3, known, strict=True)]
+        classes = f"{state.classes or '-'}/{facts.get('classes', '-')}"
+        unreadable = len(state.unreadable) if deep and state.counts else "-"
+        last = [classes, unreadable, state.split or "-", state.sha256[:12] or "-"]
+        rows.append([state.name, state.status, *counts, *last])
+    print(tabulate(rows, headers=HEAD, tablefmt="github", disable_numparse=True))
+    for state in states:
+        for line in state.missing[:MOST]:
+            print(one_line(f"{state.name}: {line}"))
+        if len(state.missing) > MOST:
+            print(f"{state.name}: and {len(state.missing) - MOST} more")
+        for line in state.notes:
+            print(one_line(f"{state.name}: note: {line}"))

@@ -13,8 +13,7 @@ from pathlib import Path, PurePosixPath
 from clip_prompts.common.errors import UserError
 from clip_prompts.common.files import open_regular
 
-from .download import storage_error
-from .transfer import CHUNK
+from .download import CHUNK, storage_error
 
 
 def unpack(archive: Path, folder: Path, moves: Sequence[tuple[str, str]], nested: str = "") -> None:
@@ -97,7 +96,7 @@ def _extract(archive: Path, folder: Path) -> None:
     except Exception as error:  # the formats' libraries let errors of many kinds out
         if isinstance(error, OSError) and error.errno is not None:  # of the disk, not of the decompression
             raise
-        raise _damaged(archive, error) from error
+        raise UserError(f"Archive {archive} is damaged ({error}). Remove it and fetch it again") from error
 
 
 def _check_file(archive: Path) -> None:
@@ -108,10 +107,6 @@ def _check_file(archive: Path) -> None:
         raise UserError(f"Archive {archive} cannot be read: {error.strerror or error}") from error
     if not head.strip(b"\0"):  # xz would skip zeros without end
         raise UserError(f"{archive} is neither a tar nor a zip archive. Remove it and fetch it again")
-
-
-def _damaged(archive: Path, error: Exception) -> UserError:
-    return UserError(f"Archive {archive} is damaged ({error}). Remove it and fetch it again")
 
 
 def _check(name: str, archive: Path, plain: bool) -> None:

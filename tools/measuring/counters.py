@@ -1,10 +1,11 @@
 """Clocks, peak memory, and the arithmetic that cannot be avoided."""
 
+import contextlib
 import gc
+import re
 import resource
 import statistics
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -44,14 +45,10 @@ def peak_memory(call: Callable[[], object], device: torch.device) -> tuple[int, 
         call()
         peak = torch.cuda.max_memory_allocated(device)
         return peak - before, peak
-    before = _resident()
-    if _reset_peak():
-        call()
-        peak = _status("VmHWM")
-    else:
-        with _Watch() as watch:
-            call()
-        peak = watch.peak
+    _reset_peak()
+    before = _memory("VmRSS")
+    call()
+    peak = _memory("VmHWM")
     return peak - before, peak
 
 
@@ -81,44 +78,15 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _status(key: str) -> int:
-    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(key + ":"))
-    return int(line.split()[1]) * 1024
+def _memory(key: str) -> int:
+    """Resident bytes of a line in Linux's status file; without that line, the peak of the whole process so far."""
+    if found := re.search(rf"^{key}:\s*(\d+)", _STATUS.read_text() if _STATUS.exists() else "", re.M):
+        return int(found[1]) * 1024
+    # macOS counts in bytes, others in kilobytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def _resident() -> int:
-    """Resident bytes now; where the system does not say, the peak of the whole process so far."""
-    try:
-        return _status("VmRSS")
-    except (OSError, StopIteration):  # macOS counts in bytes, others in kilobytes
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def _reset_peak() -> bool:
-    """Let the peak that Linux keeps count from here; containers may forbid it, or do nothing."""
-    try:
+def _reset_peak() -> None:
+    """Let the peak that Linux keeps count from here. Where that is forbidden, it counts from the process's start."""
+    with contextlib.suppress(OSError):
         _CLEAR.write_text("5")
-        return _status("VmHWM") < _status("VmRSS") + 2**24
-    except (OSError, StopIteration):
-        return False
-
-
-class _Watch(threading.Thread):
-    """Looks at the resident memory every millisecond while the block runs."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.peak, self._over = _resident(), threading.Event()
-
-    def run(self) -> None:
-        while not self._over.wait(0.001):
-            self.peak = max(self.peak, _resident())
-
-    def __enter__(self) -> "_Watch":
-        self.start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._over.set()
-        self.join()
-        self.peak = max(self.peak, _resident())

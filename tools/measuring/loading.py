@@ -1,8 +1,8 @@
 """Measures how long a dataset takes to load: SUN397's size from a split file, ImageNet's from class folders.
 
 Empty files under generated names stand for the images; no reader opens one. Each load is a process of its own: the
-reader is built as a run builds it, with few-shot selection. The second load finds the few-shot
-selection that the first one stored. The system has the folders in memory then, as with any dataset in use.
+reader is built as a run builds it, with few-shot selection. The second load finds the selection that the first one
+stored. The system has the folders in memory then, as with any dataset in use.
 """
 
 import argparse
@@ -14,13 +14,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
 
 from tabulate import tabulate
-
-OLD = 10**9  # seconds since 1970: folders that have not changed for long, as on a disk in use
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -28,10 +25,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.child:
         print(json.dumps(load(*args.child, args.shots)))
         return 0
-    cases: dict[str, tuple[Callable[[Path, int], int], int]] = {
-        "SUN397": (make_sun, args.entries),
-        "ImageNet": (make_imagenet, args.train),
-    }
+    cases = {"SUN397": (make_sun, args.entries), "ImageNet": (make_imagenet, args.train)}
     lines = []
     for name in args.only or cases:
         make, count = cases[name]
@@ -76,11 +70,10 @@ def make_sun(root: Path, entries: int) -> int:
     for label in range(397):
         scene = f"{'abcdefgh'[label % 8]}/scene_{label:03d}" + ("/outdoor" if label % 3 == 0 else "")
         names = [f"sun_{label:03d}x{i:012d}.jpg" for i in range(entries // 397 + (label < entries % 397))]
-        _touch(folder / "SUN397" / scene, names)
+        _make_files(folder / "SUN397" / scene, names)
         for i, name in enumerate(names):
-            parts["test" if i % 2 else "val" if i % 10 == 0 else "train"].append(
-                [f"{scene}/{name}", label, f"scene {label}"]
-            )
+            part = "test" if i % 2 else "val" if i % 10 == 0 else "train"
+            parts[part].append([f"{scene}/{name}", label, f"scene {label}"])
     (folder / "split_zhou_SUN397.json").write_text(json.dumps(parts, indent=4))
     return entries
 
@@ -93,20 +86,19 @@ def make_imagenet(root: Path, train: int) -> int:
     for part, count in counts.items():
         for i, wnid in enumerate(wnids):
             numbers = range(count // 1000 + (i < count % 1000))
-            _touch(folder / "images" / part / wnid, [f"{wnid}_{number}.JPEG" for number in numbers])
+            _make_files(folder / "images" / part / wnid, [f"{wnid}_{number}.JPEG" for number in numbers])
     (folder / "classnames.txt").write_text("".join(f"{wnid} thing {i}\n" for i, wnid in enumerate(wnids)))
     return sum(counts.values())
 
 
-def _touch(folder: Path, names: list[str]) -> None:
+def _make_files(folder: Path, names: list[str]) -> None:
     folder.mkdir(parents=True)
     for name in names:
-        os.close(os.open(f"{folder}/{name}", os.O_CREAT | os.O_WRONLY))
-    os.utime(folder, (OLD, OLD))
+        (folder / name).touch()
 
 
 def load_apart(name: str, root: str, shots: int) -> dict:
-    """What :func:`load` returns, in a process of its own."""
+    """Run :func:`load` in a process of its own."""
     command = [sys.executable, __file__, "--child", name, root, "--shots", str(shots)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
@@ -125,10 +117,10 @@ def load(name: str, root: str, shots: int) -> dict:
     add_config(cfg)
     cfg.DATASET.NAME, cfg.DATASET.ROOT, cfg.DATASET.NUM_SHOTS, cfg.SEED = name, root, shots, 1
     random.seed(1)
+    start = time.perf_counter()
     with redirect_stdout(sys.stderr):
-        start = time.perf_counter()
         dataset = build_dataset(cfg)
-        seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts in KB
     return {"seconds": seconds, "megabytes": peak, "used": dataset.selection_sha256}
 

@@ -3,19 +3,22 @@
 from collections.abc import Callable
 
 import torch
+from clip.model import CLIP, convert_weights
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torchvision.models._meta import _IMAGENET_CATEGORIES
 
 from clip_prompts.clip.learners import PromptLearner
 from clip_prompts.clip.model import PromptedCLIP, unit
 from clip_prompts.clip.precision import Precision
 from clip_prompts.clip.tokens import CONTEXT_LENGTH
+from clip_prompts.common.errors import UserError, unknown
 from clip_prompts.encoders.image_encoder import ImageEncoder
 from clip_prompts.encoders.memory import MemoryBudget, peak_bytes
 from clip_prompts.encoders.text_encoder import TextEncoder
 from clip_prompts.run.checkout import load_checkout
-from measuring import backbones, plain
-from measuring.setting import Setting
+from measuring import plain
+from measuring.setting import SHAPES, Setting
 
 load_checkout("trainers")
 
@@ -24,20 +27,42 @@ from trainers.cocoop import ConditionalPromptLearner  # noqa: E402
 _PLAIN_WIDTHS = 20  # numbers that the plain way keeps per position and layer, in units of d
 
 
+def random_clip(name: str, stored: bool = False) -> CLIP:
+    """A frozen CLIP with random weights, fp32, or in OpenAI's stored precision (half where they have half).
+
+    Raises UserError for an unknown backbone.
+    """
+    if name not in SHAPES:
+        raise unknown("backbone", name, SHAPES)
+    joint, size, layers, width, patch, text_width, heads, text_layers = SHAPES[name]
+    torch.manual_seed(0)
+    model = CLIP(joint, size, layers, width, patch, CONTEXT_LENGTH, 49408, text_width, heads, text_layers)
+    if stored:
+        convert_weights(model)
+    return model.eval().requires_grad_(False)
+
+
+def class_names(count: int) -> list[str]:
+    """``count`` names of ImageNet's classes, evenly spread. Raises UserError unless it is from 1 to 1,000."""
+    names = list(_IMAGENET_CATEGORIES)
+    if not 1 <= count <= len(names):
+        raise UserError(f"--classes {count} is not between 1 and {len(names)}, the number of ImageNet's classes")
+    return [names[i * len(names) // count] for i in range(count)]
+
+
 class Task:
     """Models and inputs of a setting; what is learned starts at random.
 
-    Raises:
-        UserError: unknown backbone or precision, or a number of classes that ImageNet has not.
+    Raises UserError: unknown backbone or precision, or a number of classes that ImageNet has not.
     """
 
     def __init__(self, setting: Setting, with_plain: bool = True) -> None:
         self.setting = setting
         self.device = torch.device(setting.device)
         self.precision = Precision(setting.precision, self.device)
-        clip_model = backbones.random_clip(setting.backbone, stored=setting.precision != "fp32")
+        clip_model = random_clip(setting.backbone, stored=setting.precision != "fp32")
         clip_model = self.precision.convert(clip_model)
-        names = backbones.class_names(setting.classes)
+        names = class_names(setting.classes)
         self.encoder = encoder = TextEncoder(clip_model, MemoryBudget(setting.memory_gb))
         self.image_encoder = ImageEncoder(clip_model.visual)
         if setting.method == "CoCoOp":
@@ -53,17 +78,14 @@ class Task:
 
     @property
     def contexts(self) -> int:
-        """Different contexts of a batch: one an image under CoCoOp, one altogether under CoOp."""
+        """Different contexts of a batch: one per image for CoCoOp, one altogether for CoOp."""
         return self.setting.batch if self.setting.method == "CoCoOp" else 1
 
     @property
     def positions(self) -> dict[str, int]:
         """Positions that each way computes per batch."""
         packed = len(self.learner.prompts.positions)
-        return {
-            "plain": self.contexts * self.setting.classes * CONTEXT_LENGTH,
-            "ours": self.contexts * packed,
-        }
+        return {"plain": self.contexts * self.setting.classes * CONTEXT_LENGTH, "ours": self.contexts * packed}
 
     def images(self, count: int | None = None) -> Tensor:
         """Random pictures, a batch or ``count`` of them."""
@@ -81,8 +103,7 @@ class Task:
     def plain_separately(self, available: int) -> bool:
         """Whether the plain way must go backward after every image, because the batch does not fit ``available``."""
         shape = self.encoder.shape
-        positions = self.positions["plain"]
-        return positions * shape.layers * _PLAIN_WIDTHS * shape.width * shape.bytes > 0.7 * available
+        return self.positions["plain"] * shape.layers * _PLAIN_WIDTHS * shape.width * shape.bytes > 0.7 * available
 
     def backward(self, way: str, x: Tensor, label: Tensor, separately: bool = False) -> Tensor:
         """Loss of image features (B, D) and labels (B,); gradients arrive at what is learned."""

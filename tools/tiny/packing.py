@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from safetensors.torch import save
 
+from clip_prompts.common.files import write_bytes_atomically
 from tiny.recipe import Recipe
 from tiny.vocabulary import Vocabulary
 
@@ -20,14 +19,5 @@ def pack(model, vocabulary: Vocabulary, recipe: Recipe, path: Path) -> str:
     tensors["token_embedding.rows"] = tensors.pop("token_embedding.weight")
     tensors["token_embedding.ids"] = torch.tensor(vocabulary.ids, dtype=torch.int32)
     data = save(tensors, metadata={"recipe": json.dumps(asdict(recipe), sort_keys=True)})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_bytes_atomically(path, data)
     return hashlib.sha256(data).hexdigest()
