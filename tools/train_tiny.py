@@ -79,7 +79,7 @@ def main() -> None:
     # Imported here, because --help and a wrong flag are answered before PyTorch is loaded.
     import torch
 
-    from tiny import captions, packing, pool, training, vocabulary
+    from tiny import captions, pool, training, vocabulary
 
     torch.set_num_threads(THREADS)
     torch.use_deterministic_algorithms(True)
@@ -93,10 +93,10 @@ def main() -> None:
 
         def on_step(step: int, model) -> None:
             if args.save_every and step % args.save_every == 0:
-                packing.pack(model, words, recipe, args.out)
+                training.pack(model, words, recipe, args.out)
 
         model = training.train(pictures, words, recipe, on_step)
-        packing.pack(model, words, recipe, args.out)
+        training.pack(model, words, recipe, args.out)
         wall, busy = time.time() - started, time.process_time() - busy
         print(f"Rendering and training: {wall / 60:.1f} minutes, training alone {busy / 60:.1f} CPU minutes.")
     report(args.out)

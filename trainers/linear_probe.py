@@ -1,5 +1,6 @@
 """Linear probe: a logistic regression on CLIP's image features, the baseline that sees no text."""
 
+import functools
 import json
 import math
 import warnings
@@ -90,7 +91,7 @@ class LinearHead(nn.Module):
         self.weight = nn.Parameter(torch.zeros(len(classnames), width))
         self.bias = nn.Parameter(torch.zeros(len(classnames)))
         self.classnames = list(classnames)
-        self.register_buffer("classes", _as_tensor(self.classnames))
+        self.register_buffer("classes", torch.tensor(list(json.dumps(self.classnames).encode()), dtype=torch.uint8))
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (B, D) to logits (B, C)."""
@@ -105,8 +106,7 @@ class LinearHead(nn.Module):
     def _load_from_state_dict(self, state_dict, prefix, *args):
         """Pick this run's classes among those of a checkpoint.
 
-        Raises:
-            UserError: the checkpoint is no linear probe, is of another backbone, or lacks a class.
+        Raises UserError: the checkpoint is no linear probe, is of another backbone, or lacks a class.
         """
         keys = [prefix + name for name in ("weight", "bias", "classes")]
         if not all(key in state_dict for key in keys):
@@ -120,10 +120,6 @@ class LinearHead(nn.Module):
         rows = _rows(json.loads(bytes(classes.tolist())), self.classnames)
         own = dict(zip(keys, (weight[rows], bias[rows], self.classes), strict=True))
         super()._load_from_state_dict({**state_dict, **own}, prefix, *args)
-
-
-def _as_tensor(names: list[str]) -> Tensor:
-    return torch.tensor(list(json.dumps(names).encode()), dtype=torch.uint8)
 
 
 def _rows(learned: list[str], wanted: list[str]) -> list[int]:
@@ -154,16 +150,11 @@ def search(
     Returns:
         C, validation accuracy in percent, and (W (C, D), b (C,)), of the better end in the last round.
     """
-    known: dict[float, tuple] = {}
 
+    @functools.cache
     def at(exponent: float) -> tuple[float, tuple]:
-        if exponent not in known:
-            weight, bias = fit(x, y, 10.0**exponent)
-            known[exponent] = (
-                100.0 * float(np.mean((x_val @ weight.T + bias).argmax(axis=1) == y_val)),
-                (weight, bias),
-            )
-        return known[exponent]
+        weight, bias = fit(x, y, 10.0**exponent)
+        return 100.0 * float(np.mean((x_val @ weight.T + bias).argmax(axis=1) == y_val)), (weight, bias)
 
     peak = max((math.log10(c) for c in GRID), key=lambda exponent: at(exponent)[0])  # the first of equals
     low, high = peak - 1, peak + 1

@@ -29,8 +29,7 @@ def load_clip(name: str, heads: int = 0, text_heads: int = 0, activation: str = 
     Building draws from torch's global generator: CLIP initialises itself before the weights are loaded. Upstream
     does the same, and seeds promise equal numbers only while we do too.
 
-    Raises:
-        UserError: unknown name, a file that does not hold CLIP weights, or one whose heads are a guess.
+    Raises UserError: unknown name, a file that does not hold CLIP weights, or one whose heads are a guess.
     """
     structure = Structure(heads, text_heads, activation)
     weights, note = _weights(name)
@@ -63,8 +62,7 @@ def load_clip(name: str, heads: int = 0, text_heads: int = 0, activation: str = 
 def backbone_file(name: str) -> Path:
     """The file that holds a backbone's weights; OpenAI's are downloaded to ``~/.cache/clip`` on first use.
 
-    Raises:
-        UserError: unknown name, missing path, or a download that failed.
+    Raises UserError: unknown name, missing path, or a download that failed.
     """
     if name == TINY:
         from .tiny import WEIGHTS
@@ -88,7 +86,8 @@ def check_backbone(name: str) -> None:
     if name == TINY or name in openai._MODELS or path.is_file():
         return
     if path.suffix or len(path.parts) > 2:
-        raise UserError(f"Backbone file '{name}' does not exist. Give the path of a checkpoint, or one of: {_names()}")
+        known = ", ".join([TINY, *openai._MODELS])
+        raise UserError(f"Backbone file '{name}' does not exist. Give the path of a checkpoint, or one of: {known}")
     raise unknown("backbone", name, [TINY, *openai._MODELS, "<path of a checkpoint>"])
 
 
@@ -101,10 +100,6 @@ def backbone_sha256(name: str) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _names() -> str:
-    return ", ".join([TINY, *openai._MODELS])
 
 
 def _weights(name: str) -> tuple[dict[str, torch.Tensor], str]:

@@ -42,8 +42,7 @@ def find_clip(content: object, path: Path, size: int) -> Reading:
     Args:
         content: of the file. path: for messages. size: bytes of the file; no tensor may stand for more.
 
-    Raises:
-        UserError: no reading fits, or several; or a tensor is too large, not finite, complex or no floating point.
+    Raises UserError: no reading fits, or several; or a tensor is too large, not finite, complex or no floating point.
     """
     readings = list(_readings(content))
     if len(readings) > 1:
@@ -63,8 +62,9 @@ def find_clip(content: object, path: Path, size: int) -> Reading:
     (reading,) = readings
     _check_layers(reading.weights, path)
     _check(reading.weights, path, size)
-    _check_vocabulary(reading.weights, path)
-    return reading._replace(weights={key: _plain(key, value) for key, value in reading.weights.items()})
+    if reading.weights.get("logit_scale", torch.ones(0)).numel() == 1:  # some programs store a list of one number
+        reading.weights["logit_scale"] = reading.weights["logit_scale"].reshape(())
+    return reading
 
 
 def _readings(content: object) -> Iterator[Reading]:
@@ -118,7 +118,7 @@ def _why_not(content: object, size: int) -> str:
     return f"it has no '{REQUIRED[0]}'"
 
 
-def _check(weights: Mapping[str, object], path: Path, size: int) -> None:
+def _check(weights: Mapping[str, Tensor], path: Path, size: int) -> None:
     for key, value in weights.items():
         name = one_line(key, 80)
         if not isinstance(value, Tensor) or not _fits(value, size):
@@ -141,9 +141,6 @@ def _check(weights: Mapping[str, object], path: Path, size: int) -> None:
                 f"Backbone file '{path}': '{name}' holds values that are not finite (NaN or infinite). The file is "
                 "damaged, or its training failed; use another one"
             )
-
-
-def _check_vocabulary(weights: Mapping[str, Tensor], path: Path) -> None:
     words = weights["token_embedding.weight"]
     if words.dim() == 2 and len(words) != _VOCABULARY:
         raise UserError(
@@ -168,8 +165,3 @@ def _check_layers(weights: Mapping[str, object], path: Path) -> None:
                 f"Backbone file '{path}': '{place}' has {len(numbers):,} layers, more than the {MAX_LAYERS} that this "
                 "program builds. It is no CLIP"
             )
-
-
-def _plain(key: str, value: Tensor) -> Tensor:
-    """Some programs store the scale of logits as a list of one number."""
-    return value.reshape(()) if key == "logit_scale" and value.numel() == 1 else value

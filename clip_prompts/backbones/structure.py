@@ -31,8 +31,7 @@ class Structure(NamedTuple):
         match, and the features are wrong. So the rule is applied only to the widths that OpenAI released, and to the
         narrow ones of test models.
 
-        Raises:
-            UserError: names the setting, and what CLIP's rule would give.
+        Raises UserError: names the setting, and what CLIP's rule would give.
         """
         if "visual.proj" in weights:
             vision, divisor = "visual.conv1.weight", 64

@@ -34,8 +34,6 @@ _DTYPES = {
         "Bool": torch.bool,
     }.items()
 }  # fmt: skip
-# A plain attribute of CLIP's text blocks (the causal mask), and no part of a state dict.
-_NO_WEIGHTS = ("attn_mask",)
 
 
 def read_weights(path: Path) -> object:
@@ -43,8 +41,7 @@ def read_weights(path: Path) -> object:
 
     Nothing in the file is executed. ``state_dicts.find_clip`` finds the weights in the content.
 
-    Raises:
-        UserError: the file cannot be read, is a pickled module, or asks for code; names what it asks for.
+    Raises UserError: the file cannot be read, is a pickled module, or asks for code; names what it asks for.
     """
     try:
         return _reader(path)(path)
@@ -160,12 +157,10 @@ def _numbers(archive: zipfile.ZipFile, path: Path, name: str, dtype: torch.dtype
     return torch.frombuffer(content, dtype=dtype) if content else torch.empty(0, dtype=dtype)
 
 
-def _tensor(numbers: Tensor, offset: int, size: tuple, stride: tuple, *_) -> Tensor:
-    return torch.as_strided(numbers, size, stride, offset)
-
-
 _REBUILT = {
-    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    ("torch._utils", "_rebuild_tensor_v2"): lambda numbers, offset, size, stride, *_: torch.as_strided(
+        numbers, size, stride, offset
+    ),
     ("collections", "OrderedDict"): OrderedDict,
     ("torch", "device"): str,
 }
@@ -180,7 +175,7 @@ def _tensors(root: object, modules: type) -> Iterator[tuple[str, Tensor]]:
             seen += 1
             if seen > _MAX_VALUES:
                 raise pickle.UnpicklingError(f"its modules have more than {_MAX_VALUES:,} attributes")
-            if isinstance(value, Tensor) and name not in _NO_WEIGHTS:
+            if isinstance(value, Tensor) and name != "attn_mask":  # the causal mask is no part of a state dict
                 yield prefix + name, value
             elif isinstance(value, modules):
                 waiting.append((f"{prefix}{name}.", value))

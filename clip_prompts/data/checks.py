@@ -46,8 +46,11 @@ def check_splits(
             f"{source} has an empty class: no training image for label {label}{name}. "
             f"Labels must run from 0 without a gap (the largest is {max(names)})."
         )
-    if unique_names:
-        _check_names(names, source)
+    labels: dict[str, int] = {}
+    for label, name in names.items() if unique_names else ():
+        if name in labels:
+            raise UserError(f"{source} gives the class name '{name}' to labels {labels[name]} and {label}.")
+        labels[name] = label
     parts = {"train": train, "val": [] if val is test else val, "test": [] if test_only else test}
     _check_images(parts, source)
 
@@ -59,11 +62,8 @@ def check_contents(train: Sequence, val: Sequence, test: Sequence) -> None:
     """
     try:
         known = dict(zip(content_hashes([item.impath for item in (*train, *val)]), (*train, *val), strict=True))
-        pairs = [
-            (item, known[content])
-            for item, content in zip(test, content_hashes([item.impath for item in test]), strict=True)
-            if content in known
-        ]
+        tested = zip(test, content_hashes([item.impath for item in test]), strict=True)
+        pairs = [(item, known[content]) for item, content in tested if content in known]
     except OSError:  # the loader reports it
         return
     for item, other in pairs:
@@ -92,11 +92,3 @@ def _check_images(parts: dict[str, Sequence], source: str) -> None:
                 shared = sum(place.get(os.path.normpath(each.impath)) == other for each in items)
                 more = f" ({shared} images are in both)" if shared > 1 else ""
                 raise UserError(f"{source} has the image {path} in {other} and in {part}{more}. Take it out of one.")
-
-
-def _check_names(names: dict[int, str], source: str) -> None:
-    labels: dict[str, int] = {}
-    for label, name in names.items():
-        if name in labels:
-            raise UserError(f"{source} gives the class name '{name}' to labels {labels[name]} and {label}.")
-        labels[name] = label

@@ -15,10 +15,6 @@ def add_config(cfg: CfgNode) -> None:
     ``DATASET.UNLABELED``: what trains without labels, images of the ``target`` domains or the ``rest`` of the training
     images that shots leave out; "" is the dataset's own choice, mostly nothing.
     """
-    if "SUBSAMPLE_CLASSES" not in cfg.DATASET:
-        cfg.DATASET.SUBSAMPLE_CLASSES = "all"
-    for key in ("LABEL", "TEMPLATE", "LIST_FILE", "SHOTS_FILE", "UNLABELED"):
-        if key not in cfg.DATASET:
-            cfg.DATASET[key] = ""
-    if "UNREADABLE" not in cfg.DATASET:
-        cfg.DATASET.UNREADABLE = "error"
+    texts = dict.fromkeys(("LABEL", "TEMPLATE", "LIST_FILE", "SHOTS_FILE", "UNLABELED"), "")
+    for key, default in {"SUBSAMPLE_CLASSES": "all", **texts, "UNREADABLE": "error"}.items():
+        cfg.DATASET.setdefault(key, default)

@@ -22,7 +22,7 @@ from clip_prompts.common.errors import UserError
 from clip_prompts.common.files import read_json, write_text_atomically
 from clip_prompts.common.text import one_line, shown
 
-from .items import hash_lists, is_row, leads_outside, relative_paths
+from .items import hash_lists, leads_outside, relative_paths
 from .legacy_pickle import read_legacy
 
 # Raise it when the draw changes: DatasetBase.generate_fewshot_dataset with Python's random.sample, train then val.
@@ -186,7 +186,7 @@ def _pick(content: dict, part: str, items: Sequence, image_dir: str, locate: Cal
     index = dict(zip(relative_paths([item.impath for item in items], image_dir), items, strict=True))
     chosen: dict = {}
     for entry in entries:
-        if not is_row(entry):
+        if not isinstance(entry, list | tuple) or [type(value) for value in entry] != [str, int, str]:
             raise UnusableSelection(f"holds {shown(entry)} in '{part}', not [path, label, class name]")
         path, label, classname = entry
         if locate is None and leads_outside(path):

@@ -46,8 +46,7 @@ def check_names(names: Mapping[str, str], path: str, hint: str) -> None:
     Args:
         names: wnid -> class name. path: file that they are from. hint: the next step, for the user.
 
-    Raises:
-        UserError: most names have a number, a wnid, quotes or several synonyms; shows one.
+    Raises UserError: most names have a number, a wnid, quotes or several synonyms; shows one.
     """
     if odd := odd_names(names):
         number, description, example = odd

@@ -81,20 +81,6 @@ def leads_outside(path: str) -> bool:
     return os.path.isabs(path) or (".." in path and ".." in path.replace("\\", "/").split("/"))
 
 
-def is_row(entry: object) -> bool:
-    """Returns True if a value from a file is ``(path, label, class name)``."""
-    return isinstance(entry, list | tuple) and [type(value) for value in entry] == [str, int, str]
-
-
-def is_encodable(text: str) -> bool:
-    """Returns True if a text can be written as UTF-8. JSON's escapes allow other texts."""
-    try:
-        text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def hash_lists(lists: Sequence[Sequence], image_dir: str) -> str:
     """Returns the SHA-256 over relative path, label and class name of every item, in order."""
     digest = hashlib.sha256()

@@ -30,8 +30,7 @@ def skip_unreadable(lists: Sequence[list], choice: str, folder: str) -> tuple[li
     Args:
         lists: lists of Datum. choice: DATASET.UNREADABLE, "error" or "skip". folder: paths are relative to it.
 
-    Raises:
-        UserError: a picture is unreadable and the choice is "error"; or another choice.
+    Raises UserError: a picture is unreadable and the choice is "error"; or another choice.
     """
     if choice not in CHOICES:
         raise unknown("value of DATASET.UNREADABLE", choice, CHOICES)

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 
 from clip_prompts.common.errors import UserError
 from clip_prompts.common.files import LIST, read_json, write_text_atomically
-from clip_prompts.common.text import shown
+from clip_prompts.common.text import is_unicode, shown
 
 from .checks import check_splits
-from .items import UNPACK_AGAIN, Row, is_encodable, leads_outside, relative_paths, to_items
+from .items import UNPACK_AGAIN, Row, leads_outside, relative_paths, to_items
 
 PARTS = ("train", "val", "test")
 MADE_BY = "a reader of this toolbox, by the published rule: not the released split"
@@ -96,7 +96,7 @@ def _check_row(filepath: str, part: str, index: int, row: object) -> Row:
         raise UserError(f"{where}: the path is {reprlib.repr(path)}, not text.")
     if type(label) is not int or label < 0:  # bool is an int too, so no isinstance
         raise UserError(f"{where} ({path}): the label is {reprlib.repr(label)}. Labels are whole numbers from 0.")
-    if not isinstance(classname, str) or not classname.strip() or not is_encodable(classname):
+    if not isinstance(classname, str) or not classname.strip() or not is_unicode(classname):
         raise UserError(f"{where} ({path}): the class name is {reprlib.repr(classname)}, not text.")
     if leads_outside(path):
         raise UserError(f"{where}: the path {path} leads outside the image folder. Paths are relative to it.")

@@ -5,12 +5,9 @@
 
 import random
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 
 from clip_prompts.common.errors import UserError
-
-
-def _label(item) -> int:
-    return item.label
 
 
 def _groups(items: Sequence, label: Callable) -> dict:
@@ -26,7 +23,7 @@ def split_trainval(trainval: Sequence, p_val: float = 0.2, rng=random) -> tuple[
     Classes in order of first appearance. Returns (train, val). Raises UserError for a class too small to split.
     """
     train, val = [], []
-    for label, group in _groups(trainval, _label).items():
+    for label, group in _groups(trainval, attrgetter("label")).items():
         n_val = round(len(group) * p_val)
         if not 0 < n_val < len(group):
             raise UserError(
@@ -41,7 +38,7 @@ def split_trainval(trainval: Sequence, p_val: float = 0.2, rng=random) -> tuple[
 
 
 def split_per_class(
-    items: Sequence, p_train: float = 0.5, p_val: float = 0.2, rng=random, label: Callable = _label
+    items: Sequence, p_train: float = 0.5, p_val: float = 0.2, rng=random, label: Callable = attrgetter("label")
 ) -> tuple[list, list, list]:
     """Split all images per class into train, val and test (50/20/30 by default; Python's rounding).
 

@@ -26,12 +26,8 @@ def subsample_classes(*args, subsample: str = "all"):
     kept: dict[int, list] = {}  # by id: a list that is given twice stays one list (ImageNet's val is its test list)
     for items in args:
         if id(items) not in kept:
-            kept[id(items)] = [_relabelled(item, relabel[item.label]) for item in items if item.label in relabel]
+            chosen = [item for item in items if item.label in relabel]
+            new = [known_item(i.impath, relabel[i.label], i.domain, i.classname) for i in chosen]
+            view_as_shown(n for n, item in zip(new, chosen, strict=True) if getattr(item, "as_viewed", False))
+            kept[id(items)] = new
     return [kept[id(items)] for items in args]
-
-
-def _relabelled(item, label: int):
-    new = known_item(item.impath, label, item.domain, item.classname)
-    if getattr(item, "as_viewed", False):
-        view_as_shown([new])
-    return new

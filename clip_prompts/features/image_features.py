@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -23,32 +22,17 @@ FEATURES_CONFIG = {
 }
 
 
-class Policy(Protocol):
-    """Numerical precision of a run (``clip.precision.Precision``)."""
-
-    @property
-    def description(self) -> str: ...
-
-    def autocast(self): ...
-
-
 class ImageFeatures:
     """Replaces loaders of images by loaders of their features, (B, D).
 
     Args:
         encoder: of images; handed nothing, so it must be frozen. weights: what identifies its weights.
-        precision: of the run. device: where images are encoded.
+        precision: of the run, with ``description`` and ``autocast()``. device: where images are encoded.
         folder: where features are kept; "" is the user's cache folder. cache: False keeps nothing on disk.
     """
 
     def __init__(
-        self,
-        encoder: ImageEncoder,
-        weights: str,
-        precision: Policy,
-        device: torch.device,
-        folder: str = "",
-        cache: bool = True,
+        self, encoder: ImageEncoder, weights: str, precision, device: torch.device, folder: str = "", cache: bool = True
     ) -> None:
         self.encoder, self.weights, self.precision, self.device = encoder, weights, precision, device
         self.folder, self.cache = folder, cache
@@ -78,8 +62,7 @@ class ImageFeatures:
     def of_views(self, loader: DataLoader, views: int, batch_size: int) -> DataLoader:
         """A training loader with features of ``views`` random views of each image under ``img``.
 
-        Raises:
-            UserError: the encoder learns, or the features have no key (see ``feature_key``).
+        Raises UserError: the encoder learns, or the features have no key (see ``feature_key``).
         """
         if not self.encoder.is_frozen:
             raise UserError("FEATURES.TRAIN_VIEWS: this method learns image features. Set it to 0")

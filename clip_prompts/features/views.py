@@ -19,34 +19,27 @@ from .cache import FeatureFile, transform_text
 def view_loader(
     loader: DataLoader, encode: Callable[[Tensor], Tensor], file: FeatureFile, views: int, batch_size: int
 ) -> DataLoader:
-    """A training loader of features (B, D) under ``img`` instead of images; which view, is drawn anew every time.
+    """A training loader of features (B, D) under ``img`` instead of images; each time a view is drawn again.
 
     Args:
         loader: the loader of images; its sampler, batch size and rule for the last batch stay.
         encode: images (B, 3, H, W) to features (B, D). file: where the features of all views are kept.
         views: n. batch_size: images that are encoded at once.
 
-    Raises:
-        UserError: the loader does not give one tensor for an image.
+    Raises UserError: the loader does not give one tensor for an image.
     """
     dataset = loader.dataset
     features = file.read()
     if features is None:
         images = DataLoader(
-            _Views(dataset, views, _seed(dataset, views)),
-            batch_size=batch_size,
-            num_workers=loader.num_workers,
-            generator=torch.Generator(),  # the global one belongs to the run
-        )
+            _Views(dataset, views, _seed(dataset, views)), batch_size, num_workers=loader.num_workers,
+            generator=torch.Generator(),  # the global one is the run's
+        )  # fmt: skip
         with torch.no_grad():
             features = torch.cat([encode(batch).cpu() for batch in images])
         file.write(features)
-    return DataLoader(
-        _Features(dataset.data_source, features.unflatten(0, (views, -1))),
-        batch_size=loader.batch_size,
-        sampler=loader.sampler,
-        drop_last=loader.drop_last,
-    )
+    known = _Features(dataset.data_source, features.unflatten(0, (views, -1)))
+    return DataLoader(known, loader.batch_size, sampler=loader.sampler, drop_last=loader.drop_last)
 
 
 def _seed(dataset: Dataset, views: int) -> bytes:
@@ -84,13 +77,8 @@ class _Features(Dataset):
 
     def __getitem__(self, index: int) -> dict:
         item, view = self.items[index], torch.randint(len(self.features), ()).item()
-        return {
-            "label": item.label,
-            "domain": item.domain,
-            "impath": item.impath,
-            "index": index,
-            "img": self.features[view, index],
-        }
+        facts = {"label": item.label, "domain": item.domain, "impath": item.impath, "index": index}
+        return facts | {"img": self.features[view, index]}
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from clip_prompts.backbones.tiny import tiny_state_dict
-from tiny import packing, training
+from tiny import training
 from tiny.captions import all_words
 from tiny.pool import TRAIN_FONTS, Pool, _render_chunk
 from tiny.vocabulary import Vocabulary
@@ -77,7 +77,7 @@ def test_same_seed_same_file_and_the_file_loads(pool, words, tmp_path):
     paths = [tmp_path / name for name in ("a", "b", "c")]
     recipes = [SHORT, SHORT, training.Recipe(**{**vars(SHORT), "seed": 2})]
     digests = [
-        packing.pack(training.train(pool, words, recipe), words, recipe, path)
+        training.pack(training.train(pool, words, recipe), words, recipe, path)
         for recipe, path in zip(recipes, paths, strict=True)
     ]
     assert digests[0] == digests[1] != digests[2]
@@ -112,5 +112,5 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch, words):
     path.write_bytes(b"old")
     monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "disk full")))
     with pytest.raises(OSError, match="disk full"):
-        packing.pack(training.build_model(SHORT, len(words.ids)), words, SHORT, path)
+        training.pack(training.build_model(SHORT, len(words.ids)), words, SHORT, path)
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]

@@ -67,7 +67,7 @@ def generate(name: str) -> str:
         return _overview()
     if name not in names():
         raise unknown("generated part of docs/datasets.md", name, ["overview", *names()])
-    return _own_rows() if name == OWN else _rows(name)
+    return _rows(name)
 
 
 def render(text: str) -> tuple[str, list[str]]:
@@ -95,13 +95,14 @@ def update(check: bool = False, path: Path | None = None) -> int:
     text, changed = render(path.read_text(encoding="utf-8"))
     for name in changed:
         print(f"{path.name}: the part '{name}' {'is out of date' if check else 'was updated'}")
-    if check and changed:
-        print("Run: python tools/data.py docs")
-    if changed and not check:
-        write_text_atomically(path, text)
     if not changed:
         print(f"{path.name} is up to date")
-    return 1 if check and changed else 0
+    elif check:
+        print("Run: python tools/data.py docs")
+        return 1
+    else:
+        write_text_atomically(path, text)
+    return 0
 
 
 def _overview() -> str:
@@ -118,6 +119,8 @@ def _overview() -> str:
 
 def _rows(name: str) -> str:
     known, kind = facts(name), reader(name)
+    if name == OWN:
+        return _table([("config", f"`configs/datasets/{known['config']}.yaml`"), ("prompt", f"`{kind.template}`")])
     n, counts = known["classes"], known["counts"]
     base = (n + 1) // 2
     parts = [f"{_number(c)} {part}" for c, part in zip(counts, ("train", "val", "test"), strict=True) if c]
@@ -137,11 +140,6 @@ def _rows(name: str) -> str:
         rows.append(("elsewhere", "<br>".join(others)))
     rows.append(("pitfalls", known["pitfalls"]))
     return _table(rows)
-
-
-def _own_rows() -> str:
-    kind = reader(OWN)
-    return _table([("config", f"`configs/datasets/{CONFIGS[OWN]}.yaml`"), ("prompt", f"`{kind.template}`")])
 
 
 def _table(rows: list[tuple[str, str]]) -> str:

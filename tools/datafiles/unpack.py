@@ -24,8 +24,7 @@ def unpack(archive: Path, folder: Path, moves: Sequence[tuple[str, str]], nested
             ``folder``; "." puts a folder's content there.
         nested: the name of an archive inside the archive that holds them.
 
-    Raises:
-        UserError: not an archive, a member that would land outside, a full disk, a wanted member that is missing.
+    Raises UserError: not an archive, a member that would land outside, a full disk, a wanted member that is missing.
     """
     work = None
     try:
@@ -91,10 +90,9 @@ def _extract(archive: Path, folder: Path) -> None:
             raise UserError(f"{archive} is neither a tar nor a zip archive. Remove it and fetch it again")
     except tarfile.FilterError as error:
         raise UserError(f"Archive {archive} is refused: {error}") from error
-    except UserError:
-        raise
     except Exception as error:  # the formats' libraries let errors of many kinds out
-        if isinstance(error, OSError) and error.errno is not None:  # of the disk, not of the decompression
+        of_disk = isinstance(error, OSError) and error.errno is not None  # not of the decompression
+        if of_disk or isinstance(error, UserError):
             raise
         raise UserError(f"Archive {archive} is damaged ({error}). Remove it and fetch it again") from error
 

@@ -39,7 +39,8 @@ def logits(text: PlainText, learner: nn.Module, x: Tensor) -> Tensor:
     scale = text.clip.logit_scale.exp()
     if not hasattr(learner, "meta_net"):
         return scale * x @ text(learner.ctx).t()
-    return torch.stack([scale * text(context) @ x_i for context, x_i in zip(_contexts(learner, x), x, strict=True)])
+    contexts = learner.ctx + learner.meta_net(x.to(learner.ctx.dtype)).unsqueeze(1)
+    return torch.stack([scale * text(context) @ x_i for context, x_i in zip(contexts, x, strict=True)])
 
 
 def backward(text: PlainText, learner: nn.Module, x: Tensor, label: Tensor, separately: bool) -> Tensor:
@@ -54,7 +55,3 @@ def backward(text: PlainText, learner: nn.Module, x: Tensor, label: Tensor, sepa
         loss.backward()
         total += loss.detach()
     return total
-
-
-def _contexts(learner: nn.Module, x: Tensor) -> Tensor:
-    return learner.ctx + learner.meta_net(x.to(learner.ctx.dtype)).unsqueeze(1)

@@ -84,8 +84,8 @@ class Task:
     @property
     def positions(self) -> dict[str, int]:
         """Positions that each way computes per batch."""
-        packed = len(self.learner.prompts.positions)
-        return {"plain": self.contexts * self.setting.classes * CONTEXT_LENGTH, "ours": self.contexts * packed}
+        prompts = {"plain": self.setting.classes * CONTEXT_LENGTH, "ours": len(self.learner.prompts.positions)}
+        return {way: self.contexts * count for way, count in prompts.items()}
 
     def images(self, count: int | None = None) -> Tensor:
         """Random pictures, a batch or ``count`` of them."""

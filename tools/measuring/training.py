@@ -43,10 +43,8 @@ def measure(setting: Setting, repeat: int, with_plain: bool = True, with_memory:
     }
     if with_memory:
         for name in ways:
-            if task.device.type == "cuda":
-                ways[name] |= memory(task, name, separately)
-            else:
-                ways[name] |= _memory_of_own_process(setting, name, separately)
+            on_gpu = task.device.type == "cuda"
+            ways[name] |= (memory if on_gpu else _memory_of_own_process)(task, name, separately)
     return record
 
 
@@ -79,8 +77,15 @@ def memory(task: Task, name: str, separately: bool) -> dict:
     return {"peak_bytes": step, "process_bytes": process}
 
 
-def _memory_of_own_process(setting: Setting, name: str, separately: bool) -> dict:
-    command = [sys.executable, str(PROGRAM), *setting.flags(), "--only-memory", name, *["--separately"] * separately]
+def _memory_of_own_process(task: Task, name: str, separately: bool) -> dict:
+    command = [
+        sys.executable,
+        str(PROGRAM),
+        *task.setting.flags(),
+        "--only-memory",
+        name,
+        *["--separately"] * separately,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONWARNINGS": "ignore"})
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or [f"status {done.returncode}, perhaps out of memory"])[-1]

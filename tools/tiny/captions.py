@@ -95,7 +95,4 @@ def fits(codes: np.ndarray, caption_codes: np.ndarray, stated: np.ndarray) -> np
         caption_codes: attributes of the scenes that the captions were made for (captions, A).
         stated: which of them each caption states (captions, A).
     """
-    wrong = np.zeros((len(codes), len(caption_codes)), dtype=bool)
-    for column in range(codes.shape[1]):
-        wrong |= (codes[:, column, None] != caption_codes[None, :, column]) & stated[None, :, column]
-    return ~wrong
+    return ~((codes[:, None] != caption_codes) & stated).any(axis=2)

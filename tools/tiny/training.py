@@ -1,12 +1,18 @@
-"""Contrastive training of the tiny CLIP."""
+"""Contrastive training of the tiny CLIP, and its weights as ``clip_prompts.backbones.tiny`` reads them."""
 
+import hashlib
+import json
 import math
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save
 from tqdm import tqdm
 
+from clip_prompts.common.files import write_bytes_atomically
 from tiny.captions import fits, make_caption
 from tiny.pool import Pool
 from tiny.recipe import Recipe
@@ -119,3 +125,13 @@ def train(pool: Pool, vocabulary: Vocabulary, recipe: Recipe, on_step=None):
         if on_step is not None:
             on_step(step + 1, model)
     return model.eval()
+
+
+def pack(model, vocabulary: Vocabulary, recipe: Recipe, path: Path) -> str:
+    """Writes half-precision weights and the trained token rows to ``path``; returns the file's SHA-256."""
+    tensors = {name: value.detach().half().contiguous() for name, value in model.state_dict().items()}
+    tensors["token_embedding.rows"] = tensors.pop("token_embedding.weight")
+    tensors["token_embedding.ids"] = torch.tensor(vocabulary.ids, dtype=torch.int32)
+    data = save(tensors, metadata={"recipe": json.dumps(asdict(recipe), sort_keys=True)})
+    write_bytes_atomically(path, data)
+    return hashlib.sha256(data).hexdigest()

@@ -23,8 +23,7 @@ def tiny_state_dict(path: Path = WEIGHTS) -> dict[str, torch.Tensor]:
     fixed random values (normal, standard deviation 0.02) from a generator of their own; the global random stream
     is not touched. Every call returns new tensors.
 
-    Raises:
-        UserError: the file is missing or is not one that ``tools/train_tiny.py`` wrote.
+    Raises UserError: the file is missing or is not one that ``tools/train_tiny.py`` wrote.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file

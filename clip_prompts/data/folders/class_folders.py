@@ -87,7 +87,7 @@ def run_folders(folder: str, output_dir: str = "") -> list[str]:
     for name in class_folders(folder, hint=LAYOUTS, none_is_fine=True):
         path = os.path.join(folder, name)
         real = os.path.join(os.path.realpath(path), "")
-        holds_out = out.startswith(real) and not _has_pictures(path)
+        holds_out = out.startswith(real) and not any(_is_picture(path, each) for each in _safe_listdir(path))
         if out == real or holds_out or _holds_run(path):
             found.append(name)
     return found
@@ -152,10 +152,6 @@ def _ending(name: str) -> str:
 def _is_picture(folder: str, name: str) -> bool:
     picture = _ending(name).lower() in image_suffixes() and not name.startswith(".")
     return picture and os.path.isfile(os.path.join(folder, name))
-
-
-def _has_pictures(folder: str) -> bool:
-    return any(_is_picture(folder, name) for name in _safe_listdir(folder))
 
 
 def _safe_listdir(folder: str) -> list[str]:

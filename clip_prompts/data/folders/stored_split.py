@@ -10,7 +10,7 @@ import json
 import os
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from clip_prompts.common.errors import UserError
 from clip_prompts.common.files import LIST, read_json, write_text_atomically
@@ -62,7 +62,8 @@ class StoredSplit:
         counts = Counter((part, label(row)) for part in shares for row in lists[part])
         late = [row for row in rows if label(row) in old and row.path not in known]
         for row in sorted(late, key=lambda row: hashlib.sha256(row.path.encode("utf-8", "surrogateescape")).digest()):
-            part = _lacking_most(shares, {part: counts[part, label(row)] for part in shares})
+            total = sum(counts[part, label(row)] for part in shares) + 1
+            part = max(shares, key=lambda part: shares[part] * total - counts[part, label(row)])
             lists[part].append(row)
             counts[part, label(row)] += 1
         for part in shares:
@@ -105,11 +106,6 @@ class StoredSplit:
             print(f"Split stored in {path}")
             return
         print(f"Warning: the split cannot be stored ({'; '.join(failures)}). Files that come or go will change it")
-
-
-def _lacking_most(shares: Mapping[str, float], counts: Mapping[str, int]) -> str:
-    total = sum(counts.values()) + 1
-    return max(shares, key=lambda part: shares[part] * total - counts[part])
 
 
 def _empty() -> Content:

@@ -24,8 +24,7 @@ GLYPH_PIXELS = 64  # the height at which fonts are loaded; masks are scaled afte
 def font_path(name: str) -> Path:
     """Returns the path of a font file inside matplotlib's data folder.
 
-    Raises:
-        UserError: this matplotlib does not ship the font.
+    Raises UserError: this matplotlib does not ship the font.
     """
     import matplotlib  # slow to import, and only glyphs need it
 

@@ -25,18 +25,10 @@ def _downsample(image: Image.Image) -> np.ndarray:
 
 
 def shape_mask(
-    shape: str,
-    side: int,
-    centre: tuple = (0.5, 0.5),
-    radius: float = 0.4,
-    degrees: float = 0.0,
-    stretch: float = 1.0,
+    shape: str, side: int, centre: tuple = (0.5, 0.5), radius: float = 0.4, degrees: float = 0.0, stretch: float = 1.0,
     outline_width: float = 0.0,
-) -> np.ndarray:
-    """Returns the coverage (side, side) of a shape.
-
-    ``outline_width`` > 0 draws only the outline, that many canvas widths thick.
-    """
+) -> np.ndarray:  # fmt: skip
+    """Returns the coverage (side, side) of a shape; of its outline if ``outline_width`` > 0, in canvas widths."""
     big = side * SUPERSAMPLING
     image = Image.new("L", (big, big), 0)
     draw = ImageDraw.Draw(image)
@@ -54,14 +46,9 @@ def shape_mask(
 
 
 def placed_mask(
-    glyph: Image.Image,
-    side: int,
-    centre: tuple,
-    height: float,
-    degrees: float,
-    slant: float,
+    glyph: Image.Image, side: int, centre: tuple, height: float, degrees: float, slant: float,
     warp: np.ndarray | None = None,
-) -> np.ndarray:
+) -> np.ndarray:  # fmt: skip
     """Returns the coverage (side, side) of a glyph mask placed on the canvas.
 
     ``height`` is the longer side of the glyph as a fraction of the canvas; ``slant`` shears to the right;

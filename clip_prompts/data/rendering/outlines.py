@@ -35,33 +35,6 @@ def _heart() -> np.ndarray:
     return np.stack([x / 17, (y - 2.5) / 15], axis=1)
 
 
-def _drop() -> np.ndarray:
-    return np.concatenate([[[0.0, -1.0]], _arc(-20, 200, 24, 0.62, (0.0, 0.38))])
-
-
-def _crescent() -> np.ndarray:
-    """Returns the left part of a disc, cut by a second disc that is shifted to the right."""
-    outer = _arc(50, 310, 30)
-    inner = _arc(285, 75, 24, 0.79, (0.44, 0.0))
-    return np.concatenate([outer, inner])
-
-
-def _cloud() -> np.ndarray:
-    return np.concatenate(
-        [
-            _arc(90, 270, 10, 0.38, (-0.62, 0.22)),
-            _arc(180, 320, 10, 0.42, (-0.28, -0.16)),
-            _arc(220, 380, 10, 0.40, (0.30, -0.10)),
-            _arc(-90, 90, 10, 0.34, (0.66, 0.26)),
-        ]
-    )
-
-
-def _fish() -> np.ndarray:
-    body = _arc(-150, 150, 30) * (0.72, 0.52) + (0.28, 0.0)
-    return np.concatenate([body, [(-1.0, 0.55), (-0.8, 0.0), (-1.0, -0.55)]])
-
-
 def _xy(*pairs: tuple) -> np.ndarray:
     return np.array(pairs, dtype=float)
 
@@ -77,35 +50,31 @@ OUTLINES = {
     "hexagon": _regular(6, 1 / 12),
     "star": _alternating(5, 0.42),
     "cross": _xy(
-        (-0.32, -1),
-        (0.32, -1),
-        (0.32, -0.32),
-        (1, -0.32),
-        (1, 0.32),
-        (0.32, 0.32),
-        (0.32, 1),
-        (-0.32, 1),
-        (-0.32, 0.32),
-        (-1, 0.32),
-        (-1, -0.32),
-        (-0.32, -0.32),
+        (-0.32, -1), (0.32, -1), (0.32, -0.32), (1, -0.32), (1, 0.32), (0.32, 0.32),
+        (0.32, 1), (-0.32, 1), (-0.32, 0.32), (-1, 0.32), (-1, -0.32), (-0.32, -0.32),
     ),
     "heart": _heart(),
-    "crescent": _crescent(),
+    # The left part of a disc, cut by a second disc that is shifted to the right.
+    "crescent": np.concatenate([_arc(50, 310, 30), _arc(285, 75, 24, 0.79, (0.44, 0.0))]),
     "arrow": _xy((-1, -0.28), (0.1, -0.28), (0.1, -0.78), (1, 0), (0.1, 0.78), (0.1, 0.28), (-1, 0.28)),
     "semicircle": _arc(180, 360, 30) * (1.0, 1.0) + (0.0, 0.45),
     "trapezoid": _xy((-0.5, -0.65), (0.5, -0.65), (1, 0.65), (-1, 0.65)),
-    "drop": _drop(),
+    "drop": np.concatenate([_xy((0, -1)), _arc(-20, 200, 24, 0.62, (0.0, 0.38))]),
     "lightning": _xy((0.25, -1), (-0.65, 0.15), (-0.08, 0.15), (-0.35, 1), (0.65, -0.25), (0.05, -0.25)),
     "flower": _petals(6, 0.42),
     "gear": _alternating(8, 0.72, 2),
     "house": _xy((0, -1), (1, -0.15), (0.75, -0.15), (0.75, 0.9), (-0.75, 0.9), (-0.75, -0.15), (-1, -0.15)),
     "tree": _xy((0, -1), (0.75, 0.45), (0.2, 0.45), (0.2, 1), (-0.2, 1), (-0.2, 0.45), (-0.75, 0.45)),
-    "cloud": _cloud(),
-    "fish": _fish(),
+    "cloud": np.concatenate([
+        _arc(90, 270, 10, 0.38, (-0.62, 0.22)), _arc(180, 320, 10, 0.42, (-0.28, -0.16)),
+        _arc(220, 380, 10, 0.40, (0.30, -0.10)), _arc(-90, 90, 10, 0.34, (0.66, 0.26)),
+    ]),
+    "fish": np.concatenate([
+        _arc(-150, 150, 30) * (0.72, 0.52) + (0.28, 0.0), _xy((-1, 0.55), (-0.8, 0), (-1, -0.55)),
+    ]),
     # A ring is its outer circle; the drawing code cuts the hole (see HOLES).
     "ring": _arc(0, 360, 40),
-}
+}  # fmt: skip
 
 # Closed polygons cut out of an outline.
 HOLES = {"ring": _arc(0, 360, 32) * 0.58}

@@ -31,7 +31,6 @@ _PAPERS = {
     "rose": ((0.93, 1.00), (0.05, 0.15), (0.78, 0.94)),
     "stone": ((0.00, 1.00), (0.00, 0.05), (0.55, 0.80)),
 }
-_NAMES = tuple(_PAPERS)
 
 
 @dataclass(frozen=True)
@@ -51,17 +50,12 @@ class _Layout:
 def _layout(rng: np.random.Generator) -> _Layout:
     radius = rng.uniform(0.22, 0.42)
     room = 0.48 - radius
-    return _Layout(
-        centre=tuple(0.5 + rng.uniform(-room, room, 2)),
-        radius=radius,
-        degrees=rng.uniform(-28, 28),
-        stretch=rng.uniform(0.85, 1.18),
-    )
+    return _Layout(tuple(0.5 + rng.uniform(-room, room, 2)), radius, rng.uniform(-28, 28), rng.uniform(0.85, 1.18))
 
 
 def _paper(rng: np.random.Generator) -> np.ndarray:
     """Returns textured paper (side, side, 3): blotches, fine grain and fibres in one direction."""
-    tint = sample_colour(_NAMES[rng.integers(len(_NAMES))], rng, _PAPERS)
+    tint = sample_colour(list(_PAPERS)[rng.integers(len(_PAPERS))], rng, _PAPERS)
     grain = 0.05 * effects.smooth_noise(SIDE, 4, rng) + rng.normal(0, 0.025, (SIDE, SIDE))
     fibres = rng.normal(0, 0.05, (SIDE, 1)) * rng.uniform(0.3, 1.0)
     grain = grain + (fibres if rng.random() < 0.5 else fibres.T)
@@ -102,8 +96,7 @@ def draw_cutout(colour: str, shape: str, variant: str, stream: tuple) -> np.ndar
     """Draw one picture, uint8 (32, 32, 3).
 
     Args:
-        colour: a key of PAINTS.
-        shape: a key of ``outlines.OUTLINES``.
+        colour: a key of PAINTS. shape: a key of ``outlines.OUTLINES``.
         variant: "plain"; "sketch" (coloured pencil outline), "noise" (grain and dead pixels), "inverted" (light and
             dark exchanged, hues kept) or "blur".
         stream: integers that seed the picture's own generator. The same integers give the same scene in every
