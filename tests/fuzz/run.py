@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import torch
 from dassl.utils import set_random_seed
 
 from tests.kinds.limits import SPECIAL as KINDS
@@ -124,6 +125,7 @@ def _serve(name: str, numbers: range, seed: int, work: Path, connection: Connect
     path.parent.mkdir(parents=True, exist_ok=True)
     os.chdir(work)
     guard = Guard([Path(os.environ["XDG_CACHE_HOME"])])
+    torch.cuda.device_count()  # asks the driver's library once per process
     set_random_seed(0)
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
