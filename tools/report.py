@@ -21,8 +21,17 @@ from installed import require_packages
 require_packages("tools/report.py", only=("clip_prompts", "tabulate", "yacs"))  # with yacs comes PyYAML
 
 from clip_prompts.common.errors import UserError  # noqa: E402
+from clip_prompts.common.files import write_text_atomically  # noqa: E402
+from clip_prompts.report.compare import compare  # noqa: E402
+from clip_prompts.report.formats import render  # noqa: E402
+from clip_prompts.report.html import render_page  # noqa: E402
+from clip_prompts.report.import_logs import import_logs  # noqa: E402
+from clip_prompts.report.pictures import browser, take  # noqa: E402
+from clip_prompts.report.published import published  # noqa: E402
 from clip_prompts.report.reading import ReportError, collect  # noqa: E402
 from clip_prompts.report.statistics import SPREADS  # noqa: E402
+from clip_prompts.report.tables import build  # noqa: E402
+from clip_prompts.report.verify import verify  # noqa: E402
 
 FORMATS = ("terminal", "markdown", "latex", "csv")
 
@@ -55,14 +64,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def report(args: argparse.Namespace) -> int:
     """Raises ReportError, a user error."""
-    from clip_prompts.report.formats import render
-    from clip_prompts.report.tables import build
-
     if args.pictures and not args.html:
         raise ReportError("--pictures shows the page: name its file with --html")
     if args.import_logs:
-        from clip_prompts.report.import_logs import import_logs
-
         count = import_logs(args.folders, say=lambda line: print(line, file=sys.stderr))
         print(f"{count} records imported from logs", file=sys.stderr)
     runs = collect(args.folders)
@@ -73,35 +77,24 @@ def report(args: argparse.Namespace) -> int:
     for reason in {files: text for table in tables for files, text in table.conflicts.items()}.values():
         print(f"Left out: {reason}", file=sys.stderr)
     if args.compare:
-        from clip_prompts.report.compare import compare
-
         tables = compare(tables, *args.compare)
     elif args.verify:
         tables, status = _verified(tables, args.against)
     text = render(tables, args.format, args.spread)
     if args.output:
-        from clip_prompts.common.files import write_text_atomically
-
         write_text_atomically(args.output, text)
     else:
         print(text, end="")
     if args.html:
-        from clip_prompts.report.html import write_page
-
         shown = build(runs)
-        write_page(runs, args.html, args.spread, shown)
+        write_text_atomically(args.html, render_page(runs, shown, args.spread))
         if args.pictures:
-            from clip_prompts.report.pictures import browser, take
-
             with browser() as opened:
                 take(opened, args.html, [table.key["protocol"] for table in shown], args.pictures)
     return status
 
 
 def _verified(tables: list, source: str | None) -> tuple[list, int]:
-    from clip_prompts.report.published import published
-    from clip_prompts.report.verify import verify
-
     sources = {entry.source for entry in published()}
     if source and source not in sources:
         raise ReportError(f"There is no published source '{source}'. There are: {', '.join(sorted(sources))}")

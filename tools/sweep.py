@@ -13,6 +13,7 @@ examples:
 
 import argparse
 import contextlib
+import importlib
 import signal
 import sys
 from collections.abc import Iterator
@@ -29,11 +30,11 @@ from clip_prompts.common.files import FileRefused  # noqa: E402
 from clip_prompts.common.method_facts import default_methods  # noqa: E402
 from clip_prompts.sweep import failures, plan, protocols, status  # noqa: E402
 from clip_prompts.sweep.job import ROOT, Job  # noqa: E402
-from clip_prompts.sweep.launchers import NAMES, launcher  # noqa: E402
 from clip_prompts.sweep.request import Request  # noqa: E402
 from clip_prompts.sweep.run_jobs import run_jobs  # noqa: E402
 from clip_prompts.sweep.state import has_test_record, presence  # noqa: E402
 
+LAUNCHERS = {"local": "LocalLauncher", "ray": "RayLauncher", "slurm": "SlurmLauncher"}  # module -> class
 FIELDS = ("trainers", "datasets", "config", "seeds", "shots", "root", "source", "studies", "part", "variant")
 
 
@@ -89,13 +90,12 @@ def _common(sub: argparse.ArgumentParser) -> None:
     add("--root", default="", help="folder of the datasets; the embedded ones need none")
     add("--output", type=Path, default=ROOT / "output", help="default: output")
     add("--jobs", type=int, default=0, help="runs at a time (default: one a GPU, two on the CPU)")
-    add("--launcher", default="local", choices=NAMES, help="where jobs run (default: local); see docs/protocols.md")
-    add("--plugin", action="append", default=[], help="module that registers more trainers or datasets; repeatable")
+    add("--launcher", default="local", choices=LAUNCHERS, help="where jobs run (default: local); see docs/protocols.md")
+    add("--plugin", action="append", help="module that registers more trainers or datasets; repeatable")
     add(
         "--set",
         nargs="+",
         action="extend",
-        default=[],
         metavar="KEY VALUE",
         help="settings of every run, as pairs; they name its folder; repeatable",
     )
@@ -115,8 +115,7 @@ def requests(args: argparse.Namespace) -> list[Request]:
             given[key] = [name for name in given[key].replace(",", " ").split() if name]
     given |= {"plugins": args.plugin} if args.plugin else {}
     given |= {"settings": args.set} if args.set else {}
-    if args.variant == "":
-        given["variant"] = ""
+    given |= {"variant": ""} if args.variant == "" else {}
     if args.command == "run":
         return plan.read_requests(args.file, given)
     return [Request(protocol=args.command, **given)]
@@ -130,7 +129,8 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         print(status.listing(plan.plan(asked), output))
         return 0
-    backend = launcher(args.launcher, output, args.jobs)  # first: it starts to import while we plan
+    launcher = getattr(importlib.import_module(f"clip_prompts.sweep.{args.launcher}"), LAUNCHERS[args.launcher])
+    backend = launcher(output, args.jobs)  # first: it starts to import while we plan
     try:
         jobs = plan.plan(asked)
         plan.save(jobs, output)
@@ -150,21 +150,20 @@ def run(args: argparse.Namespace) -> int:
 
 def show(args: argparse.Namespace) -> int:
     output = args.output.expanduser().resolve()
-    below = sorted(file.parent for file in output.glob(f"*/{plan.FILE}"))
-    if below and not (output / plan.FILE).exists():  # such as the demo's
+    folders = [output]
+    if not (output / plan.FILE).exists():  # such as the demo's
+        folders = sorted(file.parent for file in output.glob(f"*/{plan.FILE}")) or folders
+    if folders != [output]:
         print(f"No sweep was started into {output} itself, but into these folders; `status FOLDER` shows more:")
-        print("\n".join(status.line(plan.read(folder), folder) for folder in below))
-        return 0 if all(_is_done(folder) for folder in below) else 1
-    if args.watch:
-        status.watch(plan.read, output)
+        for folder in folders:
+            jobs = plan.read(folder)
+            print(f"{folder}: {status.line(jobs, status.states_of(jobs, folder), folder)}")
+    elif args.watch:
+        status.watch(output)
     else:
         print(status.table(plan.read(output), output))
-    return 0 if _is_done(output) else 1
-
-
-def _is_done(output: Path) -> bool:
-    states = status.states_of(plan.read(output), output)
-    return all(state.name == "done" for state in states.values())
+    states = (state for folder in folders for state in status.states_of(plan.read(folder), folder).values())
+    return 0 if all(state.name == "done" for state in states) else 1
 
 
 def report(jobs: list[Job], output: Path) -> None:

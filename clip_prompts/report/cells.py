@@ -63,7 +63,9 @@ def methods(runs: Iterable[Run], cell_of: Callable[[Run], tuple]) -> list[Method
 
 
 def _variants(runs: list[Run], cell_of) -> list[Method]:
-    values = {run: run.settings | _pseudo(run) for run in runs}
+    loaded = {run: run.record.get("loaded") or {} for run in runs}
+    pseudo = {run: {"load epoch": loaded[run].get("load_epoch"), "config": run.config} for run in runs}
+    values = {run: run.settings | pseudo[run] for run in runs}
     varying = _varying(values.values())
     keys = [key for key in varying if not key.startswith(BY_CELL)]
     for key in sorted((k for k in varying if k.startswith(BY_CELL)), key=lambda k: (k == "config", k)):
@@ -77,10 +79,6 @@ def _variants(runs: list[Run], cell_of) -> list[Method]:
     for run in runs:
         groups[_identity(values[run], keys)].append(run)
     trainer = runs[0].trainer
-    if len(groups) == 1:
-        method = Method(trainer, trainer, runs)
-        method.notes += _notes(method, varying, keys, values)
-        return [method]
     names = _names(keys)
     labels = {i: ", ".join(f"{names[k]} {_text(v)}" for k, v in zip(keys, i, strict=True)) for i in groups}
     configs = {i: {run.config for run in group} for i, group in groups.items()}
@@ -89,16 +87,11 @@ def _variants(runs: list[Run], cell_of) -> list[Method]:
     found = []
     for identity, group in groups.items():
         shown = next(iter(configs[identity])) if short else labels[identity]
-        method = Method(trainer, f"{trainer} ({shown})", group)
+        method = Method(trainer, f"{trainer} ({shown})" if keys else trainer, group)
         method.notes += [f"{method.label}: {labels[identity]}"] if short else []
         method.notes += _notes(method, varying, keys, values)
         found.append(method)
     return found
-
-
-def _pseudo(run: Run) -> dict:
-    loaded = run.record.get("loaded") or {}
-    return {"load epoch": loaded.get("load_epoch"), "config": run.config}
 
 
 def _varying(all_values) -> list[str]:
@@ -134,16 +127,13 @@ def _notes(method: Method, varying: list[str], keys: list[str], values: dict) ->
             if values[run].get(key) is not None:
                 where[values[run][key]].add(run.dataset)
         if len(where) > 1 and not method.is_zero_shot:
-            parts = [f"{_text(value)} ({_some(where[value])})" for value in sorted(where, key=_natural)]
+            names = {v: ", ".join(sorted(n)) if len(n) < 4 else f"{len(n)} datasets" for v, n in where.items()}
+            parts = [f"{_text(value)} ({names[value]})" for value in sorted(where, key=_natural)]
             notes.append(f"{method.label}, {key}: {', '.join(parts)}")
     used = {run.record.get("precision") for run in method.runs} - {None}
     if len(used) > 1:
         notes.append(f"{method.label}: precision differs between its runs: {', '.join(sorted(used))}")
     return notes
-
-
-def _some(names: set[str]) -> str:
-    return ", ".join(sorted(names)) if len(names) < 4 else f"{len(names)} datasets"
 
 
 class _Conflict(ReportError):
@@ -190,16 +180,15 @@ def _check(method: Method, cell: tuple, runs: list[Run]) -> None:
                 known.setdefault(value, run)
         if len(known) > 1:
             (one, a), (two, b) = list(known.items())[:2]
-            label = " (two datasets of your own are told apart by DATASET.LABEL)" if _is_own(a) else ""
+            label = (
+                " (two datasets of your own are told apart by DATASET.LABEL)"
+                if a.record["dataset"] == "ImageFolder"
+                else ""
+            )
             raise _Conflict(
                 a, b, f"{_name(method, cell)}, seeds {a.seed} and {b.seed}, {what}: {one[:12]} and {two[:12]}. They "
                 f"cannot be averaged: run one of them again, or name only folders that belong together{label}"
             )  # fmt: skip
-
-
-def _is_own(run: Run) -> bool:
-    """True for the user's own pictures."""
-    return run.record["dataset"] == "ImageFolder"
 
 
 def _name(method: Method, cell: tuple) -> str:

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable
 
 from clip_prompts.report.numbers import Block, Number, Row, Table
-from clip_prompts.report.reading import ReportError
+from clip_prompts.report.reading import ReportError, Run
 from clip_prompts.report.statistics import paired_difference
 
 
@@ -39,13 +39,11 @@ def compare(tables: Iterable[Table], a: str, b: str) -> list[Table]:
 
 
 def _row(block: Block, name: str) -> Row | None:
-    for row in block.rows:
-        if row.label == name:
-            return row
     of_trainer = [row for row in block.rows if row.method and row.method.trainer == name]
-    if len(of_trainer) > 1:
-        raise ReportError(f"'{name}' has several rows, name one: {', '.join(repr(row.label) for row in of_trainer)}")
-    return of_trainer[0] if of_trainer else None
+    found = [row for row in block.rows if row.label == name] or of_trainer
+    if len(found) > 1:
+        raise ReportError(f"'{name}' has several rows, name one: {', '.join(repr(row.label) for row in found)}")
+    return found[0] if found else None
 
 
 def _differences(table: Table, block: Block, one: Row, other: Row, notes: list[str]) -> list[Row]:
@@ -54,13 +52,15 @@ def _differences(table: Table, block: Block, one: Row, other: Row, notes: list[s
         a, b = one.values.get(column), other.values.get(column)
         if not isinstance(a, Number) or not isinstance(b, Number):
             continue
-        seeds = _common_seeds(a, b, one.is_zero_shot, other.is_zero_shot)
-        same = [seed for seed in seeds if _same_images(a, b, seed)]
+        ours = _per_seed(a, one.is_zero_shot, b.by_seed)
+        theirs = _per_seed(b, other.is_zero_shot, ours)
+        seeds = [seed for seed in ours if seed in theirs]
+        same = [seed for seed in seeds if _same_images(ours[seed][1], theirs[seed][1])]
         if len(same) < len(seeds):
             where = f"{block.name} {column}".strip()
             notes.append(f"{where}: {len(seeds) - len(same)} seeds left out, they were tested on different images")
         if same:
-            mine, yours = ([_of(number, seed) for seed in same] for number in (a, b))
+            mine, yours = ([found[seed][0] for seed in same] for found in (ours, theirs))
             mean, half = paired_difference(mine, yours)
             rows.append(Row(column, {
                 "n": len(same),
@@ -72,22 +72,12 @@ def _differences(table: Table, block: Block, one: Row, other: Row, notes: list[s
     return rows
 
 
-def _common_seeds(a: Number, b: Number, a_zero_shot: bool, b_zero_shot: bool) -> list:
-    """Returns seeds of both; the value of a zero-shot method that ran once is paired with every seed."""
-    if a_zero_shot and len(a.by_seed) == 1:
-        return list(b.by_seed)
-    if b_zero_shot and len(b.by_seed) == 1:
-        return list(a.by_seed)
-    return [seed for seed in a.by_seed if seed in b.by_seed]
+def _per_seed(number: Number, is_zero_shot: bool, seeds: Iterable) -> dict:
+    """Returns seed -> value and runs; the result of a zero-shot method that ran once counts for every one of seeds."""
+    found = {seed: (value, number.runs.get(seed, ())) for seed, value in number.by_seed.items()}
+    return dict.fromkeys(seeds, *found.values()) if is_zero_shot and len(found) == 1 else found
 
 
-def _of(number: Number, seed: int | None) -> float:
-    return number.by_seed[seed] if seed in number.by_seed else next(iter(number.by_seed.values()))
-
-
-def _same_images(a: Number, b: Number, seed: int | None) -> bool:
-    one, other = (
-        {(run.dataset, run.classes): run.hash("test") for run in n.runs.get(seed, next(iter(n.runs.values()), ()))}
-        for n in (a, b)
-    )
+def _same_images(*both: tuple[Run, ...]) -> bool:
+    one, other = ({(run.dataset, run.classes): run.hash("test") for run in runs} for runs in both)
     return all(None in (test, other.get(where)) or test == other[where] for where, test in one.items())

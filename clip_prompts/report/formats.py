@@ -132,17 +132,11 @@ def _text(value, kind: str, between: str, usual: int, zero_shot: bool) -> str:
     if value is None:
         return "-"
     if isinstance(value, Number):
-        width = spread(list(value.by_seed.values()), kind)
-        text = f"{value.mean:.2f}" + (
-            f"{between}{width:.2f}" if width is not None and not _same(value, zero_shot) else ""
-        )
+        values = list(value.by_seed.values())  # a zero-shot method gives one number for every seed: no spread
+        width = None if zero_shot and len(set(values)) == 1 else spread(values, kind)
+        text = f"{value.mean:.2f}" + (f"{between}{width:.2f}" if width is not None else "")
         return text if zero_shot or value.n in (usual, 0) else f"{text} [{value.n}]"
     return f"{value:,}" if isinstance(value, int) else f"{value:.2f}" if isinstance(value, float) else str(value)
-
-
-def _same(value: Number, zero_shot: bool) -> bool:
-    """Returns True for a zero-shot method with the same result for every seed: it has no spread to show."""
-    return zero_shot and len(set(value.by_seed.values())) == 1
 
 
 def _wrap(parts: list[str]) -> list[str]:
@@ -166,11 +160,9 @@ def _csv(tables: list[Table], kind: str) -> str:
             for row in block.rows:
                 for column in table.columns:
                     value = row.values.get(column)
+                    shown = [value, None, None, None if value is not None else 0]
                     if isinstance(value, Number):
-                        width = spread(list(value.by_seed.values()), kind)
-                        shown = [value.mean, width, kind, value.n]
-                    else:
-                        shown = [value, None, None, None if value is not None else 0]
+                        shown = [value.mean, spread(list(value.by_seed.values()), kind), kind, value.n]
                     head = [table.title, *(table.key.get(k) for k in keys), block.name, row.label, column]
                     writer.writerow(map(csv_cell, [*head, *shown, int(column in row.best)]))
     return out.getvalue()

@@ -2,10 +2,8 @@
 
 import base64
 import hashlib
-from collections.abc import Iterable
 from pathlib import Path
 
-from clip_prompts.common.files import write_text_atomically
 from clip_prompts.report.numbers import Table
 from clip_prompts.report.page import figures
 from clip_prompts.report.page.evaluations import Group, groups
@@ -13,27 +11,20 @@ from clip_prompts.report.page.svg import swatch
 from clip_prompts.report.page.tables import class_data, confusion_view, table_view
 from clip_prompts.report.reading import Run
 from clip_prompts.report.statistics import SPREADS
-from clip_prompts.report.tables import build
 
 FOLDER = Path(__file__).parent / "page"
 COLOURS = 8  # of methods that learn, in page.css; zero-shot methods are grey
 
 
-def write_page(runs: list[Run], path: str | Path, kind: str = "std", tables: Iterable[Table] | None = None) -> None:
-    """Write the page of all runs, whole or not at all.
+def render_page(runs: list[Run], tables: list[Table], kind: str = "std") -> str:
+    """Returns the page of all runs as HTML.
 
     Args:
-        kind: meaning of the ±, one of ``SPREADS``. tables: tables of the runs; by default all of them.
+        tables: of the runs. kind: meaning of the ±, one of ``SPREADS``.
 
     Raises:
-        ReportError: a record is damaged, or no table is left.
-        OSError: the file cannot be written.
+        ReportError: a record is damaged.
     """
-    write_text_atomically(path, render_page(runs, build(runs) if tables is None else list(tables), kind))
-
-
-def render_page(runs: list[Run], tables: list[Table], kind: str = "std") -> str:
-    """Returns the page as HTML."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -41,13 +32,8 @@ def render_page(runs: list[Run], tables: list[Table], kind: str = "std") -> str:
     styles = _styles(tables)
     sections = [_section(i, table, kind, styles) for i, table in enumerate(tables)]
     data = [group for section in sections for group in section.pop("data")]
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    layout = {"trim_blocks": True, "lstrip_blocks": True}
+    environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, **layout)
     environment.filters["svg"] = lambda chart: Markup(str(chart))
     return environment.get_template("page.html").render(
         style=Markup(style),
@@ -89,53 +75,42 @@ def _styles(tables: list[Table]) -> figures.Styles:
 
 def _section(index: int, table: Table, kind: str, styles: figures.Styles) -> dict:
     own = groups(table)
-    left_out: list[str] = []
-    labels = list(dict.fromkeys(row.label for block in table.blocks for row in block.rows))
-    few_shot = table.key.get("protocol") == "few_shot"
-    curves = figures.shot_curves(table, kind, styles) if few_shot else []
-    if few_shot and not curves:
-        left_out.append("curves over shots: the runs have a single number of shots")
-    scatter = figures.base_against_new(table, styles) if {"base", "new"} <= set(table.columns) else None
-    if {"base", "new"} <= set(table.columns) and scatter is None:
-        left_out.append("base against new: no method has both on one dataset")
-    training = figures.training_curves(own, styles)
-    if _learned_here(own) and not training:
-        left_out.append("training curves: the records hold no loss of two epochs or more")
-    views = [_group(group, styles) for group in own]
+    learning = [entry for group in own for entry in group.entries if not entry.row.is_zero_shot]
+    learned_here = any(not run.record.get("loaded") for entry in learning for run in entry.runs)
     data = class_data(own, styles)
-    for name, where in (("reliability diagrams", "reliability"), ("confused pairs", "confusion")):
-        if own and not any(view[where] for view in views):
-            left_out.append(f"{name}: the records hold no {'calibration' if where == 'reliability' else 'confusion'}")
-    if own and not any(group["methods"] for group in data):
-        left_out.append("results by class: the records hold none")
-    for view, group in zip(views, data, strict=True):
-        view["classes"] = bool(group["methods"])
+    views = [_group(group, classes, styles) for group, classes in zip(own, data, strict=True)]
+    details = ("classes", "reliability", "confusion")
+    shown = [view for view in views if any(view[name] for name in details)]
+    lacks = {name: own and not any(view[name] for view in views) for name in details}
+    few_shot, halves = table.key.get("protocol") == "few_shot", {"base", "new"} <= set(table.columns)
+    curves = figures.shot_curves(table, kind, styles) if few_shot else []
+    scatter = figures.base_against_new(table, styles) if halves else None
+    training = figures.training_curves(own, styles)
+    left_out = {
+        "curves over shots: the runs have a single number of shots": few_shot and not curves,
+        "base against new: no method has both on one dataset": halves and scatter is None,
+        "training curves: the records hold no loss of two epochs or more": learned_here and not training,
+        "reliability diagrams: the records hold no calibration": lacks["reliability"],
+        "confused pairs: the records hold no confusion": lacks["confusion"],
+        "results by class: the records hold none": lacks["classes"],
+    }
     backbone = table.key.get("backbone")
     return {
         "id": f"table-{index + 1}",
         "title": table.title,
-        "short": f"{table.title}" + (f", {backbone}" if backbone else ""),
+        "short": f"{table.title}, {backbone}" if backbone else table.title,
         "table": table_view(table, kind, styles),
-        "labels": labels,
+        "labels": list(dict.fromkeys(row.label for block in table.blocks for row in block.rows)),
         "curves": curves,
         "scatter": scatter,
         "training": training,
-        "groups": [view for view in views if _shown(view)],
-        "left_out": left_out,
-        "data": [group for view, group in zip(views, data, strict=True) if _shown(view)],
+        "groups": shown,
+        "left_out": [reason for reason, applies in left_out.items() if applies],
+        "data": [view["data"] for view in shown],
     }
 
 
-def _shown(view: dict) -> bool:
-    return bool(view["classes"] or view["reliability"] or view["confusion"])
-
-
-def _learned_here(own: list[Group]) -> bool:
-    entries = [entry for group in own for entry in group.entries if not entry.row.is_zero_shot]
-    return any(not run.record.get("loaded") for entry in entries for run in entry.runs)
-
-
-def _group(group: Group, styles: figures.Styles) -> dict:
+def _group(group: Group, classes: dict, styles: figures.Styles) -> dict:
     charts = [chart for entry in group.entries if (chart := figures.reliability(entry, styles))]
-    seeds = max(len(entry.runs) for entry in group.entries)
-    return {"name": group.name, "reliability": charts, "confusion": confusion_view(group), "seeds": seeds}
+    view = {"name": group.name, "reliability": charts, "confusion": confusion_view(group)}
+    return view | {"classes": bool(classes["methods"]), "data": classes}

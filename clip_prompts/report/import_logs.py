@@ -11,7 +11,9 @@ from pathlib import Path
 from clip_prompts.common.dataset_sets import papers, reader_name
 from clip_prompts.common.files import read_json, read_text, write_text_atomically
 from clip_prompts.common.method_facts import read_facts
-from clip_prompts.report.reading import FILE, ReportError, check_record
+from clip_prompts.common.text import one_line
+from clip_prompts.records.schema import problem
+from clip_prompts.report.reading import FILE, ReportError
 from clip_prompts.report.upstream_logs import END, RESULT, arguments, config, logs_of, read_lines, values
 
 # Upstream's folders, below any output folder.
@@ -74,7 +76,7 @@ def _record(folder: Path, lines: list[str], given: dict, markers: tuple) -> dict
     path = _path_facts(folder)
     settings = config(lines)
     trainer = _setting(settings, "TRAINER.NAME", str) or path.get("trainer")
-    dataset = _setting(settings, "DATASET.NAME", str) or dataset_name(path.get("data"))
+    dataset = _setting(settings, "DATASET.NAME", str) or reader_name(path.get("data", ""))
     if not trainer or not dataset:
         return "neither the log nor the folder's name has the trainer and the dataset"
     of_part = {"train_base": "base", "test_base": "base", "test_new": "new"}
@@ -118,7 +120,7 @@ def _record(folder: Path, lines: list[str], given: dict, markers: tuple) -> dict
         "backbone": backbone,
         "selection": selection,
         "precision": _setting(settings, f"TRAINER.{trainer.upper()}.PREC", str),
-        "config": Path(given["config_file"]).stem if given.get("config_file") else _config(path),
+        "config": Path(given["config_file"]).stem if given.get("config_file") else path.get("config"),
         "recipe": None,
         "source": source,
         "loaded": loaded,
@@ -127,11 +129,8 @@ def _record(folder: Path, lines: list[str], given: dict, markers: tuple) -> dict
         "versions": None,
         "settings": settings or None,
     }
-    try:
-        check_record(record, "the log")
-    except ReportError as error:
-        return str(error)
-    return record
+    line = problem(record)
+    return one_line(f"the log: {line}") if line else record
 
 
 def _setting(settings: dict, key: str, kind: type) -> object | None:
@@ -148,25 +147,22 @@ def _path_facts(folder: Path) -> dict[str, str]:
         match = re.search(rf"(?:^|/){pattern}$", text)
         if match:
             facts = {key: value for key, value in match.groupdict().items() if value}
-            return facts | ({"kind": "evaluation"} if pattern.startswith("evaluation") else {})
+            facts |= {"kind": "evaluation"} if pattern.startswith("evaluation") else {}
+            return facts | {"config": facts["cfg"] + facts.get("variant", "")}
     return {}
-
-
-def _config(path: dict) -> str | None:
-    return path["cfg"] + path.get("variant", "") if "cfg" in path else None
 
 
 def _source(path, dataset, classes, shots, seed, loaded, zero_shot) -> dict | None:
     """Returns the training data of a loaded model; None for a run that trained."""
     if path.get("kind") == "evaluation" and not zero_shot:
-        origin, learned = dataset_name(path.get("from") or "imagenet"), "all"
+        origin, learned = reader_name(path.get("from", "imagenet")), "all"
     elif not zero_shot and (path.get("part") in ("test_new", "test_base") or (loaded and classes == "new")):
         origin, learned = dataset, "base"
     else:
         return None
     return {
         "dataset": origin, "classes": learned, "shots": shots, "seed": seed,
-        "recipe": None, "config": _config(path),
+        "recipe": None, "config": path.get("config"),
     }  # fmt: skip
 
 
@@ -176,11 +172,6 @@ def _protocol(path, dataset, classes, source, zero_shot) -> str:
     if source and source["dataset"] != dataset:
         return "domain_generalization" if dataset in map(reader_name, papers().variants) else "cross_dataset"
     return "zeroshot" if zero_shot else "few_shot"
-
-
-def dataset_name(stem: str | None) -> str | None:
-    """Returns the reader that ``configs/datasets/STEM.yaml`` names; the stem if there is no such file."""
-    return reader_name(stem) if stem else stem
 
 
 def _backbone(cfg: str | None) -> str | None:

@@ -51,8 +51,8 @@ class Block:
 class Table:
     """``facts`` are printed above, ``notes`` below; ``key`` (protocol etc.) is for CSV; ``corner`` heads the labels.
 
-    ``n`` is the usual number of seeds: cells with another number say so. ``conflicts`` maps two files to the reason why
-    their cell is skipped.
+    ``n`` is the most frequent number of seeds of methods that learn: cells with another number say so. ``conflicts``
+    maps two files to the reason why their cell is skipped.
     """
 
     title: str
@@ -68,17 +68,13 @@ class Table:
 
     def __post_init__(self) -> None:
         if self.n is None:
-            self.n = self._usual_n()
+            rows = [row for block in self.blocks for row in block.rows]
+            rows = [row for row in rows if not row.is_zero_shot] or rows
+            counts = Counter(v.n for row in rows for v in row.values.values() if isinstance(v, Number))
+            self.n = max(counts, key=lambda n: (counts[n], n), default=0)
 
     def numbers(self) -> list[Number]:
         return [v for b in self.blocks for r in b.rows for v in r.values.values() if isinstance(v, Number)]
-
-    def _usual_n(self) -> int:
-        """Returns the most frequent number of seeds, of methods that learn something."""
-        rows = [r for b in self.blocks for r in b.rows]
-        rows = [r for r in rows if not r.is_zero_shot] or rows
-        counts = Counter(v.n for r in rows for v in r.values.values() if isinstance(v, Number))
-        return max(counts, key=lambda n: (counts[n], n)) if counts else 0
 
     def mark_best(self) -> None:
         """Mark the highest value of each column of a block, as printed, if there is a choice."""
@@ -97,7 +93,8 @@ def number(by_seed: dict[int | None, Run]) -> Number | None:
     """Returns accuracy over seeds; None without runs."""
     if not by_seed:
         return None
-    values = {seed: run.accuracy for seed, run in sorted(by_seed.items(), key=_seed)}
+    seeds = sorted(by_seed, key=lambda seed: (seed is None, seed or 0))
+    values = {seed: by_seed[seed].accuracy for seed in seeds}
     return Number(statistics.mean(values.values()), values, {seed: (by_seed[seed],) for seed in values})
 
 
@@ -120,7 +117,3 @@ def average(numbers: Sequence[Number | None]) -> Number | None:
     seeds = {seed for n in numbers for seed in n.runs}
     runs = {seed: tuple(run for n in numbers for run in n.runs.get(seed, ())) for seed in seeds}
     return Number(statistics.mean(n.mean for n in numbers), by_seed, runs)
-
-
-def _seed(item: tuple) -> tuple:
-    return (item[0] is None, item[0] or 0)

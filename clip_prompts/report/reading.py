@@ -1,6 +1,7 @@
 """Records of test runs, read from every ``results.json`` below some folders."""
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,8 +74,8 @@ def collect(folders: Iterable[str | Path]) -> list[Run]:
     for folder in folders:
         if not folder.is_dir():
             raise ReportError(f"There is no folder '{folder}'. Name the output folder of your runs")
-    files = {_real(file): file for folder in folders for file in sorted(folder.rglob(FILE))}
-    runs = [run for file in files.values() for run in read(file)]
+    files = {os.path.realpath(file): file for folder in folders for file in sorted(folder.rglob(FILE))}
+    runs = [run for file in files.values() for run in _read(file)]
     if not runs:
         what = "no test record in" if files else f"no {FILE} below"
         raise ReportError(
@@ -83,15 +84,8 @@ def collect(folders: Iterable[str | Path]) -> list[Run]:
     return runs
 
 
-def read(file: Path) -> list[Run]:
-    """Returns the test records of one file. Raises ReportError if it is not a list of whole records."""
-    try:
-        return _read(file)
-    except RecursionError as error:
-        raise ReportError(f"{file}: nested too deeply. Delete it and run its job again") from error
-
-
 def _read(file: Path) -> list[Run]:
+    """Returns the test records of one file. Raises ReportError if it is not a list of whole records."""
     try:
         records = read_json(file)
     except (OSError, ValueError) as error:
@@ -101,22 +95,19 @@ def _read(file: Path) -> list[Run]:
         raise ReportError(f"{file}: not a list of records. Delete it and run its job again")
     kept: dict = {}
     for number, record in enumerate(records, 1):
-        check_record(record, f"{file}, record {number}")
+        if line := problem(record):
+            raise ReportError(f"{file}, record {number}: {line}")
         if record["split"] != "test":
             continue
         if "format" in record:
             key = number
         else:  # version 1 kept every repetition; the newest is the one
             key = json.dumps([record.get("epoch"), record.get("loaded"), (record.get("hashes") or {}).get("config")])
-        kept[key] = _run(_printable(record), file)
+        try:
+            kept[key] = _run(_printable(record), file)
+        except RecursionError as error:
+            raise ReportError(f"{file}: nested too deeply. Delete it and run its job again") from error
     return list(kept.values())
-
-
-def _real(file: Path) -> Path:
-    try:
-        return file.resolve()
-    except (OSError, RuntimeError):  # a loop of links
-        return file
 
 
 def _printable(value: object) -> object:
@@ -126,12 +117,6 @@ def _printable(value: object) -> object:
     if isinstance(value, dict):
         return {_printable(key): _printable(part) for key, part in value.items()}
     return [_printable(part) for part in value] if isinstance(value, list) else value
-
-
-def check_record(record: dict, where: str) -> None:
-    """Raises ReportError, which begins with ``where``, for a record that is not as the schema says."""
-    if line := problem(record):
-        raise ReportError(f"{where}: {line}")
 
 
 def _run(record: dict, file: Path) -> Run:

@@ -82,7 +82,8 @@ def _grid(runs: list[Run], key: dict) -> Table:
         rows = []
         for method in found:
             cells = {part: method.cells.get((dataset, part), {}) for part in parts}
-            values = {"learned": _learned(cells)} if learned else {}
+            counts = {r.record.get("learned") for by_seed in cells.values() for r in by_seed.values()} - {None}
+            values = {"learned": max(counts, default=None)} if learned else {}
             if "base" in columns:
                 base, new = _pairs(method, dataset, cells, notes)
                 values |= {"base": base, "new": new, "H": harmonic(base, new)}
@@ -91,7 +92,7 @@ def _grid(runs: list[Run], key: dict) -> Table:
         blocks.append(Block(dataset, rows))
     # a joint test is part of few runs only: a method without it is still averaged over base and new
     needed = [[c for c in ("base", "new") if c in columns]] + [[c] for c in columns if c not in ("base", "new", "H")]
-    blocks += _averages(blocks, [group for group in needed if group], columns, notes)
+    blocks += _averages(blocks, [group for group in needed if group], notes)
     return _table(key, (["learned"] if learned else []) + columns, blocks, runs, found, notes)
 
 
@@ -102,11 +103,6 @@ def _where(run: Run) -> str:
 
 def _dataset_and_classes(run: Run) -> str:
     return _where(run) + (f" ({run.classes})" if run.classes != "all" else "")
-
-
-def _learned(cells: dict) -> int | None:
-    counts = {r.record.get("learned") for by_seed in cells.values() for r in by_seed.values()} - {None}
-    return max(counts) if counts else None
 
 
 def _pairs(method: Method, dataset: str, cells: dict, notes: list[str]) -> tuple[Number | None, Number | None]:
@@ -121,26 +117,32 @@ def _pairs(method: Method, dataset: str, cells: dict, notes: list[str]) -> tuple
     return number(base), number(new)
 
 
-def _averages(blocks: list[Block], needed: list[list[str]], columns: list[str], notes: list[str]) -> list[Block]:
-    """Returns the block of averages. Each group of columns is averaged over the datasets that all methods with these
-    columns have."""
+def _averaged(blocks: list[Block], groups: list[list[str]]) -> tuple[list[Row], list[int | None]]:
+    """Returns rows of averages, and for each group of columns the number of datasets that they are over.
+
+    These are the datasets that all methods with these columns have; None if no method has the columns.
+    """
+    rows = [Row(row.label, {}, row.method) for row in blocks[0].rows]
+    counts = []
+    for group in groups:
+        there = [i for i in range(len(rows)) if any(_has(b.rows[i], group) for b in blocks)]
+        whole = [b for b in blocks if all(_has(b.rows[i], group) for i in there)]
+        counts.append(len(whole) if there else None)
+        for i in there if whole else ():
+            rows[i].values |= {c: average([b.rows[i].values[c] for b in whole]) for c in group}
+    return rows, counts
+
+
+def _averages(blocks: list[Block], needed: list[list[str]], notes: list[str]) -> list[Block]:
+    """Returns the block of averages."""
     if len(blocks) < 2:
         return []
-    labels = [row.label for row in blocks[0].rows]
-    rows = [Row(row.label, {}, row.method) for row in blocks[0].rows]
-    counts = {}
-    for group in needed:
-        there = [i for i in range(len(rows)) if any(_has(b.rows[i], group) for b in blocks)]
-        whole = [b for b in blocks if there and all(_has(b.rows[i], group) for i in there)]
-        counts[", ".join(group)] = len(whole)
-        if not whole:
-            continue
-        for i in there:
-            row = rows[i]
-            row.values |= {c: average([b.rows[i].values[c] for b in whole]) for c in group}
-            if group == ["base", "new"]:
-                row.values["H"] = harmonic(row.values["base"], row.values["new"])
-    which = "datasets" if len(labels) == 1 else "datasets that all methods have"
+    rows, found = _averaged(blocks, needed)
+    for row in rows:
+        if "base" in row.values:
+            row.values["H"] = harmonic(row.values["base"], row.values["new"])
+    counts = {", ".join(group): n or 0 for group, n in zip(needed, found, strict=True)}
+    which = "datasets" if len(rows) == 1 else "datasets that all methods have"
     if len(set(counts.values())) == 1:
         n = next(iter(counts.values()))
         if n == len(blocks):
@@ -177,17 +179,11 @@ def _shots(run: Run) -> str:
 
 
 def _shot_averages(blocks: list[Block], shots: list[str], notes: list[str]) -> list[Block]:
-    """Returns averages per number of shots, over the datasets that all methods with that number have."""
+    """Returns the block of averages per number of shots."""
     if len(blocks) < 2:
         return []
-    rows = [Row(row.label, {}, row.method) for row in blocks[0].rows]
-    counts = {}
-    for shot in shots:
-        there = [i for i in range(len(rows)) if any(b.rows[i].values.get(shot) for b in blocks)]
-        whole = [b for b in blocks if all(b.rows[i].values.get(shot) for i in there)]
-        counts[shot] = len(whole)
-        for i in there if whole else ():
-            rows[i].values[shot] = average([b.rows[i].values[shot] for b in whole])
+    rows, found = _averaged(blocks, [[shot] for shot in shots])
+    counts = {shot: len(blocks) if n is None else n for shot, n in zip(shots, found, strict=True)}
     if len(set(counts.values())) == 1 and counts[shots[0]] == len(blocks):
         return [Block(f"{AVERAGE} over {len(blocks)} datasets", rows)]
     parts = ", ".join(f"{n} at {shot} shot{'s' * (shot != '1')}" for shot, n in counts.items())
@@ -198,19 +194,16 @@ def _shot_averages(blocks: list[Block], shots: list[str], notes: list[str]) -> l
 def _across_datasets(all_runs: list[Run], runs: list[Run], key: dict) -> Table:
     source = key["source"]
     targets = {run.dataset for run in runs}
-    if source:
-        asked = {(run.trainer, run.config, run.seed) for run in runs}
-        learned_here = [
-            run for run in all_runs
-            if run.protocol == "few_shot" and run.dataset == source and run.backbone == key["backbone"]
-            and run.shots == key["shots"] and run.selection == key["selection"]
-            and (run.trainer, run.config, run.seed) in asked
-        ]  # fmt: skip
-        joined = runs + learned_here
-        if not any(run.dataset == source for run in learned_here):
-            targets.discard(source)
-    else:
-        joined = runs
+    asked = {(run.trainer, run.config, run.seed) for run in runs}
+    learned_here = [
+        run for run in all_runs
+        if run.protocol == "few_shot" and run.dataset == source and run.backbone == key["backbone"]
+        and run.shots == key["shots"] and run.selection == key["selection"]
+        and (run.trainer, run.config, run.seed) in asked
+    ]  # fmt: skip
+    joined = runs + learned_here
+    if not learned_here:
+        targets.discard(source)
     if key["protocol"] in TRANSFERS:
         joined = joined + _zero_shot(all_runs, key["backbone"], targets | {source})
     found = methods(joined, lambda run: (run.dataset, run.classes))
@@ -271,15 +264,12 @@ def _table(key, columns, blocks, runs, found, notes, corner="method") -> Table:
     for run in runs:
         if run.hash("test"):
             tests[run.dataset, run.classes].add(run.hash("test"))
-    differing = sorted({name for (name, _), found in tests.items() if len(found) > 1})
+    differing, split = sorted({name for (name, _), found in tests.items() if len(found) > 1}), None
     if differing:
         notes.append(f"The methods were tested on different images of {', '.join(differing)}: compare with care")
-        split = None
     elif tests:
         every = hashlib.sha256("".join(sorted(h for found in tests.values() for h in found)).encode()).hexdigest()
         split = f"test images {(every if len(tests) > 1 else next(iter(next(iter(tests.values())))))[:12]}"
-    else:
-        split = None
     seeds = sorted({run.seed for run in runs if not run.is_zero_shot and run.seed is not None})
     seeds = f"seeds {' '.join(map(str, seeds))}" if seeds else None
     facts = [f"protocol {key['protocol']}", backbone, shots, selection, split, seeds]

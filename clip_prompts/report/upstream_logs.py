@@ -99,12 +99,6 @@ def _without_empty(node: dict) -> dict:
 
 def _value(text: str) -> object:
     try:
-        value = _plain(ast.literal_eval(text))
-        json.dumps(value, allow_nan=False)
+        return json.loads(json.dumps(ast.literal_eval(text), allow_nan=False))  # tuples become lists
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # no literal, or none that JSON knows
         return text
-    return value
-
-
-def _plain(value: object) -> object:
-    return [_plain(v) for v in value] if isinstance(value, tuple | list) else value

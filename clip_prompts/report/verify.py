@@ -154,7 +154,7 @@ def _comparison(table: Table, label: str, entry: Published, cells: list) -> tupl
         within = abs(number.mean - printed) <= allowed + 0.005
         outside += not within
         values = [printed, number.mean, f"{number.mean - printed:+.2f}", allowed, "yes" if within else "NO"]
-        values = dict(zip(COLUMNS, [*values, entry.status(dataset)], strict=True))
+        values = dict(zip(COLUMNS, [*values, entry.status_of.get(dataset, entry.status)], strict=True))
         block = blocks.setdefault("" if transfer else dataset, Block("" if transfer else dataset, []))
         block.rows.append(Row(dataset if transfer else column, values))
     runs = [run for *_, number, _ in cells for run in _runs(number)]

@@ -21,7 +21,7 @@ def take(job: Job, output: str | os.PathLike) -> dict:
     sources = read_json(job.path(output) / FILE)
     if not _are_sources(sources):
         return {}
-    return {"command": _command(job), "sources": sources, "models": _models(job, output)}
+    return {"command": [*job.flags, *job.settings], "sources": sources, "models": _models(job, output)}
 
 
 def holds(job: Job, output: str | os.PathLike) -> bool:
@@ -31,13 +31,9 @@ def holds(job: Job, output: str | os.PathLike) -> bool:
     if not is_done(folder, job.key, done):
         return False
     sources = done.get("sources")
-    if not _are_sources(sources) or done.get("command") != _command(job):
+    if not _are_sources(sources) or done.get("command") != [*job.flags, *job.settings]:
         return False
     return look(sources) == sources["look"] and _models(job, output) == done.get("models")
-
-
-def _command(job: Job) -> list[str]:
-    return [*job.flags, *job.settings]
 
 
 def _are_sources(sources: object) -> bool:

@@ -20,7 +20,11 @@ def causes(failed: list[Job], output: Path) -> dict[str, list[Job]]:
             first = by_folder[first.after]
         line = state_of(first.path(output), first.key).line.removeprefix("Error: ").rstrip(". ")
         line = line or "no reason was recorded"
-        found.setdefault(_general(line, first), (line, []))[1].append(job)
+        general = line
+        for folder in filter(None, (first.folder, first.after)):
+            general = general.replace(folder, "FOLDER")
+        general = re.sub(rf"\bseed[ =_-]?{first.seed}\b", "seed N", general)
+        found.setdefault(general, (line, []))[1].append(job)
     return dict(found.values())
 
 
@@ -53,10 +57,3 @@ def names(stopped: list[Job], output: Path) -> list[str]:
         why = "not run, because the run it loads failed" if waited else group[0].path(output) / CONSOLE
         lines.append(f"  {name}{seeds} ({why})")
     return lines
-
-
-def _general(line: str, job: Job) -> str:
-    """A cause without the folder and the seed of its run."""
-    for folder in filter(None, (job.folder, job.after)):
-        line = line.replace(folder, "FOLDER")
-    return re.sub(rf"\bseed[ =_-]?{job.seed}\b", "seed N", line)

@@ -4,7 +4,7 @@ import functools
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from clip_prompts.common.errors import UserError
@@ -82,14 +82,6 @@ class Job:
         load = ["--model-dir", str(Path(output) / self.after)] if self.after else []
         return [*self.flags, "--output-dir", str(self.path(output)), *load, *self.settings]
 
-    def to_json(self) -> dict:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, content: dict) -> "Job":
-        """Raises TypeError or KeyError where ``to_json`` did not write it."""
-        return cls(**content)
-
 
 def with_key(job: Job, source: Job | None = None) -> Job:
     """Compute the job's key; ``source`` is the job that it waits for, or would wait for.
@@ -102,7 +94,11 @@ def with_key(job: Job, source: Job | None = None) -> Job:
         if flag == "--root":
             next(rest)
         elif flag in _FILES:
-            contents.append(_content(next(rest)))
+            file = next(rest)
+            try:
+                contents.append(yaml_of(file))
+            except (YamlError, OSError):
+                contents.append(file)  # a broken file is for the run to report
         elif flag == "--plugin":
             flags += [flag, os.path.basename(next(rest))]
         else:
@@ -112,13 +108,6 @@ def with_key(job: Job, source: Job | None = None) -> Job:
     parts = [flags, contents, settings, source.key if source else "", job.protocol]
     job.key = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
     return job
-
-
-def _content(file: str) -> object:
-    try:
-        return yaml_of(file)
-    except (YamlError, OSError):
-        return file  # a broken file is for the run to report
 
 
 def yaml_of(file: str | Path) -> object:

@@ -1,13 +1,11 @@
 """Jobs on this machine: one server process imports the training program once, and every job is a fork of it."""
 
-import contextlib
 import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from multiprocessing import connection, forkserver
 from pathlib import Path
 
@@ -37,40 +35,41 @@ class LocalLauncher(Launcher):
         self._running: dict[str, tuple[Job, multiprocessing.Process, str]] = {}
         os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # looking for a GPU must not spoil the forks for it
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // self.workers)))
-        os.environ.setdefault(
-            "OMP_WAIT_POLICY", "PASSIVE"
-        )  # threads that wait must not take turns from those that work
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads take no turns from those that work
         self._context = multiprocessing.get_context("forkserver")
         # torchmetrics: every run needs it in the end, and takes a second to import it.
         modules = ["clip_prompts.run.libraries", "clip_prompts.sweep.worker", "torchmetrics"]
         self._hears_ctrl_c = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
         self._context.set_forkserver_preload(["clip_prompts.sweep.quiet", *modules] if self._hears_ctrl_c else modules)
         self._is_ready = False
-        with _without_ctrl_c():  # until `quiet` is imported
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # in the server, until it has imported `quiet`
+        try:
             forkserver.ensure_running()
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def start(self, jobs: list[Job]) -> None:
         for job in jobs:
-            gpu = self._free_gpu()
+            used = [gpu for _, _, gpu in self._running.values()]
+            gpu = min(self.gpus, key=used.count, default="")  # the one that the fewest jobs use
             environment = {"CUDA_VISIBLE_DEVICES": gpu} if gpu else {}
-            process = self._context.Process(
-                target=_fork, args=(job.to_json(), self.output, environment, self._hears_ctrl_c)
-            )
+            arguments = (job, self.output, environment, self._hears_ctrl_c)
+            process = self._context.Process(target=_fork, args=arguments)
             try:
-                self._wait_for_server()
-                with _signals_later():  # a signal in between would leave a process that `stop` does not know of
+                if not self._is_ready:  # wait until the server has imported everything and starts processes at once
+                    first = self._context.Process()
+                    first.start()
+                    first.join()
+                    self._is_ready = True
+                # A signal in between would leave a process that `stop` does not know of.
+                before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGALRM))
+                try:
                     process.start()
                     self._running[job.folder] = (job, process, gpu)
+                finally:
+                    signal.pthread_sigmask(signal.SIG_SETMASK, before)
             except (EOFError, OSError) as error:
                 raise UserError("The training program cannot be imported; see what `python train.py` says") from error
-
-    def _wait_for_server(self) -> None:
-        """Return when the server has imported everything and can start processes at once."""
-        if not self._is_ready:
-            process = self._context.Process(target=_nothing)
-            process.start()
-            process.join()
-            self._is_ready = True
 
     def ended(self) -> list[tuple[Job, int]]:
         gone = [(job, process) for job, process, _ in self._running.values() if not process.is_alive()]
@@ -100,11 +99,6 @@ class LocalLauncher(Launcher):
             process.join()
         self._running.clear()
 
-    def _free_gpu(self) -> str:
-        """The GPU that the fewest jobs use; "" without GPUs."""
-        used = [gpu for _, _, gpu in self._running.values()]
-        return min(self.gpus, key=used.count, default="")
-
 
 def _join(processes: list[multiprocessing.Process], seconds: float) -> None:
     """Wait until all processes have ended, at most so long."""
@@ -113,31 +107,7 @@ def _join(processes: list[multiprocessing.Process], seconds: float) -> None:
         process.join(max(0.0, until - time.monotonic()))
 
 
-@contextlib.contextmanager
-def _signals_later() -> Iterator[None]:
-    """Signals that come inside this block are handled at its end."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGALRM))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextlib.contextmanager
-def _without_ctrl_c() -> Iterator[None]:
-    """Processes that are started inside this block ignore Ctrl-C."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _nothing() -> None:
-    pass
-
-
-def _fork(job: dict, output: str, environment: dict[str, str], hears_ctrl_c: bool) -> None:
+def _fork(job: Job, output: str, environment: dict[str, str], hears_ctrl_c: bool) -> None:
     try:
         if hears_ctrl_c:
             signal.signal(signal.SIGINT, signal.default_int_handler)

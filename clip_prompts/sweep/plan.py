@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 from clip_prompts.common.errors import UserError, unknown
@@ -99,7 +100,7 @@ def save(jobs: list[Job], output: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with contextlib.suppress(UserError):  # one that cannot be read is replaced
             jobs = list({job.folder: job for job in [*read(output), *jobs]}.values())
-        lines = ",\n".join(json.dumps(job.to_json()) for job in jobs)
+        lines = ",\n".join(json.dumps(asdict(job)) for job in jobs)
         write_text_atomically(output / FILE, f'{{"format": 1, "jobs": [\n{lines}\n]}}\n')
 
 
@@ -107,7 +108,7 @@ def read(output: Path) -> list[Job]:
     """The jobs of all sweeps that were started into a folder. Raises UserError where there are none."""
     file = output / FILE
     try:
-        return [Job.from_json(job) for job in read_json(file)["jobs"]]
+        return [Job(**job) for job in read_json(file)["jobs"]]
     except FileNotFoundError as error:
         raise UserError(f"No sweep was started into '{output}': there is no {FILE}") from error
     except (OSError, ValueError, LookupError, TypeError) as error:

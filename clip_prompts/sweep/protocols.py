@@ -11,10 +11,10 @@ CoOp: "Learning to Prompt for Vision-Language Models", IJCV 2022. CoCoOp: "Condi
 Vision-Language Models", CVPR 2022.
 """
 
-import functools
 import math
 import re
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 
 from clip_prompts.common.dataset_sets import embedded, papers, variants_of
@@ -53,12 +53,11 @@ def unique_jobs(jobs: Iterator[Job] | list[Job]) -> list[Job]:
 
 
 def few_shot(r: Request) -> Iterator[Job]:
-    for dataset in r.datasets:
-        for trainer in r.trainers:
-            if read_facts(trainer).is_zero_shot:
-                yield _zeroshot(r, trainer, dataset)
-            else:
-                yield from (_learn(r, trainer, dataset, k, s) for k in r.shots for s in r.seeds)
+    for dataset, trainer in product(r.datasets, r.trainers):
+        if read_facts(trainer).is_zero_shot:
+            yield _zeroshot(r, trainer, dataset)
+        else:
+            yield from (_learn(r, trainer, dataset, k, s) for k in r.shots for s in r.seeds)
 
 
 def zeroshot(r: Request) -> Iterator[Job]:
@@ -66,11 +65,8 @@ def zeroshot(r: Request) -> Iterator[Job]:
 
 
 def base2new(r: Request) -> Iterator[Job]:
-    for dataset in r.datasets:
-        for trainer in r.trainers:
-            for shots in r.shots:
-                for seed in r.seeds:
-                    yield from _halves(r, trainer, dataset, shots, seed)
+    for dataset, trainer, shots, seed in product(r.datasets, r.trainers, r.shots, r.seeds):
+        yield from _halves(r, trainer, dataset, shots, seed)
 
 
 def transfer(r: Request) -> Iterator[Job]:
@@ -85,13 +81,12 @@ def transfer(r: Request) -> Iterator[Job]:
         if read_facts(trainer).is_zero_shot:
             yield from (_zeroshot(r, trainer, dataset) for dataset in (source, *r.datasets))
             continue
-        for shots in r.shots:
-            for seed in r.seeds:
-                learned = _learn(r, trainer, source, shots, seed)
-                yield learned
-                for target in r.datasets:
-                    label = "domain_generalization" if Path(target).stem in variants_of(stem) else r.protocol
-                    yield _transferred(r, label, learned, target, shots)
+        for shots, seed in product(r.shots, r.seeds):
+            learned = _learn(r, trainer, source, shots, seed)
+            yield learned
+            for target in r.datasets:
+                label = "domain_generalization" if Path(target).stem in variants_of(stem) else r.protocol
+                yield _transferred(r, label, learned, target, shots)
 
 
 def ablation(r: Request) -> Iterator[Job]:
@@ -100,26 +95,22 @@ def ablation(r: Request) -> Iterator[Job]:
         if study not in STUDIES:
             raise unknown("study", study, STUDIES)
     studies = set(r.studies or STUDIES)
-    for dataset in r.datasets:
-        for trainer in r.trainers:
-            facts = read_facts(trainer)
-            lengths = [n for n in (4, 8, 16) if "context" in studies or ("init" in studies and n == 4)]
-            lengths += [facts.ablation["capacity"]] if "capacity" in studies and "capacity" in facts.ablation else []
-            for seed in r.seeds:
-                for shots in r.shots:
-                    half = functools.partial(_half, r, trainer, dataset, shots, seed)
-                    if facts.is_zero_shot:
-                        if "joint" in studies:
-                            yield half("all")
-                        continue
-                    for length in lengths:
-                        yield from _halves(r, trainer, dataset, shots, seed, facts.context_settings(length, ""))
-                    if studies & {"init", "capacity", "joint"}:
-                        words = facts.context_settings(4, WORDS)
-                        base, new = _halves(r, trainer, dataset, shots, seed, words)
-                        yield from (base, new)
-                        if "joint" in studies:
-                            yield half("all", words, base)
+    for dataset, trainer, seed, shots in product(r.datasets, r.trainers, r.seeds, r.shots):
+        facts, run = read_facts(trainer), (r, trainer, dataset, shots, seed)
+        if facts.is_zero_shot:
+            if "joint" in studies:
+                yield _half(*run, "all")
+            continue
+        lengths = [n for n in (4, 8, 16) if "context" in studies or ("init" in studies and n == 4)]
+        lengths += [facts.ablation["capacity"]] if "capacity" in studies and "capacity" in facts.ablation else []
+        for length in lengths:
+            yield from _halves(*run, facts.context_settings(length, ""))
+        if studies & {"init", "capacity", "joint"}:
+            words = facts.context_settings(4, WORDS)
+            base, new = _halves(*run, words)
+            yield from (base, new)
+            if "joint" in studies:
+                yield _half(*run, "all", words, base)
 
 
 PROTOCOLS: dict[str, Callable[[Request], Iterator[Job]]] = {

@@ -33,6 +33,8 @@ class RemoteLauncher(Launcher):
     The repository and Python must be at the same paths on every machine, as the sweep's folder must.
     """
 
+    cpus: float = 1  # of a job
+
     def __init__(self, output: Path, workers: int = 0) -> None:
         self.output, self.workers = Path(output), workers
         self._since = time.time()
@@ -54,17 +56,23 @@ class RemoteLauncher(Launcher):
     def _cancel(self, handles: list) -> None: ...
 
     def start(self, jobs: list[Job]) -> None:
-        handles = self._submit([self._call(job) for job in jobs])
+        kept = {name: os.environ[name] for name in ("XDG_CACHE_HOME",) if name in os.environ}
+        threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, int(self.cpus)))
+        environment = {**kept, "OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"}
+        worker = [sys.executable, "-m", "clip_prompts.sweep.remote", str(self.output)]
+        handles = self._submit([([*worker, job.folder], str(ROOT), environment) for job in jobs])
         self._under_way |= {job.folder: (job, handle) for job, handle in zip(jobs, handles, strict=True)}
 
     def ended(self) -> list[tuple[Job, int]]:
+        from tqdm import tqdm
+
         over, again = [], []
         for job, handle in [pair for pair in self._under_way.values() if self._is_over(pair[1])]:
             del self._under_way[job.folder]
             status, line = self._outcome(handle)
             if status < 0 and self._losses[job.folder] < RETRIES:
                 self._losses[job.folder] += 1
-                _say(f"{job.name} lost its process; it is started again and continues from its newest checkpoint")
+                tqdm.write(f"{job.name} lost its process; it is started again and continues from its newest checkpoint")
                 again.append(job)
                 continue
             if line and status:
@@ -81,18 +89,6 @@ class RemoteLauncher(Launcher):
         while time.monotonic() < until and any(is_locked(job.path(self.output)) for job, _ in self._under_way.values()):
             time.sleep(0.05)
         self._under_way.clear()
-
-    def _call(self, job: Job) -> tuple:
-        command = [sys.executable, "-m", "clip_prompts.sweep.remote", str(self.output), job.folder]
-        return command, str(ROOT), self._environment()
-
-    def _environment(self) -> dict[str, str]:
-        """Variables of a job: its threads, unless this process's environment says how many, and the user's cache."""
-        kept = {name: os.environ[name] for name in ("XDG_CACHE_HOME",) if name in os.environ}
-        threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, int(self.cpus)))
-        return {**kept, "OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"}
-
-    cpus: float = 1  # of a job
 
     def _explain(self, job: Job, status: int, line: str) -> None:
         """Keep what a worker said that never came as far as to write into the job's folder."""
@@ -140,12 +136,6 @@ def from_environment(name: str) -> float | None:
     if value is None or 0 <= value < float("inf"):
         return value
     raise UserError(f"{name}={text}: use a number, 0 or more")
-
-
-def _say(line: str) -> None:
-    from tqdm import tqdm
-
-    tqdm.write(line)  # above the progress bar
 
 
 def _end_with(leash: int) -> None:

@@ -12,8 +12,6 @@ from clip_prompts.common.protocols import TRANSFERS
 
 from . import defaults
 
-SHOTS = {"few_shot": [1, 2, 4, 8, 16]}  # every other protocol: 16
-
 
 @dataclass
 class Request:
@@ -53,7 +51,7 @@ class Request:
         self.plugins = [os.path.abspath(p) if p.endswith(".py") else p for p in self.plugins]
         self.trainers = self.trainers or default_methods(self.protocol)
         self.seeds = self.seeds or [1, 2, 3]
-        self.shots = self.shots or SHOTS.get(self.protocol, [16])
+        self.shots = self.shots or ([1, 2, 4, 8, 16] if self.protocol == "few_shot" else [16])
         if not self.datasets or self.datasets == ["all"]:
             found = papers() if self.root or (self.source and self.source not in embedded()) else embedded()
             self.datasets = [name for name in found.of_protocol(self.protocol) if name != self.source]
@@ -72,7 +70,8 @@ class Request:
     def common_flags(self, trainer: str, dataset: str, config: Path, seed: int | None) -> list[str]:
         """Returns the flags that all runs of a trainer on a dataset have in common."""
         file = defaults.dataset_file(dataset)
-        root = self.root or _root_in(file)
+        own = defaults.setting(file, "DATASET.ROOT")  # made absolute, because runs start in the repository
+        root = self.root or (os.path.abspath(os.path.expanduser(own)) if own and isinstance(own, str) else "")
         return [
             *("--trainer", trainer, "--dataset-config-file", str(file), "--config-file", str(config)),
             *(["--seed", str(seed)] if seed is not None else []),
@@ -114,9 +113,3 @@ def variant_of(settings: list[str]) -> str:
             value = os.path.basename(value)
         parts.append(f"{name}-{re.sub(r'[^A-Za-z0-9.+-]+', '_', value).strip('_') or 'none'}")
     return "_".join(parts)
-
-
-def _root_in(file: Path) -> str:
-    """DATASET.ROOT of a dataset's YAML as an absolute path, since runs start in the repository; "" for none."""
-    root = defaults.setting(file, "DATASET.ROOT")
-    return os.path.abspath(os.path.expanduser(root)) if isinstance(root, str) and root else ""

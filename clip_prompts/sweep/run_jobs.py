@@ -4,8 +4,9 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
+
+from tqdm import tqdm
 
 from . import evidence
 from .job import Job
@@ -17,44 +18,35 @@ LOOK = 0.1  # seconds between two looks at the launcher
 LOOK_ELSEWHERE = 1.0  # ... at jobs that another sweep runs
 
 
-def run_jobs(
-    jobs: list[Job],
-    output: Path,
-    launcher: Launcher,
-    report: Callable[[str], None] | None = None,
-    again: bool = False,
-) -> list[Job]:
+def run_jobs(jobs: list[Job], output: Path, launcher: Launcher, again: bool = False) -> list[Job]:
     """Run all jobs that are not done; a failed one does not stop the rest.
 
     Jobs that another sweep runs are waited for, and not run again when they fail there.
 
     Args:
-        report: takes the lines for people; by default above the progress bar.
         again: first move aside what earlier runs of these jobs left, so that none of them is done.
 
     Returns:
         The jobs that failed, and those that waited for them.
     """
-    from tqdm import tqdm
-
-    report = report or tqdm.write
     if again:
         moved = sum(_move_aside(job.path(output)) for job in jobs)
-        report(f"The files of {moved} earlier runs are moved into hidden folders (.earlier-...) in their own")
-    run = _Run(jobs, output, launcher, report)
+        tqdm.write(f"The files of {moved} earlier runs are moved into hidden folders (.earlier-...) in their own")
+    run = _Run(jobs, output, launcher)
     if run.ended:
-        report(f"{run.ended} of {len(jobs)} runs are done already; their results are kept")
+        tqdm.write(f"{run.ended} of {len(jobs)} runs are done already; their results are kept")
     if doubted := [job for job in run.waiting if is_done(job.path(output), job.key)]:
-        report(f"{len(doubted)} finished runs are checked again, because something that they have read has changed")
+        tqdm.write(f"{len(doubted)} finished runs are checked again, because something that they have read has changed")
     # Seconds between two looks of the bar: a log file wants few.
     pause = 0.2 if sys.stderr.isatty() else 15.0
     with tqdm(total=len(jobs), initial=run.ended, unit="run", dynamic_ncols=True, mininterval=pause) as bar:
         shown = 0.0
-        while not run.over:
+        while run.waiting or run.running:
             run.step()
             bar.update(run.ended - bar.n)
             if time.monotonic() - shown > pause:
-                bar.set_postfix_str(run.line(), refresh=True)
+                running = (f"{job.name} {epoch(job.path(output))}".strip() for job in run.running.values())
+                bar.set_postfix_str(", ".join(running), refresh=True)
                 shown = time.monotonic()
             launcher.wait(LOOK)
     return run.failed
@@ -69,8 +61,8 @@ def _move_aside(folder: Path) -> bool:
 
 
 class _Run:
-    def __init__(self, jobs: list[Job], output: Path, launcher: Launcher, report: Callable[[str], None]) -> None:
-        self.output, self.launcher, self.report = output, launcher, report
+    def __init__(self, jobs: list[Job], output: Path, launcher: Launcher) -> None:
+        self.output, self.launcher = output, launcher
         self.since = time.time()
         self.planned = {job.folder for job in jobs}
         self.done: set[str] = set()
@@ -87,10 +79,6 @@ class _Run:
         self.elsewhere: dict[str, float] = {}  # folder -> when to look again
 
     @property
-    def over(self) -> bool:
-        return not self.waiting and not self.running
-
-    @property
     def ended(self) -> int:
         return len(self.done) + len(self.failed)
 
@@ -98,7 +86,10 @@ class _Run:
         for job, status in self.launcher.ended():
             del self.running[job.folder]
             self._job_ended(job, status)
-        self._drop_hopeless()
+        gone = {job.folder for job in self.failed}
+        for job in [j for j in self.waiting if j.after in gone]:
+            self.waiting.remove(job)
+            self.failed.append(job)
         ready = []
         while len(self.running) < self.launcher.workers and (job := self._next()):
             self.waiting.remove(job)
@@ -116,10 +107,6 @@ class _Run:
         running = dict.fromkeys((job.kind for job in self.running.values()), 0.0)
         longest_first = sorted(self.waiting, key=lambda job: -self.took.get(job.kind, running.get(job.kind, math.inf)))
         return next((job for job in longest_first if self._is_ready(job)), None)
-
-    def line(self) -> str:
-        """Returns the running jobs in a line, for the progress bar."""
-        return ", ".join(f"{job.name} {epoch(job.path(self.output))}".strip() for job in self.running.values())
 
     def _job_ended(self, job: Job, status: int) -> None:
         folder = job.path(self.output)
@@ -143,14 +130,7 @@ class _Run:
 
     def _fail(self, job: Job) -> None:
         self.failed.append(job)  # its cause is for the end, where each is named once
-        self.report(f"{job.name} failed: see {job.path(self.output) / CONSOLE}")
-
-    def _drop_hopeless(self) -> None:
-        """Fail the jobs that wait for a failed one."""
-        gone = {job.folder for job in self.failed}
-        for job in [j for j in self.waiting if j.after in gone]:
-            self.waiting.remove(job)
-            self.failed.append(job)
+        tqdm.write(f"{job.name} failed: see {job.path(self.output) / CONSOLE}")
 
     def _is_ready(self, job: Job) -> bool:
         """True if a job can start now; also notices when another sweep has run it."""

@@ -73,27 +73,18 @@ _tested: dict[Path, tuple] = {}  # results file -> when it was read, and whether
 
 
 def has_test_record(folder: Path) -> bool:
+    """True if a run has the record of a test; records that were damaged on the disk do not count."""
     file = folder / RESULTS
     try:
         stat = file.stat()
-    except OSError:
+        seen = (stat.st_mtime_ns, stat.st_size)
+        if _tested.get(file, (None,))[0] != seen:
+            found = read_json_file(file)
+            tests = [r for r in found if isinstance(r, dict) and r.get("split") == "test" and is_intact(r)]
+            _tested[file] = (seen, bool(tests))
+    except (OSError, ValueError, TypeError):  # no file, or not a list
         return False
-    seen = (stat.st_mtime_ns, stat.st_size)
-    if _tested.get(file, (None,))[0] != seen:
-        _tested[file] = (seen, any(r.get("split") == "test" for r in records(folder)))
     return _tested[file][1]
-
-
-def records(folder: Path) -> list[dict]:
-    """The records of a run; none where the file is missing or is not a list of them.
-
-    Without those that were damaged on the disk.
-    """
-    try:
-        found = read_json_file(folder / RESULTS)
-    except (OSError, ValueError):
-        return []
-    return [r for r in found if isinstance(r, dict) and is_intact(r)] if isinstance(found, list) else []
 
 
 def read_json(file: Path) -> dict:
@@ -133,12 +124,10 @@ def lock(folder: Path) -> Iterator[bool]:
     """Hold the folder's lock; gives whether this process got it. It goes when the process ends, however it does."""
     handle = open_to_write(folder / LOCK, 0)
     try:
-        got = _try(handle, fcntl.LOCK_EX)
-        for _ in range(25):  # whoever only looks (is_locked) is gone at once
-            if got:
-                break
+        tries = 25  # a process that only looks (is_locked) is gone at once
+        while not (got := _try(handle, fcntl.LOCK_EX)) and tries:
+            tries -= 1
             time.sleep(0.02)
-            got = _try(handle, fcntl.LOCK_EX)
         yield got
     finally:
         os.close(handle)

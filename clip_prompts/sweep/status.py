@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from . import evidence, failures
+from . import evidence, failures, plan
 from .job import Job
 from .state import STATES, State, is_swept, state_of
 
@@ -52,45 +52,35 @@ def table(jobs: list[Job], output: Path) -> str:
         if (state := states[job.folder]).name in ("running", "interrupted")
     ]
     if rows:
-        lines += [
-            "",
-            tabulate(rows, headers=["state", "job", "", "folder"], tablefmt="github", maxcolwidths=[11, 50, 70]),
-        ]
+        headers = ["state", "job", "", "folder"]
+        lines += ["", tabulate(rows, headers=headers, tablefmt="github", maxcolwidths=[11, 50, 70])]
     failed: list[Job] = []  # and those that wait for them
     for job in jobs:
         if states[job.folder].name == "failed" or job.after in {other.folder for other in failed}:
             failed.append(job)
     for cause, stopped in failures.causes(failed, output).items():
         lines += ["", f"failed: {cause}", *failures.names(stopped, output)]
-    return "\n".join([*lines, "", counts(states) + outlook(jobs, states, is_swept(output))])
+    return "\n".join([*lines, "", line(jobs, states, output)])
 
 
-def outlook(jobs: list[Job], states: dict[str, State], swept: bool) -> str:
-    """The end of the last line: the time that is left, or the way to continue if no sweep is running."""
+def line(jobs: list[Job], states: dict[str, State], output: Path) -> str:
+    """The counts, and the time that is left, or the way to continue if no sweep is running."""
     names = {state.name for state in states.values()}
     if names <= {"done"}:
-        return ""
-    if swept or "running" in names:
-        return time_left(jobs, states)
-    return "; nothing is running; the same command continues"
-
-
-def line(jobs: list[Job], output: Path) -> str:
-    """One line: the folder, the counts, and what comes next."""
-    states = states_of(jobs, output)
-    return f"{output}: {counts(states)}{outlook(jobs, states, is_swept(output))}"
+        return counts(states)
+    if is_swept(output) or "running" in names:
+        return counts(states) + time_left(jobs, states)
+    return f"{counts(states)}; nothing is running; the same command continues"
 
 
 def time_left(jobs: list[Job], states: dict[str, State]) -> str:
     """ "; about 12 min left", from what finished jobs of the same kind took; "" without any, or when all is done."""
-    took = [(job, states[job.folder].seconds) for job in jobs if states[job.folder].name == "done"]
-    took = [(job, seconds) for job, seconds in took if seconds is not None]
+    took = [(job, seconds) for job in jobs if (seconds := states[job.folder].seconds) is not None]
     missing = [job for job in jobs if states[job.folder].name in ("running", "waiting", "interrupted")]
     if not missing or not took:
         return ""
-    seconds = sum(_expected(job, took) for job in missing)
     at_once = max(1, sum(state.name == "running" for state in states.values()))
-    minutes = seconds / at_once / 60
+    minutes = sum(_expected(job, took) for job in missing) / at_once / 60
     shown = f"{minutes:.0f} min" if 1 <= minutes < 120 else f"{minutes / 60:.1f} h" if minutes >= 120 else "a minute"
     return f"; about {shown} left with {at_once} at a time"
 
@@ -104,15 +94,12 @@ def _expected(job: Job, took: list[tuple[Job, float]]) -> float:
     return 0.0
 
 
-def watch(read, output: Path, seconds: float = 2.0) -> None:
-    """Print the table again and again until nothing is left to run, or Ctrl-C; ``read`` gives the jobs."""
+def watch(output: Path) -> None:
+    """Print the table every two seconds until nothing is left to run, or Ctrl-C."""
     while True:
-        jobs = read(output)
-        shown = table(jobs, output)
-        print(
-            f"\033[2J\033[H{shown}\n\n{time.strftime('%H:%M:%S')}  (Ctrl-C ends the watching, not the sweep)",
-            flush=True,
-        )
+        shown = table(jobs := plan.read(output), output)
+        now = time.strftime("%H:%M:%S")
+        print(f"\033[2J\033[H{shown}\n\n{now}  (Ctrl-C ends the watching, not the sweep)", flush=True)
         if all(state.name in ("done", "failed") for state in states_of(jobs, output).values()):
             return
-        time.sleep(seconds)
+        time.sleep(2.0)

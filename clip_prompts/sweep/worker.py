@@ -12,47 +12,33 @@ import shutil
 import sys
 import time
 import traceback
+from dataclasses import asdict
 from pathlib import Path
 
 from clip_prompts.common.checkpoint_files import BEST, saved_epochs
 from clip_prompts.common.files import ASIDE, check_output_folder, move_aside, open_to_write, write_text_atomically
 
-from . import evidence
+from . import evidence, state
 from .job import ROOT, Job
 from .plan import read
-from .state import (
-    CONSOLE,
-    DONE,
-    FAILED,
-    JOB,
-    LOCK,
-    RESULTS,
-    has_test_record,
-    last_line,
-    lock,
-    mark_done,
-    mark_failed,
-    read_json,
-    was_stopped,
-)
+from .state import CONSOLE, DONE, FAILED, JOB, LOCK, RESULTS, mark_done, mark_failed, read_json
 
 BUSY = 75  # exit status: another process runs this job
 
 
-def run_job(content: dict, output: str, environment: dict[str, str]) -> int:
+def run_job(job: Job, output: str, environment: dict[str, str]) -> int:
     """Run a job unless it is done or runs elsewhere, and leave the marker of how it ended.
 
     Its output goes to ``console.txt`` in its folder. An interrupted run continues from its newest checkpoint. Files of
     another job in the folder are set aside.
 
     Args:
-        content: ``Job.to_json()``. output: the sweep's folder. environment: variables to set before anything else.
+        output: the sweep's folder. environment: variables to set before anything else.
 
     Returns:
         0 when the job is done, ``BUSY``, or the run's exit status.
     """
     os.environ.update(environment)
-    job = Job.from_json(content)
     folder = job.path(output)
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -60,7 +46,7 @@ def run_job(content: dict, output: str, environment: dict[str, str]) -> int:
     except OSError as error:
         mark_failed(folder, job.key, 2, str(error))
         return 2
-    with lock(folder) as held:
+    with state.lock(folder) as held:
         if not held:
             return BUSY
         if evidence.holds(job, output):
@@ -80,7 +66,7 @@ def run_job(content: dict, output: str, environment: dict[str, str]) -> int:
             except Exception:
                 traceback.print_exc()
                 status = 1
-            if status == 0 and not has_test_record(folder):
+            if status == 0 and not state.has_test_record(folder):
                 print("The run ended without a test record in results.json (TEST.NO_TEST?)")
                 status = 1
             stream.flush()
@@ -89,8 +75,8 @@ def run_job(content: dict, output: str, environment: dict[str, str]) -> int:
             ran = _results_time(folder) != before
             seconds = time.time() - started if ran else earlier.get("seconds")
             mark_done(folder, job.key, seconds, evidence.take(job, output))
-        elif not was_stopped(status):
-            mark_failed(folder, job.key, status, last_line(folder))
+        elif not state.was_stopped(status):
+            mark_failed(folder, job.key, status, state.last_line(folder))
         return status
 
 
@@ -107,9 +93,8 @@ def _last_epoch(model_dir: Path) -> int | None:
     """Returns the newest epoch of a run; None if it kept the best one, or nothing."""
     if any(model_dir.glob(f"*/{BEST}")):
         return None
-    return max(
-        (epoch for pointer in model_dir.glob("*/checkpoint") for epoch in saved_epochs(pointer.parent)), default=None
-    )
+    epochs = [epoch for pointer in model_dir.glob("*/checkpoint") for epoch in saved_epochs(pointer.parent)]
+    return max(epochs, default=None)
 
 
 def _results_time(folder: Path) -> int | None:
@@ -119,16 +104,12 @@ def _results_time(folder: Path) -> int | None:
     return None
 
 
-def _same_job(folder: Path, key: str) -> bool:
-    return read_json(folder / JOB).get("key") == key
-
-
 def _prepare(folder: Path, job: Job, output: str) -> None:
     """Remove all files from the folder that this job cannot continue from."""
-    if not _same_job(folder, job.key):
+    if read_json(folder / JOB).get("key") != job.key:
         if os.path.exists(folder / JOB):  # without it, train.py was called by hand, and compares for itself
             set_aside(folder)
-        content = {**job.to_json(), "output": str(output), "command": ["train.py", *job.argv(output)]}
+        content = {**asdict(job), "output": str(output), "command": ["train.py", *job.argv(output)]}
         write_text_atomically(folder / JOB, json.dumps(content, indent=1) + "\n")
     (folder / DONE).unlink(missing_ok=True)
     for model in folder.iterdir():
@@ -158,12 +139,10 @@ def set_aside(folder: Path) -> bool:
 def main(argv: list[str]) -> int:
     jobs = {job.folder: job for job in read(Path(argv[0]))} if len(argv) == 2 else {}
     if len(argv) != 2 or argv[1] not in jobs:
-        print(
-            "Error: usage: python -m clip_prompts.sweep.worker OUTPUT FOLDER, as sweep.json in OUTPUT has it",
-            file=sys.stderr,
-        )
+        usage = "python -m clip_prompts.sweep.worker OUTPUT FOLDER, as sweep.json in OUTPUT has it"
+        print(f"Error: usage: {usage}", file=sys.stderr)
         return 2
-    return run_job(jobs[argv[1]].to_json(), argv[0], {})
+    return run_job(jobs[argv[1]], argv[0], {})
 
 
 if __name__ == "__main__":

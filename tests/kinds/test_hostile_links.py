@@ -94,7 +94,7 @@ def test_a_job_of_a_sweep_fails_and_writes_nothing_elsewhere(name, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     link(tmp_path / "out/a", name, elsewhere, name in FOLDERS)
     before = everything(elsewhere)
-    assert run_job(job("a").to_json(), str(tmp_path / "out"), {}) == 2
+    assert run_job(job("a"), str(tmp_path / "out"), {}) == 2
     assert everything(elsewhere) == before
     assert name in json.loads((tmp_path / "out/a/failed.json").read_text())["line"]
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 
 import pytest
 
@@ -91,7 +92,7 @@ def test_status_lists_the_sweeps_below_a_folder(tmp_path, capsys):
 
 @pytest.mark.parametrize("field", ["trainer", "dataset", "protocol", "config"])
 def test_a_plan_with_a_name_that_drives_the_terminal_is_refused(field, tmp_path, capsys):
-    text = json.dumps({"format": 1, "jobs": [{**job("a").to_json(), field: "\x1b[2Jpwn"}]})
+    text = json.dumps({"format": 1, "jobs": [{**asdict(job("a")), field: "\x1b[2Jpwn"}]})
     (tmp_path / "sweep.json").write_text(text)
     assert sweep.main(["status", str(tmp_path)]) == 2
     out, err = capsys.readouterr()

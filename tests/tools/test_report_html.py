@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from clip_prompts.report import formats, pictures
-from clip_prompts.report.html import render_page, write_page
+from clip_prompts.report.html import render_page
 from clip_prompts.report.page.evaluations import calibration, calibration_error, groups
 from clip_prompts.report.page.svg import around, round_steps
 from clip_prompts.report.reading import ReportError, collect
@@ -55,7 +55,8 @@ def folder(tmp_path):
 
 @pytest.fixture
 def page(folder, tmp_path):
-    write_page(collect([folder]), tmp_path / "page.html")
+    runs = collect([folder])
+    (tmp_path / "page.html").write_text(render_page(runs, build(runs)), encoding="utf-8")
     return tmp_path / "page.html"
 
 
@@ -156,7 +157,8 @@ def test_what_records_lack_is_said(tmp_path):
 def test_a_damaged_record_is_one_line(tmp_path):
     write(tmp_path / "in", record(70.0, calibration=[{"count": 1}]))
     with pytest.raises(ReportError, match="results.json: the field 'calibration' is not as train.py writes it"):
-        write_page(collect([tmp_path / "in"]), tmp_path / "page.html")
+        runs = collect([tmp_path / "in"])
+        render_page(runs, build(runs))
     assert not (tmp_path / "page.html").exists()
 
 

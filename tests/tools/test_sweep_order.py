@@ -55,7 +55,7 @@ def job(dataset, seed, after=""):
 
 def order_of(jobs, output, workers=1):
     launcher = Instant(output, workers)
-    assert run_jobs(jobs, output, launcher, report=lambda line: None) == []
+    assert run_jobs(jobs, output, launcher) == []
     return launcher.order
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 
 from clip_prompts.report.numbers import AVERAGE, Number, Row, Table
 from clip_prompts.report.reading import ReportError, Run
@@ -38,17 +39,14 @@ def groups(table: Table) -> list[Group]:
     over_shots = table.key.get("protocol") == "few_shot"
     found: dict[tuple[str, str], dict[str, Entry]] = {}
     for block in table.blocks:
-        columns = [c for c in table.columns if not c.startswith(AVERAGE) and c != "H"]
         if block.name.startswith(AVERAGE):
             continue
-        for column in columns:
-            for row in block.rows:
-                entry = _entry(row, column)
-                if entry is None:
-                    continue
-                learned = [c for c in columns if c != "0" and _anything(block.rows, c)]
-                places = learned if over_shots and column == "0" else [column]
-                for place in places:
+        columns = [c for c in table.columns if not c.startswith(AVERAGE) and c != "H"]
+        numbers = {c for row in block.rows for c, value in row.values.items() if isinstance(value, Number)}
+        learned = [c for c in columns if c != "0" and c in numbers]
+        for column, row in product(columns, block.rows):
+            if entry := _entry(row, column):
+                for place in learned if over_shots and column == "0" else [column]:
                     found.setdefault((block.name, place), {})[row.label] = entry
     order = [row.label for block in table.blocks for row in block.rows]
     return [
@@ -67,10 +65,6 @@ def _entry(row: Row, column: str) -> Entry | None:
     if not isinstance(value, Number) or not value.runs or any(len(runs) != 1 for runs in value.runs.values()):
         return None
     return Entry(row, tuple(runs[0] for runs in value.runs.values()))
-
-
-def _anything(rows: list[Row], column: str) -> bool:
-    return any(isinstance(row.values.get(column), Number) for row in rows)
 
 
 def _name(block: str, column: str, over_shots: bool) -> str:

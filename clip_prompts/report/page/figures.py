@@ -105,7 +105,7 @@ def _label(chart: Chart, name: str, places: list[tuple[float, float]], taken: li
             inside = chart.left < box[0] and box[1] < chart.right and chart.top < box[2] and box[3] < chart.bottom
             free = all(not (box[0] - r < x < box[1] + r and box[2] - r / 2 < y < box[3] + r / 2) for x, y, r in taken)
             if inside and free:
-                chart._text(name, h, v, "note", anchor)
+                chart.text(name, h, v, "note", anchor)
                 taken.extend((left + i * 6, v - 3, 6.0) for i in range(int(width / 6) + 1))
                 return
 
@@ -128,7 +128,7 @@ def reliability(entry: Entry, styles: Styles) -> Chart | None:
     chart.line([(0, 0), (1, 1)], "diagonal")
     tops = [f"M{chart.h(i / size):.1f} {chart.v(hit):.1f}H{chart.h((i + 1) / size):.1f}" for i, (_, _, hit) in used]
     chart.path("".join(tops), f"line thick m{styles[entry.label]}")
-    chart.note(f"ECE {error:.2f} %", 0.03, 0.92, kind="note strong")
+    chart.text(f"ECE {error:.2f} %", chart.h(0.03), chart.v(0.92), "note strong", "start")
     return chart
 
 

@@ -31,7 +31,7 @@ class Chart:
         self.x, self.y = x, y
         box = {"viewBox": f"0 0 {self.width} {self.height}", "width": str(self.width), "height": str(self.height)}
         self.root = ET.Element("svg", {"class": "chart", "role": "img", "aria-label": f"{title}. {about}", **box})
-        self._text(title, (self.left + self.right) / 2, 14, "title", "middle")
+        self.text(title, (self.left + self.right) / 2, 14, "title", "middle")
         self._axes(ticks or {v: number(v) for v in round_steps(*x)}, names)
 
     def _axes(self, ticks: dict[float, str], names: tuple[str, str]) -> None:
@@ -39,13 +39,13 @@ class Chart:
         for value in round_steps(*self.y):
             v = self.v(value)
             grid.append(f"M{_n(self.left)} {_n(v)}H{_n(self.right)}")
-            self._text(number(value), self.left - 5, v + 3.5, "tick", "end")
+            self.text(number(value), self.left - 5, v + 3.5, "tick", "end")
         for value, label in ticks.items():
-            self._text(label, self.h(value), self.bottom + 13, "tick", "middle")
+            self.text(label, self.h(value), self.bottom + 13, "tick", "middle")
         self.path("".join(grid), "grid")
         self.path(f"M{_n(self.left)} {_n(self.bottom)}H{_n(self.right)}", "axis")
-        self._text(names[0], (self.left + self.right) / 2, self.height - 8, "name", "middle")
-        label = self._text(names[1], 0, 0, "name", "middle")
+        self.text(names[0], (self.left + self.right) / 2, self.height - 8, "name", "middle")
+        label = self.text(names[1], 0, 0, "name", "middle")
         label.set("transform", f"translate(11 {_n((self.top + self.bottom) / 2)}) rotate(-90)")
 
     def h(self, x: float) -> float:
@@ -87,10 +87,7 @@ class Chart:
         """Draw a point of a method, with a tooltip."""
         self.path(marker(self.h(x), self.v(y), style, 6.0 if big else 4.0), f"mark m{style}", about)
 
-    def note(self, text: str, x: float, y: float, anchor: str = "start", kind: str = "note") -> None:
-        self._text(text, self.h(x), self.v(y), kind, anchor)
-
-    def _text(self, text: str, h: float, v: float, kind: str, anchor: str) -> ET.Element:
+    def text(self, text: str, h: float, v: float, kind: str, anchor: str) -> ET.Element:
         element = ET.SubElement(self.root, "text", {"class": kind, "x": _n(h), "y": _n(v), "text-anchor": anchor})
         element.text = text
         return element

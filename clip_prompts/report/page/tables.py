@@ -48,17 +48,16 @@ def class_data(groups: list[Group], styles: dict[str, int]) -> list[dict]:
                 "label": entry.label,
                 "is_zero_shot": entry.row.is_zero_shot,
                 "style": styles[entry.label],
-                "accuracy": [_percent(tables[entry.label].get(c)) for c in labels],
+                "accuracy": [
+                    round(100 * correct / total, 2) if total else None
+                    for _, total, correct in (tables[entry.label].get(c, ("", 0, 0)) for c in labels)
+                ],
             }
             for entry in group.entries
             if entry.label in tables
         ]
         found.append({"classes": names, "methods": methods})
     return found
-
-
-def _percent(numbers: tuple[str, int, int] | None) -> float | None:
-    return round(100 * numbers[2] / numbers[1], 2) if numbers and numbers[1] else None
 
 
 def confusion_view(group: Group) -> dict | None:
