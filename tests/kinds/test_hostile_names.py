@@ -6,12 +6,14 @@ import os
 import re
 
 import pytest
+import torch
 from dassl.config import get_cfg_default
 from dassl.evaluation import Classification
 from dassl.utils import setup_logger
 from PIL import Image
 
 from clip_prompts.common.text import csv_cell, markdown, one_line, printable, shown
+from clip_prompts.records.metrics import PredictionLog
 from clip_prompts.records.predictions import write_predictions
 from clip_prompts.report.reading import ReportError, collect
 from tests.kinds.limits import is_one_line, limited
@@ -171,10 +173,9 @@ def test_what_is_printed_reaches_terminal_and_log_escaped(name, capsys, tmp_path
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_predictions_are_no_formulas(name, tmp_path):
-    import numpy as np
-
-    columns = (np.array([0]), np.array([1]), np.array([0.5]))
-    write_predictions(str(tmp_path), str(tmp_path), [str(tmp_path / "=a.png")], columns, {0: name, 1: "cat"})
+    log = PredictionLog()
+    log.add(torch.tensor([[0.0, 1.0]]), torch.tensor([0]), [str(tmp_path / "=a.png")])
+    write_predictions(str(tmp_path), str(tmp_path), log, {0: name, 1: "cat"})
     with open(tmp_path / "predictions.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
     assert len(rows) == 2 and rows[1][0] == "'=a.png" and rows[1][1] == csv_cell(name)
