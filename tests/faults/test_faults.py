@@ -14,6 +14,7 @@ import torch
 from dassl.data import DataManager, DatasetWrapper
 from dassl.engine import TRAINER_REGISTRY
 
+import clip_prompts.run.libraries  # noqa: F401  (before a test takes away the right to read)
 import train
 from tests.engine.stock import StockTrainer, write_pictures
 
