@@ -1,1 +1,1 @@
-"""Programs beside training."""
+"""Programs next to train.py."""

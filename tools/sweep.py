@@ -108,7 +108,7 @@ def _common(sub: argparse.ArgumentParser) -> None:
 
 
 def requests(args: argparse.Namespace) -> list[Request]:
-    """What the arguments ask for. Raises UserError."""
+    """Return the requests that the arguments state. Raises UserError."""
     given = {key: value for key in FIELDS if (value := getattr(args, key, None)) not in (None, "", [])}
     for key in ("trainers", "datasets"):
         if key in given:

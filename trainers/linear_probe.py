@@ -123,7 +123,7 @@ class LinearHead(nn.Module):
 
 
 def _rows(learned: list[str], wanted: list[str]) -> list[int]:
-    """Where the wanted classes are among the learned ones. Raises UserError for the first that is not there once."""
+    """Return the rows of the wanted classes. Raises UserError for the first one that is not learned exactly once."""
     if wanted == learned:  # also where two classes share a name
         return list(range(len(wanted)))
     for name in wanted:

@@ -16,7 +16,7 @@ from .tokens import MAX_CONTEXT, context_tokens, name_tokens, place_context, pro
 
 
 class Learner(nn.Module):
-    """What a method learns, as the arguments of CLIP's encoders. As it stands, nothing: both encoders are plain CLIP.
+    """Holds what a method learns, and hands it to CLIP's encoders. This base class learns and hands over nothing.
 
     All trainable parameters are learned and saved. Whether image features may be cached or encoded ahead of the
     training steps follows from ``image_inputs``: while it is empty, they cannot change.

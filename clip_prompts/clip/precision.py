@@ -44,7 +44,7 @@ class Precision:
 
     @property
     def description(self) -> str:
-        """What rounding depends on: the policy and the kind of device."""
+        """The policy and the kind of device, on which rounding depends."""
         return f"{self.name} on {self.device.type}"
 
     @property

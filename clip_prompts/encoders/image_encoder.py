@@ -13,7 +13,7 @@ from .blocks import NO_HOOK, BlockHook, check_layers, image_block
 
 
 class ImageFeatures(NamedTuple):
-    """What ``ImageEncoder.encode`` returns."""
+    """Result of ``ImageEncoder.encode``."""
 
     features: Tensor  # (B, D), not normalized
     inserted: Tensor | None  # mean of the inserted rows after the last norm (B, v); None without inserted rows

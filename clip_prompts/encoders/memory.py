@@ -20,7 +20,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True)
 class TextShape:
-    """What the memory of text encoding depends on, apart from the prompts."""
+    """Sizes that the memory of text encoding depends on, apart from the prompts."""
 
     layers: int  # L
     width: int  # d

@@ -106,7 +106,7 @@ class TextEncoder(nn.Module):
 
     @property
     def shape(self) -> TextShape:
-        """What the memory of encoding depends on, apart from the prompts."""
+        """Sizes that the memory of encoding depends on, apart from the prompts."""
         attn, (width, joint) = self.blocks[0].attn, self.text_projection.shape
         device = self.positional_embedding.device.type
         return TextShape(len(self.blocks), width, attn.num_heads, joint, self.dtype.itemsize, device)

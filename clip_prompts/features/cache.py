@@ -29,12 +29,12 @@ FORMAT = 3  # of the files; another number makes all older ones void
 
 
 def feature_folder(folder: str = "") -> Path:
-    """Where files of features lie: the given folder, or ``clip-prompt-toolbox/features`` in the user's cache."""
+    """Return the folder of feature files: the given folder, or ``clip-prompt-toolbox/features`` in the user's cache."""
     return Path(folder).expanduser() if folder else user_cache_dir() / "features"
 
 
 def feature_key(weights: str, precision: str, dataset: object, views: int = 0) -> str | None:
-    """What the features of a list of images depend on, as one line of JSON.
+    """Return all that the features of a list of images depend on, as one line of JSON.
 
     Args:
         weights: SHA-256 of the encoder's weights. precision: ``Precision.description``.
@@ -69,7 +69,7 @@ def feature_key(weights: str, precision: str, dataset: object, views: int = 0) -
 
 
 def transform_text(dataset: object) -> str:
-    """What a dataset's transform says of itself, in one line."""
+    """Return the ``repr`` of a dataset's transform in one line."""
     return " ".join(repr(getattr(dataset, "transform", None)).split())
 
 

@@ -43,7 +43,7 @@ def view_loader(
 
 
 def _seed(dataset: Dataset, views: int) -> bytes:
-    """What views are drawn from: the images' names, and nothing that differs between machines."""
+    """Return the seed of all views. It depends on the images' names, and on nothing that differs between machines."""
     digest = hashlib.sha256(f"{views} {transform_text(dataset)}\n".encode())
     for item in dataset.data_source:
         digest.update(f"{os.path.basename(item.impath)}\t{item.label}\n".encode("utf-8", "surrogateescape"))

@@ -140,7 +140,7 @@ class Task:
         return [parameter.grad.clone() for parameter in self.learner.parameters()]
 
     def predicted_bytes(self) -> int:
-        """What ``memory.py`` expects our text encoding to take, without a limit."""
+        """Bytes that ``memory.py`` predicts for our text encoding, without a limit."""
         return peak_bytes(self.encoder.shape, self.positions["ours"], self.learner.prompts.packing().spread)
 
 
@@ -150,7 +150,7 @@ def relative(ours: Tensor, theirs: Tensor) -> float:
 
 
 def calls(task: Task, separately: bool) -> dict[str, Callable[[], object]]:
-    """What the memory of a step is measured on, by name."""
+    """Calls whose memory is measured, by name."""
     x, label, images = task.features(), task.labels(), task.images()
     return {
         "text, plain": lambda: task.backward("plain", x, label, separately),

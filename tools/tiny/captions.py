@@ -88,7 +88,7 @@ def all_words() -> list[str]:
 
 
 def fits(codes: np.ndarray, caption_codes: np.ndarray, stated: np.ndarray) -> np.ndarray:
-    """Which caption fits which picture: bool (images, captions).
+    """Tell which caption fits which picture: bool (images, captions).
 
     Args:
         codes: attributes of the pictures (images, A).

@@ -1,4 +1,4 @@
-"""Where the batches of an epoch come from: labelled images, or labelled and unlabelled ones."""
+"""Trainers whose epochs take labelled images, or labelled and unlabelled ones."""
 
 from dassl.utils import ConfigError, UnknownNameError
 

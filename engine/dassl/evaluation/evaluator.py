@@ -14,7 +14,7 @@ from .build import EVALUATOR_REGISTRY
 
 
 class EvaluatorBase:
-    """What a trainer calls: ``reset()``, ``process()`` for each batch, ``evaluate()`` at the end."""
+    """Interface that a trainer calls: ``reset()``, ``process()`` for each batch, ``evaluate()`` at the end."""
 
     def __init__(self, cfg):
         self.cfg = cfg

@@ -66,7 +66,7 @@ def check_checksum(path):
 
 
 class _HashingFile:
-    """What ``torch.save`` needs of a file; keeps the error that made writing fail."""
+    """A file as ``torch.save`` needs it; keeps the error that made writing fail."""
 
     def __init__(self, file):
         self.file = file

@@ -1,3 +1,3 @@
-"""What happens to an image between the file and the model."""
+"""Transforms of an image between the file and the model."""
 
 from .transforms import INTERPOLATION_MODES, build_transform, interpolation_mode

@@ -1,1 +1,1 @@
-"""What several trainers are made of."""
+"""Parts that several bundled trainers share."""

@@ -11,7 +11,7 @@ class OneLoss:
     """Mixin before TrainerX or TrainerXU: a subclass writes ``loss``."""
 
     def loss(self, *parsed):
-        """What ``parse_batch_train`` returns, to the scalar loss and the numbers to report (dict)."""
+        """Return the scalar loss and the numbers to report (dict) from what ``parse_batch_train`` returns."""
         raise NotImplementedError
 
     def forward_backward(self, *batches):

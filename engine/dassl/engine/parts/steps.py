@@ -1,4 +1,4 @@
-"""Where a run stands, and what every step ends with."""
+"""Progress of a run in steps, and the end of every step."""
 
 
 def steps_done(trainer):

@@ -12,7 +12,7 @@ from ..parts.views import use_weak_and_strong_views
 
 @TRAINER_REGISTRY.register()
 class FixMatch(OneLoss, TrainerXU):
-    """What the network is sure of in a weakly augmented image, it learns to say of the strongly augmented one.
+    """The network's confident labels of weakly augmented images are what it learns on the strongly augmented one.
 
     "FixMatch: Simplifying Semi-Supervised Learning with Consistency and Confidence", NeurIPS 2020, equations 3 and 4:
 

@@ -1,4 +1,4 @@
-"""What MixStyle and EFDMix share: when they act, with which images, and how they are switched."""
+"""Common part of MixStyle and EFDMix: when they act, with which images, and how they are switched."""
 
 import contextlib
 import random

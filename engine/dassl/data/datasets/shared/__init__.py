@@ -1,1 +1,1 @@
-"""What the bundled datasets share: reading class folders and lists, exporting arrays, domains, labelled parts."""
+"""Functions that the bundled datasets share: class folders and lists, exported arrays, domains, labelled parts."""

@@ -1,4 +1,4 @@
-"""Which images of a training list keep their labels."""
+"""Choice of the images of a training list that keep their labels."""
 
 from dassl.utils import ConfigError
 
