@@ -111,6 +111,7 @@ def backbone():
     return build_model(tiny_state_dict()).float()
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_zero_shot_is_above_chance_with_room_to_the_top(backbone, variant):
     """The point of the family: the embedded backbone knows the words but has not seen the style."""
