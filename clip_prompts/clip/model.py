@@ -52,24 +52,24 @@ class PromptedCLIP(nn.Module):
 
     def forward(self, image: Tensor) -> Seen:
         """Images (B, 3, H, W), or their features (B, D), to what a loss may need."""
-        return self._see(self.image_features(image))
+        return self._see(self.encode_image(image))
 
     def logits(self, image: Tensor) -> Tensor:
         """Images (B, 3, H, W), or their features (B, D), to logits (B, C). Meant for evaluation.
 
         Prompts that depend on the image are encoded for as many images at once as fit into the memory budget.
         """
-        features = self.image_features(image)
+        features = self.encode_image(image)
         if not self.prompt_learner.is_conditional:
             return self._see(features).logits
         size = self.text_encoder.contexts_at_once(self.prompt_learner.prompts)
         return torch.cat([self._see(part).logits for part in features.split(size)])
 
-    def image_features(self, image: Tensor) -> Tensor:
+    def encode_image(self, image: Tensor) -> Tensor:
         """Images (B, 3, H, W) to features (B, D), not normalized. Features (B, D) are returned as they are."""
         return image if image.dim() == 2 else self.image_encoder(image, **self.prompt_learner.image_inputs())
 
-    def text_features(self, x: Tensor | None = None) -> Tensor:
+    def encode_text(self, x: Tensor | None = None) -> Tensor:
         """Text features, not normalized: (C, D), or (B, C, D) if they depend on the unit image features x (B, D)."""
         learner = self.prompt_learner
         if learner.is_conditional:
@@ -92,7 +92,7 @@ class PromptedCLIP(nn.Module):
 
     def _see(self, image_features: Tensor) -> Seen:
         x = unit(image_features)
-        text_features = self.text_features(x)
+        text_features = self.encode_text(x)
         w = unit(text_features)
         return Seen(similarity(self.logit_scale, x, w), x, w, image_features, text_features)
 

@@ -146,7 +146,7 @@ def test_families_of_names(many, class_specific):
     torch.manual_seed(0)
     learner = PromptLearner(encoder, names, 4, class_specific=class_specific)
     texts = plain_features(learner, names)
-    ours = unit(PromptedCLIP(CLIP, encoder, learner).text_features())
+    ours = unit(PromptedCLIP(CLIP, encoder, learner).encode_text())
     torch.testing.assert_close(ours, texts, rtol=1e-5, atol=1e-6)
     weight = torch.randn(ours.shape, generator=torch.Generator().manual_seed(2))
     (one,), (other,) = (torch.autograd.grad((w * weight).sum(), learner.ctx) for w in (ours, texts))
@@ -161,7 +161,7 @@ def test_few_classes(names, class_specific):
     torch.manual_seed(0)
     learner = PromptLearner(encoder, names, 4, class_specific=class_specific)
     texts = plain_features(learner, names)
-    ours = unit(PromptedCLIP(CLIP, encoder, learner).text_features())
+    ours = unit(PromptedCLIP(CLIP, encoder, learner).encode_text())
     torch.testing.assert_close(ours, texts, rtol=1e-5, atol=1e-6)
     weight = torch.randn(ours.shape, generator=torch.Generator().manual_seed(2))  # a loss over one class is constant
     (one,), (other,) = (torch.autograd.grad((w * weight).sum(), learner.ctx) for w in (ours, texts))
@@ -180,7 +180,7 @@ def test_a_thousand_classes():
     model = PromptedCLIP(CLIP, encoder, learner)
     loss = F.cross_entropy(model(image).logits, label)
     w = plain_features(learner, names)
-    expected = F.cross_entropy(CLIP.logit_scale.exp() * unit(model.image_features(image)) @ w.t(), label)
+    expected = F.cross_entropy(CLIP.logit_scale.exp() * unit(model.encode_image(image)) @ w.t(), label)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     assert_close(torch.autograd.grad(loss, learner.ctx)[0], torch.autograd.grad(expected, learner.ctx)[0], 1e-4)
 

@@ -196,7 +196,7 @@ def test_memory_that_never_suffices_ends_in_one_clear_line():
     model = coop(None)
 
     def step():
-        model.text_features()
+        model.encode_text()
         raise MemoryError
 
     with pytest.raises(UserError, match="even with one prompt at a time: lower the batch size"):
