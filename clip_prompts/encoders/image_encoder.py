@@ -12,7 +12,7 @@ from clip_prompts.common.errors import UserError
 from .blocks import NO_HOOK, BlockHook, check_layers, image_block
 
 
-class ImageFeatures(NamedTuple):
+class EncodedImages(NamedTuple):
     """Result of ``ImageEncoder.encode``."""
 
     features: Tensor  # (B, D), not normalized
@@ -65,14 +65,18 @@ class ImageEncoder(nn.Module):
         """True if no weight of the encoder is trained."""
         return not any(p.requires_grad for p in self.parameters())
 
-    def forward(
+    def forward(self, image: Tensor, *given: Any, **named: Any) -> Tensor:
+        """Images (B, 3, H, W) to features (B, D), not normalized. Takes the arguments of ``encode``."""
+        return self.encode(image, *given, **named).features
+
+    def encode(
         self,
         image: Tensor,
         rows: Tensor | None = None,
         deep: Mapping[int, Tensor] | None = None,
         inserted: Mapping[int, Tensor] | None = None,
         hooks: Mapping[int, BlockHook] | None = None,
-    ) -> Tensor:
+    ) -> EncodedImages:
         """Encode images; layers count from 0.
 
         Args:
@@ -84,22 +88,11 @@ class ImageEncoder(nn.Module):
             hooks: layer to hook.
 
         Returns:
-            Features (B, D), not normalized.
+            Features (B, D), not normalized, and the mean of the inserted rows.
 
         Raises:
             UserError: rows or hooks for a ResNet, or a layer that the encoder does not have.
         """
-        return self.encode(image, rows, deep, inserted, hooks).features
-
-    def encode(
-        self,
-        image: Tensor,
-        rows: Tensor | None = None,
-        deep: Mapping[int, Tensor] | None = None,
-        inserted: Mapping[int, Tensor] | None = None,
-        hooks: Mapping[int, BlockHook] | None = None,
-    ) -> ImageFeatures:
-        """Encode images as ``forward`` does, and also return the mean of the inserted rows."""
         image = image.to(self.dtype)
         if not self.is_vit:
             if rows is not None or deep or inserted or hooks:
@@ -107,10 +100,10 @@ class ImageEncoder(nn.Module):
                     f"{type(self.visual).__name__} takes no learned image rows and no hooks: they need one of CLIP's "
                     "vision transformers. Choose a ViT as MODEL.BACKBONE.NAME"
                 )
-            return ImageFeatures(self.visual(image), None)
+            return EncodedImages(self.visual(image), None)
         return self._encode(image, rows, deep or {}, inserted or {}, hooks or {})
 
-    def _encode(self, image, rows, deep, inserted, hooks) -> ImageFeatures:
+    def _encode(self, image, rows, deep, inserted, hooks) -> EncodedImages:
         visual, blocks = self.visual, self.visual.transformer.resblocks
         appended = 0 if rows is None else len(rows)
         added = len(inserted[min(inserted)]) if inserted else 0
@@ -131,7 +124,7 @@ class ImageEncoder(nn.Module):
             x = image_block(block, x, hooks.get(layer, NO_HOOK), 1 + added if is_last else None)
         x = visual.ln_post(x)
         features = x[:, 0] if visual.proj is None else x[:, 0] @ visual.proj
-        return ImageFeatures(features, x[:, 1:].mean(dim=1) if added else None)
+        return EncodedImages(features, x[:, 1:].mean(dim=1) if added else None)
 
 
 def _per_image(rows: Tensor, x: Tensor) -> Tensor:

@@ -118,7 +118,7 @@ class MemoryBudget:
                 self.shrink(error)
 
     def shrink(self, error: BaseException) -> None:
-        """Halve the rows at once after memory ran out; raise any other error again.
+        """Halve the rows at once after memory ran out, and say so; raise any other error again.
 
         Raises:
             UserError: memory ran out with a single prompt at a time.
@@ -126,10 +126,6 @@ class MemoryBudget:
         if not is_out_of_memory(error):
             raise error
         traceback.clear_frames(error.__traceback__)  # they hold the failed step's tensors
-        self.halve()
-
-    def halve(self) -> None:
-        """Encode half as many rows at once from now on, and say so. Raises UserError if there is only one prompt."""
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -181,7 +181,7 @@ def test_init_weights(capsys, tmp_path):
 
 
 def test_names_in_the_trainer_module():
-    """What clients import from dassl.engine.trainer is the same as elsewhere."""
+    """Names that clients import from dassl.engine.trainer are the same as elsewhere."""
     for name in ("TrainerBase", "SimpleTrainer", "TrainerX", "TrainerXU"):
         assert getattr(trainer, name) is getattr(engine, name), name
     assert trainer.DataManager is data.DataManager and trainer.build_evaluator is evaluation.build_evaluator

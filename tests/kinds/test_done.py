@@ -1,10 +1,15 @@
 """A sweep believes that a run is done only while all that determined its result is as it was."""
 
+import importlib
 import json
 import os
 import shutil
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from dassl.config import get_cfg_default
 
 from clip_prompts.records import sources
 from tests.tools import sweeps
@@ -166,3 +171,25 @@ def test_pictures_that_change_while_a_run_learns_are_not_what_it_has_read(tmp_pa
     capfd.readouterr()
     assert sweep.main(argv) == 0
     assert "finished runs are checked again" in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("name", ("rates.yaml", "names.json"))
+def test_a_table_that_code_reads_is_among_what_a_run_has_read(name, tmp_path, monkeypatch):
+    """The engine's default settings are such a table."""
+    package = tmp_path / "code_with_a_table"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / name).write_text("1")
+    (tmp_path / "pictures").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(sys.modules, package.name, None)  # whatever happens to the entry is undone at the end
+    monkeypatch.delitem(sys.modules, package.name)
+    importlib.import_module(package.name)
+    dataset = SimpleNamespace(dataset_dir=str(tmp_path / "pictures"))
+    trainer = SimpleNamespace(dm=SimpleNamespace(dataset=dataset))
+    sources.write_sources(str(tmp_path), trainer, get_cfg_default(), [], with_look=True)
+    found = json.loads((tmp_path / sources.FILE).read_text())
+    assert {Path(file).name for file in found["files"]} >= {name, "defaults.yaml"}
+    assert sources.look(found) == found["look"]
+    (package / name).write_text("2")
+    assert sources.look(found) != found["look"]

@@ -240,8 +240,9 @@ class TrainerBase:
         for observer in self.observers:
             observer.epoch_begins(self)
         self.run_epoch()
+        means = self._steps.means()
         for observer in self.observers:
-            observer.epoch_ends(self, self._steps.means())
+            observer.epoch_ends(self, means)
         self.after_epoch()
 
     def _run_batches(self, batches, print_freq):
