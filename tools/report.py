@@ -100,7 +100,9 @@ def _verified(tables: list, source: str | None) -> tuple[list, int]:
         raise ReportError(f"There is no published source '{source}'. There are: {', '.join(sorted(sources))}")
     found, compared, outside = verify(tables, source)
     if not compared:
-        print("Nothing to compare: no published number for these methods and datasets", file=sys.stderr)
+        print(
+            "Nothing to compare: no published number for these methods, datasets, backbones and shots", file=sys.stderr
+        )
         return tables, 1
     print(f"{compared - outside} of {compared} published numbers are reached within tolerance", file=sys.stderr)
     return found, 1 if outside else 0

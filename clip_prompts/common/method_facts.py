@@ -4,6 +4,8 @@ All keys of the file are optional::
 
     order: 40                     # row in tables: smaller is higher; methods without a number come last, by name
     learns: prompts               # prompts (default), classes, or nothing (a zero-shot method: no seeds, no shots)
+    transductive: true            # learns from images of the test classes without labels: tables do not rank it
+    base: TRAINER.DEPT.BASE       # setting with the method that this one is put on: rows are called BASE+NAME
     by_default: true              # take part when a sweep names no trainer
     protocols: [few_shot]         # default: all
     configs:                      # config file (without .yaml) per protocol; `other` is for all protocols not named
@@ -35,8 +37,8 @@ FILE = "method.yml"
 FOLDER = Path(__file__).resolve().parents[2] / "configs" / "trainers"
 LEARNS = ("prompts", "classes", "nothing")
 _KINDS = {
-    "order": (int, float), "learns": str, "by_default": bool, "protocols": list, "configs": dict, "full_epochs": int,
-    "epochs": list, "ablation": dict,
+    "order": (int, float), "learns": str, "transductive": bool, "base": str, "by_default": bool, "protocols": list,
+    "configs": dict, "full_epochs": int, "epochs": list, "ablation": dict,
 }  # fmt: skip
 _RULE = {"protocol": str, "dataset": str, "most_shots": int, "epochs": int}
 _ABLATION = {"length": str, "words": str, "capacity": int}
@@ -53,6 +55,8 @@ class MethodFacts:
     folder: Path | None = None
     order: float = math.inf
     learns: str = "prompts"
+    transductive: bool = False
+    base: str | None = None
     by_default: bool = False
     protocols: tuple[str, ...] = ()
     configs: Mapping[str, str] = field(default_factory=dict)
@@ -101,9 +105,9 @@ def read_facts(name: str) -> MethodFacts:
 
 
 def row_order(name: str) -> tuple:
-    """Returns a key that sorts methods as rows of tables: zero-shot methods first, then by order and name."""
+    """Returns a key that sorts rows of tables: zero-shot methods first, transductive ones last, by order and name."""
     facts = read_facts(name)
-    return not facts.is_zero_shot, facts.order, name
+    return not facts.is_zero_shot, facts.transductive, facts.order, name
 
 
 def default_methods(protocol: str) -> list[str]:

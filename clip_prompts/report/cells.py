@@ -1,7 +1,7 @@
 """Groups of runs: methods and cells. Runs that differ in more than the seed are not averaged.
 
-A cell is a method on a dataset's classes with a number of shots; its runs differ in the seed only. Runs of a trainer
-with different settings are different methods, labelled by the difference. Some settings may follow from the dataset or
+A cell is a method on a dataset's classes with a number of shots; its runs differ in the seed only. Runs of a method
+with different settings are different rows, labelled by the difference. Some settings may follow from the dataset or
 the number of shots (``BY_CELL``: ImageNet is learned for fewer epochs). Such a setting separates methods only if one
 cell has several of its values.
 """
@@ -11,21 +11,22 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from clip_prompts.common.method_facts import row_order
+from clip_prompts.common.method_facts import read_facts, row_order
 from clip_prompts.report.reading import ReportError, Run
 
-BY_CELL = ("OPTIM.MAX_EPOCH", "DATASET.", "load epoch", "config")
+SETTINGS_BY_CELL = ("OPTIM.MAX_EPOCH", "DATALOADER.TRAIN_X.BATCH_SIZE", "DATASET.")
+BY_CELL = (*SETTINGS_BY_CELL, "load epoch", "config")
 LONG = 3  # a label with more differing settings than this is the config's name, with a note
 
 
 @dataclass(eq=False)
 class Method:
-    """A row of tables: runs of one trainer with equal settings, and ``cells``: cell -> seed -> run.
+    """A row of tables: runs of one method with equal settings, and ``cells``: cell -> seed -> run.
 
     Runs that cannot be averaged leave their cell out; ``conflicts`` maps the files of two of them to the reason.
     """
 
-    trainer: str
+    name: str
     label: str
     runs: list[Run]
     cells: dict[tuple, dict[int, Run]] = field(default_factory=dict)
@@ -33,8 +34,17 @@ class Method:
     conflicts: dict[tuple, str] = field(default_factory=dict)
 
     @property
+    def trainer(self) -> str:
+        return self.runs[0].trainer
+
+    @property
     def is_zero_shot(self) -> bool:
         return self.runs[0].is_zero_shot
+
+    @property
+    def is_transductive(self) -> bool:
+        """True if it learns from unlabelled images of the test classes, so that it is not ranked with the others."""
+        return read_facts(self.trainer).transductive
 
 
 def methods(runs: Iterable[Run], cell_of: Callable[[Run], tuple]) -> list[Method]:
@@ -45,10 +55,10 @@ def methods(runs: Iterable[Run], cell_of: Callable[[Run], tuple]) -> list[Method
     Args:
         cell_of: gives the cell of a run; equal for all runs that may be averaged.
     """
-    by_trainer = defaultdict(list)
+    by_name = defaultdict(list)
     for run in runs:
-        by_trainer[run.trainer].append(run)
-    found = [method for group in by_trainer.values() for method in _variants(group, cell_of)]
+        by_name[run.method].append(run)
+    found = [method for group in by_name.values() for method in _variants(group, cell_of)]
     for method in found:
         in_cells = defaultdict(list)
         for run in method.runs:
@@ -78,7 +88,7 @@ def _variants(runs: list[Run], cell_of) -> list[Method]:
     groups = defaultdict(list)
     for run in runs:
         groups[_identity(values[run], keys)].append(run)
-    trainer = runs[0].trainer
+    name, mark = runs[0].method, ["transductive"] if read_facts(runs[0].trainer).transductive else []
     names = _names(keys)
     labels = {i: ", ".join(f"{names[k]} {_text(v)}" for k, v in zip(keys, i, strict=True)) for i in groups}
     configs = {i: {run.config for run in group} for i, group in groups.items()}
@@ -87,7 +97,10 @@ def _variants(runs: list[Run], cell_of) -> list[Method]:
     found = []
     for identity, group in groups.items():
         shown = next(iter(configs[identity])) if short else labels[identity]
-        method = Method(trainer, f"{trainer} ({shown})" if keys else trainer, group)
+        facts = ", ".join([*mark, *([shown] if keys else [])])
+        method = Method(name, f"{name} ({facts})" if facts else name, group)
+        if mark:
+            method.notes.append(f"{method.label}: learns from unlabelled images of the test classes; not ranked")
         method.notes += [f"{method.label}: {labels[identity]}"] if short else []
         method.notes += _notes(method, varying, keys, values)
         found.append(method)
@@ -121,7 +134,7 @@ def _text(value: object) -> str:
 def _notes(method: Method, varying: list[str], keys: list[str], values: dict) -> list[str]:
     """Returns settings that follow from dataset or shots, and precision, if they differ within the row."""
     notes = []
-    for key in (k for k in varying if k.startswith(("OPTIM.MAX_EPOCH", "DATASET.")) and k not in keys):
+    for key in (k for k in varying if k.startswith(SETTINGS_BY_CELL) and k not in keys):
         where = defaultdict(set)
         for run in method.runs:
             if values[run].get(key) is not None:

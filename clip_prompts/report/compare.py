@@ -12,10 +12,10 @@ def compare(tables: Iterable[Table], a: str, b: str) -> list[Table]:
     """Returns a table of differences for each table that has both methods.
 
     Args:
-        a, b: labels of rows, or trainers of which a table has one row.
+        a, b: labels of rows, or methods or trainers of which a table has one row.
 
     Raises:
-        ReportError: no table has both, or a trainer has several rows.
+        ReportError: no table has both, or a method has several rows.
     """
     tables, found = list(tables), []
     for table in tables:
@@ -39,8 +39,8 @@ def compare(tables: Iterable[Table], a: str, b: str) -> list[Table]:
 
 
 def _row(block: Block, name: str) -> Row | None:
-    of_trainer = [row for row in block.rows if row.method and row.method.trainer == name]
-    found = [row for row in block.rows if row.label == name] or of_trainer
+    of_method = [row for row in block.rows if row.method and name in (row.method.name, row.method.trainer)]
+    found = [row for row in block.rows if row.label == name] or of_method
     if len(found) > 1:
         raise ReportError(f"'{name}' has several rows, name one: {', '.join(repr(row.label) for row in found)}")
     return found[0] if found else None

@@ -38,6 +38,10 @@ class Row:
     def is_zero_shot(self) -> bool:
         return self.method is not None and self.method.is_zero_shot
 
+    @property
+    def is_ranked(self) -> bool:
+        return self.method is None or not self.method.is_transductive
+
 
 @dataclass(eq=False)
 class Block:
@@ -77,10 +81,10 @@ class Table:
         return [v for b in self.blocks for r in b.rows for v in r.values.values() if isinstance(v, Number)]
 
     def mark_best(self) -> None:
-        """Mark the highest value of each column of a block, as printed, if there is a choice."""
+        """Mark the highest value of each column of a block, as printed, if there is a choice of ranked methods."""
         for block in self.blocks:
             for column in self.columns:
-                found = [(r, r.values.get(column)) for r in block.rows]
+                found = [(r, r.values.get(column)) for r in block.rows if r.is_ranked]
                 found = [(row, round(value.mean, 2)) for row, value in found if isinstance(value, Number)]
                 if len(found) > 1:
                     top = max(value for _, value in found)

@@ -12,11 +12,13 @@ FILE = Path(__file__).with_name("published.json")
 class Published:
     """One printed table of a method.
 
-    ``values`` maps a dataset (or "average") to the accuracies in percent in the order of ``columns`` (base, new, H;
-    numbers of shots; "accuracy" where datasets are columns). ``recipe`` maps settings to values, as far as known;
-    ``epochs`` may map datasets ("*": the others). ``status`` is "seen", or "unverified" if the numbers were
-    recalled; ``status_of`` has the datasets with another one. ``rerun``: by others than the method's authors.
-    ``learned``: number of learned values.
+    ``trainer`` is the method's name in tables, such as CoOp+DePT. ``values`` maps a dataset (or "average") to the
+    accuracies in percent in the order of ``columns`` (base, new, H; numbers of shots; "accuracy" where datasets are
+    columns). ``recipe`` maps settings to values, as far as known; a value may be one per dataset that is learned on
+    ("*": the others). A setting is one of the general ones of ``verify.settings_of``, or a key of the trainer's own
+    node, or any key with its path. ``config`` is the file in configs/trainers that holds the recipe. ``status`` is
+    "seen", or "unverified" if the numbers were recalled; ``status_of`` has the datasets with another one. ``rerun``:
+    by others than the method's authors. ``learned``: number of learned values.
     """
 
     protocol: str
@@ -30,6 +32,7 @@ class Published:
     status_of: dict[str, str] = field(default_factory=dict)
     rerun: bool = False
     learned: int | None = None
+    config: str | dict[str, str] = ""
 
     def value(self, dataset: str, column: str) -> float | None:
         """Returns a printed number; None if there is none."""
@@ -41,8 +44,16 @@ class Published:
 def published() -> tuple[Published, ...]:
     """Returns all tables, in the order of the file."""
     content = json.loads(FILE.read_text(encoding="utf-8"))
-    sources, recipes = content["sources"], content["recipes"]
-    return tuple(
-        Published(**entry | {"title": sources[entry["source"]], "recipe": recipes[entry["recipe"]]})
-        for entry in content["tables"]
-    )
+    tables = []
+    for entry in content["tables"]:
+        recipe = _recipe(content["recipes"], entry["recipe"])
+        more = {"title": content["sources"][entry["source"]], "config": recipe.pop("config", "")}
+        tables.append(Published(**entry | more | {"recipe": recipe}))
+    return tuple(tables)
+
+
+def _recipe(recipes: dict, name: str) -> dict:
+    """Returns a recipe with the values of the one that it is ``like``."""
+    own = dict(recipes[name])
+    like = own.pop("like", None)
+    return (_recipe(recipes, like) if like else {}) | own

@@ -55,6 +55,12 @@ class Run:
         return self.record.get("learned") == 0 or read_facts(self.trainer).is_zero_shot
 
     @property
+    def method(self) -> str:
+        """The method's name in tables: the trainer, after the method that it is put on if there is one (CoOp+DePT)."""
+        base = self.settings.get(read_facts(self.trainer).base or "")
+        return f"{base}+{self.trainer}" if base else self.trainer
+
+    @property
     def joint(self) -> bool:
         """True if the run learned on the base classes and is tested on base and new classes together."""
         return self.classes == "all" and self.source.get("classes") == "base"

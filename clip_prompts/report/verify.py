@@ -1,6 +1,7 @@
 """The comparison of our numbers with published ones, cell by cell, with the settings in which they differ.
 
-Each cell is compared with the published table of its method that agrees in the most settings (a paper before a rerun).
+Each cell is compared with the published table of its method, backbone and number of shots that agrees in the most
+other settings (a paper before a rerun).
 Tolerance: 1.0 point (0.5 for zero-shot methods), or two standard errors of the difference between two means over as
 many seeds, 2 s sqrt(2 / n), if that is more. s is the sample deviation over our seeds. It is used for the published
 numbers too, because few papers print theirs.
@@ -53,7 +54,8 @@ def differences(run: Run, recipe: dict) -> dict[str, str]:
     ours = settings_of(run)
     found = {}
     for name, wanted in recipe.items():
-        wanted = wanted.get(run.dataset, wanted["*"]) if isinstance(wanted, dict) else wanted
+        if isinstance(wanted, dict):  # by the dataset that is learned on
+            wanted = wanted.get(run.source.get("dataset") or run.dataset, wanted["*"])
         value = ours.get(name)
         if value is not None and _plain(name, value) != _plain(name, wanted):
             found[name] = f"{_shown(value)} instead of {_shown(wanted)}"
@@ -61,29 +63,26 @@ def differences(run: Run, recipe: dict) -> dict[str, str]:
 
 
 def settings_of(run: Run) -> dict[str, object]:
-    """Returns the settings of a run that papers state; None if its record does not have one."""
+    """Returns the settings of a run that papers state: general ones, the trainer's own by last name, all by path."""
     if run.is_zero_shot:
         return {"backbone": run.backbone}
-    own = {
-        key.split(".")[2]: value
-        for key, value in run.settings.items()
-        if key.count(".") == 2 and key.startswith(f"TRAINER.{run.trainer.upper()}.")
-    }
+    node = f"TRAINER.{run.trainer.upper()}."
+    own = {key.removeprefix(node): value for key, value in run.settings.items() if key.startswith(node)}
     words = own.get("CTX_INIT")
     words = " ".join(words.replace("_", " ").split()) if isinstance(words, str) else None
-    return {
+    ignored = words and run.record.get("imported")  # upstream's logs keep an N_CTX that the words have overridden
+    general = {
         "backbone": run.backbone,
         "shots": run.shots,
         "epochs": run.settings.get("OPTIM.MAX_EPOCH"),
         "batch": run.settings.get("DATALOADER.TRAIN_X.BATCH_SIZE"),
         "lr": run.settings.get("OPTIM.LR"),
-        "N_CTX": None if words else own.get("N_CTX"),  # words set the number of vectors
+        "N_CTX": None if ignored else own.get("N_CTX"),
         "CTX_INIT": words,
-        "CSC": own.get("CSC"),
-        "CLASS_TOKEN_POSITION": own.get("CLASS_TOKEN_POSITION"),
         "precision": run.record.get("precision") or own.get("PREC"),
         "selection": run.selection,
     }
+    return run.settings | own | general
 
 
 def _plain(name: str, value: object) -> object:
@@ -124,23 +123,25 @@ def _closest(protocol: str, dataset: str, column: str, number: Number, source: s
     runs = _runs(number)
     if not runs:
         return None
-    trainer = _name(runs[0].trainer)
+    method = _name(runs[0].method)
     best, best_score = None, None
     for entry in published():
-        here = entry.protocol == protocol and _name(entry.trainer) == trainer
+        here = entry.protocol == protocol and _name(entry.trainer) == method
         if not here or source not in (None, entry.source) or entry.value(dataset, column) is None:
             continue
         differ = differences(runs[0], entry.recipe)
+        if {"backbone", "shots"} & set(differ):
+            continue
         known = settings_of(runs[0])
         agree = sum(known.get(name) is not None for name in entry.recipe) - len(differ)
-        score = (agree - 2 * len(differ) - 100 * ("backbone" in differ) - 10 * ("shots" in differ), not entry.rerun)
+        score = (agree - 2 * len(differ), not entry.rerun)
         if best is None or score > best_score:
             best, best_score = entry, score
     return best
 
 
-def _name(trainer: str) -> str:
-    return trainer.lower().replace("-", "")
+def _name(method: str) -> str:
+    return "".join(c for c in method.lower() if c.isalnum() or c == "+")
 
 
 def _comparison(table: Table, label: str, entry: Published, cells: list) -> tuple[Table, int]:
@@ -158,11 +159,19 @@ def _comparison(table: Table, label: str, entry: Published, cells: list) -> tupl
         block = blocks.setdefault("" if transfer else dataset, Block("" if transfer else dataset, []))
         block.rows.append(Row(dataset if transfer else column, values))
     runs = [run for *_, number, _ in cells for run in _runs(number)]
-    facts = [f"published: {entry.title}" + (" (a rerun)" if entry.rerun else ""), _settings(runs, entry.recipe), RULE]
+    facts = [f"published: {entry.title}" + (" (a rerun)" if entry.rerun else ""), *_config(entry.config)]
+    facts += [_settings(runs, entry.recipe), RULE]
     facts.append(f"{len(cells) - outside} of {len(cells)} cells within tolerance")
     title = f"{TITLES.get(entry.protocol, entry.protocol)}, {label}, against the published numbers"
     corner = "dataset" if transfer else "shots" if entry.protocol == "few_shot" else "column"
     return Table(title, facts, COLUMNS, list(blocks.values()), [], table.key, corner), outside
+
+
+def _config(config: str | dict[str, str]) -> list[str]:
+    if isinstance(config, dict):
+        others = "; ".join(f"{name} for {dataset}" for dataset, name in config.items() if dataset != "*")
+        config = f"{config['*']} ({others})"
+    return [f"its config file: {config}"] if config else []
 
 
 def _settings(runs: list[Run], recipe: dict) -> str:

@@ -24,11 +24,11 @@ def config_of(protocol: str, trainer: str, dataset: str, shots: int, name: str |
     if name and name.endswith((".yaml", ".yml")):
         return existing(name), []
     facts = read_facts(trainer)
-    if facts.folder is None:
+    there = {f.stem: f for f in sorted(facts.folder.glob("*.yaml"))} if facts.folder else {}
+    if not there:
         raise UserError(
             f"Trainer '{trainer}' has no configs: make configs/trainers/{trainer}/NAME.yaml, or give a YAML file as CFG"
         )
-    there = {f.stem: f for f in sorted(facts.folder.glob("*.yaml"))}
     name = name or _default(facts, protocol, dataset, list(there))
     if name is None:
         raise UserError(f"Trainer '{trainer}': several configs, name one as CFG: {', '.join(there)}")

@@ -14,7 +14,7 @@ def sha(text):
 def record(accuracy, trainer="CoOp", dataset="EuroSAT", classes="all", seed=1, shots=16, backbone="ViT-B/16",
            protocol="few_shot", settings=None, **more):  # fmt: skip
     """One record. ``settings``: dotted keys that differ from the papers' recipe; more: fields to replace."""
-    own = {"N_CTX": 16, "CTX_INIT": "a photo of a", "PREC": "fp16"}
+    own = {"N_CTX": 4, "CTX_INIT": "a photo of a", "PREC": "fp16"}
     own |= {"CSC": False, "CLASS_TOKEN_POSITION": "end"} if trainer == "CoOp" else {}
     epochs = 50 if (trainer, dataset) == ("CoOp", "ImageNet") else EPOCHS.get(trainer, 200)
     config = {

@@ -67,6 +67,10 @@ def test_a_folder_without_the_file_has_defaults(method):
     assert read_facts("New").takes_part("zeroshot") and read_facts("NewToo").folder.name == "New"
 
 
+def test_transductive_methods_are_the_last_rows():
+    assert sorted(["PromptKD", "Anything", "CoOp", "ZeroshotCLIP"], key=row_order)[-2:] == ["Anything", "PromptKD"]
+
+
 def test_ablated_settings_are_the_files(method):
     method("ablation: {length: TRAINER.OTHER.LENGTH, capacity: 7}")
     assert read_facts("New").context_settings(8, "")[:2] == ["TRAINER.OTHER.LENGTH", "8"]
@@ -80,6 +84,8 @@ def test_ablated_settings_are_the_files(method):
         ("order: high", ("order", '"high"')),
         ("learns: dogs", ("dogs", "classes")),
         ("by_default: 1", ("by_default",)),
+        ("transductive: 1", ("transductive",)),
+        ("base: [CoOp]", ("base",)),
         ("- order", ("KEY: VALUE",)),
         ("a: [", ("cannot be read",)),
         ("epochs: [50]", ("epochs: 50",)),

@@ -54,7 +54,8 @@ def test_published_numbers_verify(trainer, tmp_path, capsys):
     "key, value, text",
     [
         ("OPTIM.LR", 0.02, "lr 0.02 instead of 0.002"),
-        ("TRAINER.COOP.CTX_INIT", "", "N_CTX 16 instead of 4"),
+        ("TRAINER.COOP.CTX_INIT", "", "CTX_INIT '' instead of 'a photo of a'"),
+        ("TRAINER.COOP.N_CTX", 16, "N_CTX 16 instead of 4"),
         ("TRAINER.COOP.CSC", True, "CSC True instead of False"),
         ("TRAINER.COOP.CLASS_TOKEN_POSITION", "middle", "CLASS_TOKEN_POSITION middle instead of end"),
         ("OPTIM.MAX_EPOCH", 20, "epochs 20 instead of 200"),

@@ -324,3 +324,16 @@ def test_no_average_curve_where_the_datasets_differ_between_shots(folder):
     )
     few_shot = text.split("Accuracy over shots")[1].split("</figure>")[0]
     assert "EuroSAT" in few_shot and "verage" not in few_shot
+
+
+def test_a_method_that_is_not_ranked_stays_last(tmp_path):
+    for trainer in ("CoOp", "PromptKD"):
+        write(tmp_path / trainer, record(70.0, trainer))
+    runs = collect([tmp_path])
+    rows = re.findall(
+        r'<tr[^>]*>\s*<td class="text[^>]*>[^<]*</td><th scope="row">[^<]*', render_page(runs, build(runs))
+    )
+    assert [("data-last" in row, row.rpartition(">")[2]) for row in rows] == [
+        (False, "CoOp"),
+        (True, "PromptKD (transductive)"),
+    ]

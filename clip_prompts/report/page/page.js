@@ -8,7 +8,8 @@
     return element;
   };
 
-  // Tables: a click on a heading sorts down, up, and back to the table's own order. Averages stay last.
+  // Tables: a click on a heading sorts down, up, and back to the table's own order. Averages and methods that are not
+  // ranked stay last.
   const compare = (a, b, sign) => {
     if (a === "" || b === "") return (a === "") - (b === "");
     const difference = Number(a) - Number(b);
@@ -27,7 +28,9 @@
       const key = (row) => row.cells[column].dataset.sort ?? row.cells[column].textContent;
       const sign = next === "ascending" ? 1 : -1;
       for (const [body, rows] of bodies) {
-        const order = next === "none" ? rows : [...rows].sort((a, b) => compare(key(a), key(b), sign));
+        const last = (row) => row.hasAttribute("data-last");
+        const sorted = [...rows].sort((a, b) => last(a) - last(b) || compare(key(a), key(b), sign));
+        const order = next === "none" ? rows : sorted;
         body.append(...order);
       }
     }));

@@ -22,7 +22,7 @@ def table_view(table: Table, kind: str, styles: dict[str, int]) -> dict:
                 _cell(text, row.values.get(c), c in row.best) for c, text in zip(table.columns, texts, strict=True)
             ]
             shown = {"dataset": block.name if headed else None, "again": i > 0, "label": row.label, "cells": cells}
-            bodies[-1]["rows"].append(shown | {"style": styles.get(row.label)})
+            bodies[-1]["rows"].append(shown | {"style": styles.get(row.label), "is_ranked": row.is_ranked})
     facts = formats._facts(table, kind)
     return {"heads": heads, "columns": table.columns, "bodies": bodies, "facts": facts, "notes": table.notes}
 
