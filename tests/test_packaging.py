@@ -125,6 +125,6 @@ def test_habits_of_coops_descendants(legacy):
     cfg.MODEL.BACKBONE.NAME = "tiny"
     model = names["load_clip_to_cpu"](cfg)
     assert all(p.device.type == "cpu" and p.requires_grad for p in model.parameters())
-    names, said = old_import("from trainers.imagenet_templates import IMAGENET_TEMPLATES, IMAGENET_TEMPLATES_SELECT")
+    names, _ = old_import("from trainers.imagenet_templates import IMAGENET_TEMPLATES, IMAGENET_TEMPLATES_SELECT")
     assert len(names["IMAGENET_TEMPLATES_SELECT"]) == 7 and "itap of a {}." in names["IMAGENET_TEMPLATES_SELECT"]
-    assert any("not CLIP's 80" in line for line in said)
+    assert len(set(names["IMAGENET_TEMPLATES"])) == 80

@@ -3,7 +3,7 @@
 from dassl.engine import TRAINER_REGISTRY
 
 from clip_prompts.clip import CLIPTrainer, similarity, unit
-from clip_prompts.clip.templates import SELECTED, template_of
+from clip_prompts.clip.templates import SELECTED
 
 
 @TRAINER_REGISTRY.register()
@@ -20,7 +20,7 @@ class ZeroshotCLIP(CLIPTrainer):
     CONFIG = {"PREC": "fp16"}
 
     def templates(self) -> list[str]:
-        return [template_of(self.dm.dataset)]
+        return [self.template()]
 
     def build_model(self):
         clip_model, _ = self.load_clip(self.settings.PREC)

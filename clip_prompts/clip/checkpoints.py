@@ -17,6 +17,10 @@ OTHER_CLASSES = (
     "The checkpoint's class-specific context (CSC) was learned for other classes than this run's; "
     "evaluate it on its own classes, or learn a shared context (CSC False)"
 )
+# Parts of released checkpoints that hold a whole network: CLIP itself, under the names of its copies.
+_NETWORK = re.compile(
+    r"(?:module\.)?(?:(?:prompt_learner\.)?ZS_image_encoder|image_encoder|text_encoder)\..+|logit_scale"
+)
 _PREFIX = re.compile(r"(?:(?:module|prompt_learner|model|_orig_mod)\.)*")
 
 
@@ -39,7 +43,7 @@ def learned_weights(checkpoint: object, model: nn.Module) -> dict[str, Tensor]:
     if len(wrappers) > 1:
         raise UserError(f"It holds several state dicts ({', '.join(wrappers)}). Save one of them alone")
     content = checkpoint[wrappers[0]] if wrappers else checkpoint
-    named = {key: value for key, value in content.items() if isinstance(key, str)}
+    named = _without_the_network({key: value for key, value in content.items() if isinstance(key, str)}, model)
     own = model.state_dict().keys()
     fitting = sorted({m[0] for key in named if (m := _PREFIX.match(key)) and key.removeprefix(m[0]) in own})
     if any(key in own for key in named):  # names of the model itself may start like a prefix
@@ -51,6 +55,26 @@ def learned_weights(checkpoint: object, model: nn.Module) -> dict[str, Tensor]:
     weights = {key.removeprefix(prefix): value for key, value in named.items() if key.startswith(prefix)}
     check_values(weights, model)
     return weights
+
+
+def _without_the_network(named: dict, model: nn.Module) -> dict:
+    """The weights of a released checkpoint under the model's own names, without what is not learned."""
+    extras = re.compile(getattr(model, "RELEASED_EXTRAS", "") or r"(?!)")
+    kept, ignored = {}, []
+    for key, value in named.items():
+        for pattern, name in getattr(model, "RELEASED_NAMES", {}).items():
+            if found := re.fullmatch(pattern, key):
+                key = found.expand(name)
+                break
+        if _NETWORK.fullmatch(key) or extras.fullmatch(key):
+            ignored.append(key)
+        else:
+            kept[key] = value
+    if ignored:
+        print(
+            f"Ignored {len(ignored)} tensors of the checkpoint that are not learned: {one_line(', '.join(ignored), 80)}"
+        )
+    return kept
 
 
 def _first(names) -> str:

@@ -28,6 +28,8 @@ class Learner(nn.Module):
 
     prompts: PromptSet
     is_conditional = False
+    RELEASED_NAMES: dict[str, str] = {}  # regular expression of a name in the original's checkpoints -> our name
+    RELEASED_EXTRAS = ""  # regular expression of names in the original's checkpoints that are not used
 
     def text_inputs(self, x: Tensor | None = None) -> dict:
         """Keyword arguments of ``TextEncoder`` next to the prompts: ``context``, ``deep``, ``inserted``, ``hooks``.
@@ -40,6 +42,14 @@ class Learner(nn.Module):
     def image_inputs(self) -> dict:
         """Keyword arguments of ``ImageEncoder`` next to the images: ``rows``, ``deep``, ``inserted``, ``hooks``."""
         return {}
+
+    def scores(self, seen) -> Tensor:
+        """Scores (B, C) by which a test classifies; by default the logits.
+
+        Args:
+            seen: the batch as the model sees it (``model.Seen``).
+        """
+        return seen.logits
 
 
 class PromptLearner(Learner):
@@ -57,6 +67,9 @@ class PromptLearner(Learner):
         class_specific: one context per class (CSC).
         position: of the class name, see ``place_context``.
         dtype: data type in which a random start is drawn; the context itself is float32.
+        start: vectors (M, d) to start from, in place of ``n_ctx`` and ``ctx_init``.
+        before_name: fixed words between the context and the class name. template: the class name with the words
+            behind it.
 
     Raises:
         UserError: unknown position, no or too many context vectors, words together with ``class_specific``, or a class
@@ -72,11 +85,16 @@ class PromptLearner(Learner):
         class_specific: bool = False,
         position: str = "end",
         dtype: torch.dtype = torch.float32,
+        start: Tensor | None = None,
+        before_name: Sequence[int] = (),
+        template: str = "{}.",
     ) -> None:
         super().__init__()
         names = [name.replace("_", " ") for name in classnames]
         width = encoder.positional_embedding.shape[1]
-        if ctx_init:
+        if start is not None:
+            ctx, n_ctx, words = start.float().clone(), len(start), tokens_of("X") * len(start)
+        elif ctx_init:
             words = context_tokens(ctx_init)
             n_ctx = len(words)
             if class_specific:
@@ -91,11 +109,11 @@ class PromptLearner(Learner):
             shape = (len(names), n_ctx, width) if class_specific else (n_ctx, width)
             ctx = nn.init.normal_(torch.empty(shape, dtype=dtype), std=0.02).float()
             words = tokens_of("X") * n_ctx
-        start = " ".join((ctx_init.replace("_", " ") or "X " * n_ctx).split())
-        print(f'Initial context: "{start}", {n_ctx} context vectors of width {width}')
+        shown = " ".join((ctx_init.replace("_", " ") or "X " * n_ctx).split())
+        print(f'Initial context: "{shown}", {n_ctx} context vectors of width {width}')
 
         self.ctx = nn.Parameter(ctx)
-        bodies = [name_tokens(f"{name}.", name) for name in names]
+        bodies = [[*before_name, *name_tokens(template.format(name), name)] for name in names]
         tokens = [prompt_of([*words, *body], name) for body, name in zip(bodies, names, strict=True)]
         # A name may end in punctuation that becomes one token with the full stop: that token is then the name's.
         lengths = [min(len(tokens_of(name)), len(body)) for name, body in zip(names, bodies, strict=True)]
@@ -144,6 +162,16 @@ class PromptLearner(Learner):
             if not torch.allclose(theirs[: len(ours)].float().to(ours.device), ours, atol=1e-3):
                 return False
         return True
+
+
+def check_gradients(learner: nn.Module, method: str) -> None:
+    """Raise RuntimeError if a learned parameter of a method takes no part in its loss."""
+    without = [name for name, p in learner.named_parameters() if p.requires_grad and p.grad is None]
+    if without:
+        raise RuntimeError(
+            f"{method}: no gradient reaches {', '.join(without)}. Hand it to an encoder "
+            "(text_inputs, image_inputs), use it in loss_terms, or set requires_grad_(False)"
+        )
 
 
 def settle_context(settings: CfgNode, node: str, given: Collection[str]) -> None:

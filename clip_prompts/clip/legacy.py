@@ -1,28 +1,16 @@
 """Names of version 0.1 and of upstream's CoOp, for plug-ins that import them; those of 0.1 go in version 0.3."""
 
-import warnings
-
 import torch.nn.functional as F
 from clip.model import CLIP
 from yacs.config import CfgNode
 
 from clip_prompts.backbones.loading import load_clip
 
-from .templates import SELECTED
+from .templates import IMAGENET, SELECTED
 from .trainer import CLIPTrainer
 
 IMAGENET_TEMPLATES_SELECT = list(SELECTED)
-
-
-def __getattr__(name: str) -> list[str]:
-    if name != "IMAGENET_TEMPLATES":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    warnings.warn(
-        "IMAGENET_TEMPLATES holds the 7 selected templates here, not CLIP's 80. A method that averages over all 80 "
-        "must bring its own list",
-        stacklevel=2,
-    )
-    return list(SELECTED)
+IMAGENET_TEMPLATES = list(IMAGENET)
 
 
 class PromptTrainer(CLIPTrainer):

@@ -1,6 +1,7 @@
 """CLIP with learned prompts: p(y|x) = softmax(s * <x, w_y>)."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ class Seen(NamedTuple):
     w: Tensor  # text features, unit vectors (C, D), or (B, C, D) if they depend on the image
     image_features: Tensor  # before normalization (B, D)
     text_features: Tensor  # before normalization, of the shape of w
+    image: Tensor  # as given: images (B, 3, H, W), or features (B, D) where they are fixed
 
 
 class PromptedCLIP(nn.Module):
@@ -52,18 +54,18 @@ class PromptedCLIP(nn.Module):
 
     def forward(self, image: Tensor) -> Seen:
         """Images (B, 3, H, W), or their features (B, D), to what a loss may need."""
-        return self._see(self.encode_image(image))
+        return self._see(self.encode_image(image), image)
 
     def logits(self, image: Tensor) -> Tensor:
-        """Images (B, 3, H, W), or their features (B, D), to logits (B, C). Meant for evaluation.
+        """Images (B, 3, H, W), or their features (B, D), to the learner's scores (B, C). Meant for evaluation.
 
         Prompts that depend on the image are encoded for as many images at once as fit into the memory budget.
         """
         features = self.encode_image(image)
         if not self.prompt_learner.is_conditional:
-            return self._see(features).logits
+            return self.prompt_learner.scores(self._see(features, image))
         size = self.text_encoder.contexts_at_once(self.prompt_learner.prompts)
-        return torch.cat([self._see(part).logits for part in features.split(size)])
+        return torch.cat([self.prompt_learner.scores(self._see(part, part)) for part in features.split(size)])
 
     def encode_image(self, image: Tensor) -> Tensor:
         """Images (B, 3, H, W) to features (B, D), not normalized. Features (B, D) are returned as they are."""
@@ -76,8 +78,9 @@ class PromptedCLIP(nn.Module):
             return self.text_encoder(learner.prompts, **learner.text_inputs(x))
         if self._fixed_text is not None:
             return self._fixed_text
-        features = self.text_encoder(learner.prompts, **learner.text_inputs())[0]
-        if self._prompts_are_fixed:
+        given = learner.text_inputs()
+        features = self.text_encoder(learner.prompts, **given)[0]
+        if self._prompts_are_fixed or not (given or features.requires_grad):  # nothing learned reaches the text
             self._fixed_text = features
         return features
 
@@ -90,11 +93,19 @@ class PromptedCLIP(nn.Module):
         finally:
             self._prompts_are_fixed, self._fixed_text = False, None
 
-    def _see(self, image_features: Tensor) -> Seen:
+    def _see(self, image_features: Tensor, image: Tensor) -> Seen:
         x = unit(image_features)
         text_features = self.encode_text(x)
         w = unit(text_features)
-        return Seen(similarity(self.logit_scale, x, w), x, w, image_features, text_features)
+        return Seen(similarity(self.logit_scale, x, w), x, w, image_features, text_features, image)
+
+
+def check_finite(terms: Mapping[str, float]) -> None:
+    """Raise FloatingPointError, with the name of the term, unless all terms of a loss are finite."""
+    for name, value in terms.items():
+        if not math.isfinite(value):
+            of = f" (term '{name}')" if len(terms) > 1 else ""
+            raise FloatingPointError(f"Loss is infinite or NaN!{of}")
 
 
 def unit(features: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """One policy for numerical precision, so that no trainer asks which one is on."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 import torch
@@ -71,5 +72,13 @@ class Precision:
         """Zero the gradients, differentiate the loss (a scalar), take one step."""
         optimizer.zero_grad()
         self.scaler.scale(loss).backward()
+        self.step(optimizer)
+
+    def gradients(self, loss: torch.Tensor, learned: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        """Gradients of a loss (a scalar), scaled for ``step``; the graph stays for another loss of the same batch."""
+        return torch.autograd.grad(self.scaler.scale(loss), learned, retain_graph=True)
+
+    def step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Take one step along the gradients of a scaled loss."""
         self.scaler.step(optimizer)
         self.scaler.update()

@@ -8,6 +8,7 @@ from torch import Tensor
 from clip_prompts.encoders.image_encoder import ImageEncoder
 from clip_prompts.encoders.prompt_set import PromptSet
 from clip_prompts.encoders.text_encoder import TextEncoder
+from clip_prompts.features.text_features import TextFeatures
 
 from .precision import Precision
 from .templates import fill
@@ -19,24 +20,37 @@ class Teacher:
 
     Args:
         text_encoder, image_encoder: both sides of the run's CLIP. precision: of the run.
+        kept: keeps text features on disk.
     """
 
-    def __init__(self, text_encoder: TextEncoder, image_encoder: ImageEncoder, precision: Precision) -> None:
-        self.text_encoder, self.image_encoder, self.precision = text_encoder, image_encoder, precision
+    def __init__(
+        self, text_encoder: TextEncoder, image_encoder: ImageEncoder, precision: Precision, kept: TextFeatures
+    ) -> None:
+        self.text_encoder, self.image_encoder, self.precision, self.kept = text_encoder, image_encoder, precision, kept
 
     @torch.no_grad()
-    def text_features(self, template: str, classnames: Sequence[str]) -> Tensor:
-        """Features (C, D) of a template filled with each class name, not normalized.
+    def text_features(self, template: str | Sequence[str], classnames: Sequence[str]) -> Tensor:
+        """Features (C, D) of a template filled with each class name, not normalized; the mean of several templates.
 
         Raises:
             UserError: a text is longer than CLIP reads.
         """
-        with self.precision.autocast():
-            return encode_texts(self.text_encoder, fill(template, classnames), classnames)
+        texts = [fill(one, classnames) for one in ([template] if isinstance(template, str) else template)]
+
+        def encode() -> Tensor:
+            with self.precision.autocast():
+                if len(texts) == 1:
+                    return encode_texts(self.text_encoder, texts[0], classnames)
+                first, *others = (encode_texts(self.text_encoder, text, classnames).float() for text in texts)
+                return sum(others, start=first) / len(texts)
+
+        return self.kept.of(texts, encode).to(self.text_encoder.positional_embedding.device)
 
     @torch.no_grad()
     def image_features(self, image: Tensor) -> Tensor:
-        """Images (B, 3, H, W) on the run's device to features (B, D), not normalized."""
+        """Images (B, 3, H, W) on the run's device to features (B, D), not normalized. Features stay as they are."""
+        if image.dim() == 2:
+            return image
         with self.precision.autocast():
             return self.image_encoder(image)
 

@@ -29,6 +29,31 @@ SELECTED = (
     "a photo of the small {}.",
 )
 
+# The eighty of CLIP's authors for ImageNet, from which the seven were selected.
+IMAGENET = (
+    *(f"a {look} photo of {a} {{}}." for look in (
+        "bad", "good", "low resolution", "cropped", "bright", "dark", "close-up", "black and white", "pixelated",
+        "jpeg corrupted", "blurry") for a in ("a", "the")),
+    *(f"a photo of {a} {kind} {{}}." for kind in (
+        "hard to see", "clean", "dirty", "cool", "large", "small", "nice", "weird") for a in ("a", "the")),
+    *(f"{made} of {a} {{}}." for made in (
+        "a sculpture", "a rendering", "graffiti", "a tattoo", "a drawing", "a painting", "a doodle", "a sketch",
+        "a rendition", "art", "itap") for a in ("a", "the")),
+    *(f"{a} {of} {{}}." for of in ("embroidered", "plastic", "origami", "toy", "cartoon", "plushie")
+      for a in ("a", "the")),
+    *(f"a photo of {a} {{}}." for a in ("a", "the", "many", "my", "one")),
+    *(f"{a} {{}} in a video game." for a in ("a", "the")),
+    "itap of my {}.",
+)  # fmt: skip
+_NOT_IN_SIXTY = {
+    "a jpeg corrupted photo of the {}.", "a good photo of a {}.", "a black and white photo of a {}.",
+    "a dark photo of a {}.", "a photo of the nice {}.", "a photo of the weird {}.", "a photo of the large {}.",
+    "a photo of the small {}.", "a photo of a small {}.", "a photo of a cool {}.", "a drawing of the {}.",
+    "a tattoo of the {}.", "graffiti of the {}.", "art of the {}.", "itap of a {}.", "itap of my {}.", "a plushie {}.",
+    "the plushie {}.", "the cartoon {}.", "a toy {}.",
+}  # fmt: skip
+SIXTY = tuple(template for template in IMAGENET if template not in _NOT_IN_SIXTY)  # those that PromptSRC uses
+
 
 def template_of(dataset: object) -> str:
     """The template of a dataset object: its own, its name's in the table, or the default."""

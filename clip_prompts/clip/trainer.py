@@ -1,7 +1,7 @@
 """The trainer of all methods: CLIP built once and frozen; only what a learner holds is trained and saved."""
 
-import math
 import os.path as osp
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -20,26 +20,16 @@ from clip_prompts.encoders.image_encoder import ImageEncoder
 from clip_prompts.encoders.memory import MemoryBudget
 from clip_prompts.encoders.text_encoder import TextEncoder
 from clip_prompts.features.image_features import FEATURES_CONFIG, ImageFeatures
+from clip_prompts.features.text_features import TextFeatures
 
 from .checkpoints import load_initial, load_learned
-from .learners import Learner
-from .model import PromptedCLIP, Seen
+from .config import BACKBONE_CONFIG, SHARED_CONFIG, add_config, with_adam_eps
+from .learners import Learner, check_gradients, settle_context
+from .model import PromptedCLIP, Seen, check_finite
 from .precision import Precision
 from .teacher import Teacher
-from .templates import check_template
+from .templates import check_template, template_of
 from .tokens import check_class_names
-
-# Settings that all methods share (TRAINER.CLIP).
-SHARED_CONFIG = {
-    "MEMORY_GB": 0.0,  # for the activations of text encoding; 0 is no limit
-    "COMPILE": "",  # a backend of torch.compile ("inductor") for both encoders; "": as they are
-}
-# Facts that the weights of a backbone do not tell (MODEL.BACKBONE), in the order of ``load_clip``.
-BACKBONE_CONFIG = {
-    "HEADS": 0,  # attention heads of the image encoder; 0: CLIP's rule, width / 64
-    "TEXT_HEADS": 0,  # of the text encoder
-    "ACT": "",  # activation: "" or "quickgelu", CLIP's own, or "gelu"
-}
 
 
 class CLIPTrainer(TrainerX):
@@ -53,6 +43,7 @@ class CLIPTrainer(TrainerX):
     ``HAS_HEAD``: whether the model has the head of ``MODEL.HEAD``.
     ``READS_NAMES``: whether class names are made into text; then no two may have the same tokens.
     ``WORDS_SET_LENGTH``: whether, with CTX_INIT, N_CTX is the number of its tokens.
+    ``MODEL_NAME``: registered name of the learner, which is the folder of its checkpoints.
 
     Attributes, set by ``load_clip``: ``image_encoder``, ``text_encoder``, ``teacher`` (the frozen CLIP), ``features``
     (image features of loaders), ``precision``, ``memory``, ``backbone_sha256``, ``backbone_path``.
@@ -64,6 +55,7 @@ class CLIPTrainer(TrainerX):
     HAS_HEAD = False
     READS_NAMES = True
     WORDS_SET_LENGTH = False
+    MODEL_NAME = "prompt_learner"
 
     learner = Learner()  # learns nothing and hands nothing over
     train_loader_x: Any  # a loader of images, or of their features
@@ -92,25 +84,41 @@ class CLIPTrainer(TrainerX):
         total, *others = terms.values()
         self.precision.backward_and_step(sum(others, start=total), self.optim)
 
+    def summary(self, terms: dict[str, float]) -> dict[str, float]:
+        """What is printed and logged of the loss: the sum of its terms, and each of them if there are several."""
+        return {"loss": sum(terms.values()), **(terms if len(terms) > 1 else {})}
+
+    def parameter_groups(self) -> list[dict] | None:
+        """Groups of learned parameters with settings of their own for the optimizer; None: all under OPTIM."""
+        return None
+
     # Settings
 
     @classmethod
     def extend_cfg(cls, cfg: CfgNode) -> None:
         """Add the trainer's own settings, with their defaults, to a config that is still open."""
-        if "FEATURES" not in cfg:
-            cfg.FEATURES = CfgNode(FEATURES_CONFIG)
-        if "CLIP" not in cfg.TRAINER:
-            cfg.TRAINER.CLIP = CfgNode(SHARED_CONFIG)
-        for key, default in BACKBONE_CONFIG.items():
-            if key not in cfg.MODEL.BACKBONE:
-                cfg.MODEL.BACKBONE[key] = default
-        if cls.CONFIG:
-            cfg.TRAINER[cls.__name__.upper()] = CfgNode(cls.CONFIG)
+        add_config(cfg, cls.__name__.upper(), cls.CONFIG)
+
+    @classmethod
+    def settle_settings(cls, settings: CfgNode, node: str, given: Collection[str]) -> None:
+        """Make settings that depend on others say what is learned. Arguments and errors: ``settle_context``."""
+        if cls.WORDS_SET_LENGTH:
+            settle_context(settings, node, given)
 
     @property
     def settings(self) -> CfgNode:
         """The trainer's own settings (``cfg.TRAINER.<NAME>``)."""
         return self.cfg.TRAINER[type(self).__name__.upper()]
+
+    def template(self, of_method: Mapping[str, str] | None = None) -> str:
+        """The hand-crafted prompt: of DATASET.TEMPLATE, else the method's own for this dataset, else the dataset's.
+
+        Args:
+            of_method: class name of a dataset to the prompt that the method has in place of the dataset's.
+        """
+        dataset = self.dm.dataset
+        own = None if self.cfg.DATASET.get("TEMPLATE", "") else (of_method or {}).get(type(dataset).__name__)
+        return own or template_of(dataset)
 
     # Building
 
@@ -159,9 +167,10 @@ class CLIPTrainer(TrainerX):
         if backend := shared["COMPILE"]:
             self.image_encoder.compile(backend=backend)
             self.text_encoder.compile_encoding(backend)
-        self.teacher = Teacher(self.text_encoder, self.image_encoder, self.precision)
         is_read_as = "" if structure == list(BACKBONE_CONFIG.values()) else f" read with {structure}"
         weights = self.backbone_sha256 + is_read_as
+        kept = TextFeatures(weights, self.precision.description, features["DIR"], features["CACHE"])
+        self.teacher = Teacher(self.text_encoder, self.image_encoder, self.precision, kept)
         self.features = ImageFeatures(
             self.image_encoder, weights, self.precision, self.device, features["DIR"], features["CACHE"]
         )
@@ -177,15 +186,15 @@ class CLIPTrainer(TrainerX):
         if cfg.MODEL.INIT_WEIGHTS:
             load_initial(learner, load_checkpoint(cfg.MODEL.INIT_WEIGHTS), cfg.MODEL.INIT_WEIGHTS)
         self.model.to(self.device)
-        self.optim = build_optimizer(learner, cfg.OPTIM)
+        self.optim = with_adam_eps(build_optimizer(learner, cfg.OPTIM, self.parameter_groups()), cfg.OPTIM)
         self.sched = build_lr_scheduler(self.optim, cfg.OPTIM)
         self.scaler = self.precision.scaler
-        self.register_model("prompt_learner", learner, self.optim, self.sched)
+        self.register_model(self.MODEL_NAME, learner, self.optim, self.sched)
         self._gradients_are_checked = False
 
     @property
-    def _shared(self) -> dict:
-        return self.cfg.TRAINER.get("CLIP", SHARED_CONFIG)  # a config made for upstream has no such node
+    def _shared(self) -> dict:  # a config made for upstream has no such node
+        return self.cfg.TRAINER.get("CLIP", SHARED_CONFIG)
 
     def _check_compiler(self) -> None:
         if backend := self._shared["COMPILE"]:
@@ -233,7 +242,7 @@ class CLIPTrainer(TrainerX):
         return image.to(self.device), batch["label"].to(self.device)
 
     def forward_backward(self, batch: dict) -> dict[str, float]:
-        """One training step. Returns ``loss``, each of its terms if there are several, and ``acc`` in percent."""
+        """One training step. Returns ``summary`` of the loss, and ``acc`` in percent."""
         image, label = self.parse_batch_train(batch)
         metrics = None
         while metrics is None:
@@ -250,29 +259,13 @@ class CLIPTrainer(TrainerX):
             seen = self.model(image)
             terms = self.loss_terms(seen, label)
         values = {name: term.item() for name, term in terms.items()}
-        self._check(values)
+        check_finite(values)
         self.update(terms)
         if not self._gradients_are_checked:
-            self._check_gradients()
+            check_gradients(self.learner, type(self).__name__)
+            self._gradients_are_checked = True
         hits = seen.logits.topk(1).indices[:, 0] == label
-        shown = values if len(values) > 1 else {}
-        return {"loss": sum(values.values()), **shown, "acc": 100.0 * hits.float().mean().item()}
-
-    def _check(self, terms: dict[str, float]) -> None:
-        for name, value in terms.items():
-            if not math.isfinite(value):
-                of = f" (term '{name}')" if len(terms) > 1 else ""
-                raise FloatingPointError(f"Loss is infinite or NaN!{of}")
-
-    def _check_gradients(self) -> None:
-        """Raise RuntimeError if a learned parameter takes no part in the loss."""
-        without = [name for name, p in self.learner.named_parameters() if p.requires_grad and p.grad is None]
-        if without:
-            raise RuntimeError(
-                f"{type(self).__name__}: no gradient reaches {', '.join(without)}. Hand it to an encoder "
-                "(text_inputs, image_inputs), use it in loss_terms, or set requires_grad_(False)"
-            )
-        self._gradients_are_checked = True
+        return {**self.summary(values), "acc": 100.0 * hits.float().mean().item()}
 
     # Evaluation
 

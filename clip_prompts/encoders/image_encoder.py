@@ -11,6 +11,11 @@ from clip_prompts.common.errors import UserError
 
 from .blocks import NO_HOOK, BlockHook, check_layers, image_block
 
+_NO_ROWS = (
+    "{} takes no learned image rows and no hooks: they need one of CLIP's vision transformers. "
+    "Choose a ViT as MODEL.BACKBONE.NAME"
+)
+
 
 class EncodedImages(NamedTuple):
     """Result of ``ImageEncoder.encode``."""
@@ -48,6 +53,13 @@ class ImageEncoder(nn.Module):
     def input_resolution(self) -> int:
         """Height and width of an image in pixels."""
         return self.visual.input_resolution
+
+    @property
+    def width(self) -> int:
+        """Width of the rows of a vision transformer, v. Raises UserError: a ResNet has none."""
+        if not hasattr(self.visual, "class_embedding"):
+            raise UserError(_NO_ROWS.format(type(self.visual).__name__))
+        return len(self.visual.class_embedding)
 
     @property
     def output_dim(self) -> int:
@@ -96,10 +108,7 @@ class ImageEncoder(nn.Module):
         image = image.to(self.dtype)
         if not self.is_vit:
             if rows is not None or deep or inserted or hooks:
-                raise UserError(
-                    f"{type(self.visual).__name__} takes no learned image rows and no hooks: they need one of CLIP's "
-                    "vision transformers. Choose a ViT as MODEL.BACKBONE.NAME"
-                )
+                raise UserError(_NO_ROWS.format(type(self.visual).__name__))
             return EncodedImages(self.visual(image), None)
         return self._encode(image, rows, deep or {}, inserted or {}, hooks or {})
 

@@ -87,11 +87,12 @@ class FeatureFile:
 
     Args:
         folder: folder of all files of features. key: see ``feature_key``. rows: number of features, N.
+        of: their kind, for messages.
     """
 
-    def __init__(self, folder: Path, key: str, rows: int) -> None:
+    def __init__(self, folder: Path, key: str, rows: int, of: str = "Image") -> None:
         self.path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
-        self.key, self.rows = key, rows
+        self.key, self.rows, self.of = key, rows, of
 
     def read(self) -> Tensor | None:
         """Features (N, D); None if there is no file, or (with a warning) one that is not what it should be."""
@@ -102,7 +103,7 @@ class FeatureFile:
             with safe_open(self.path, "pt") as file:
                 metadata = file.metadata() or {}
                 if metadata.get("key") != self.key:
-                    return self._warn("it is of other images, or of another model")
+                    return self._warn("it has another key")
                 features = file.get_tensor("features").clone()
         except FileNotFoundError:
             return None
@@ -112,7 +113,7 @@ class FeatureFile:
             return self._warn(f"it holds {tuple(features.shape)} instead of {self.rows} features")
         if metadata.get("sha256") != _sha256(features):
             return self._warn("its content was changed")
-        print(f"Image features read from {self.path}")
+        print(f"{self.of} features read from {self.path}")
         return features
 
     def write(self, features: Tensor) -> None:
@@ -128,9 +129,11 @@ class FeatureFile:
             save_file({"features": features}, part, metadata={"key": self.key, "sha256": _sha256(features)})
             replace_durably(part, self.path)
         except (OSError, SafetensorError) as error:
-            print(f"Warning: image features cannot be kept in {self.path.parent} ({error}). Set FEATURES.DIR")
+            print(
+                f"Warning: {self.of.lower()} features cannot be kept in {self.path.parent} ({error}). Set FEATURES.DIR"
+            )
         else:
-            print(f"Image features of {len(features):,} images kept in {self.path}")
+            print(f"{self.of} features of {len(features):,} {self.of.lower()}s kept in {self.path}")
         finally:
             with contextlib.suppress(OSError):
                 part.unlink()

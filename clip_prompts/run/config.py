@@ -17,7 +17,7 @@ from dassl.config import get_cfg_default
 from dassl.engine import TRAINER_REGISTRY
 from yacs.config import CfgNode
 
-from clip_prompts.clip.learners import settle_context
+from clip_prompts.clip import CLIPTrainer
 from clip_prompts.common.errors import UserError, closest
 from clip_prompts.common.files import MIB, FileRefused, open_regular
 from clip_prompts.common.text import one_line
@@ -80,9 +80,9 @@ def build_config(args: argparse.Namespace) -> CfgNode:
         _merge(cfg, key, value, "the command line")
     if cfg.TRAINER.NAME in TRAINER_REGISTRY.registered_names():  # check_config refuses an unknown name
         trainer = TRAINER_REGISTRY.get(cfg.TRAINER.NAME)
-        if getattr(trainer, "WORDS_SET_LENGTH", False):  # trainers written for upstream have no such attribute
+        if issubclass(trainer, CLIPTrainer) and trainer.CONFIG:
             node = trainer.__name__.upper()
-            settle_context(cfg.TRAINER[node], f"TRAINER.{node}", opts[::2])
+            trainer.settle_settings(cfg.TRAINER[node], f"TRAINER.{node}", opts[::2])
     cfg.freeze()
     return cfg
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import clip
 import numpy as np
 import torch
 from clip.model import CLIP
@@ -50,3 +51,32 @@ def write_clip(path: Path) -> None:
             context_length=77, vocab_size=49408, transformer_width=64, transformer_heads=1, transformer_layers=2,
         )  # fmt: skip
     torch.save(model.float().state_dict(), path)
+
+
+def write_deep_clip(path: Path, pets: Path) -> None:
+    """A CLIP of 12 + 12 layers for methods that reach into the layers.
+
+    The mean feature of the classes, and that of one image per class, is projected out, so that predictions differ.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(321)
+        model = CLIP(
+            embed_dim=96, image_resolution=32, vision_layers=12, vision_width=128, vision_patch_size=8,
+            context_length=77, vocab_size=49408, transformer_width=64, transformer_heads=1, transformer_layers=12,
+        ).float()  # fmt: skip
+    mean, std = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+    images = [np.asarray(Image.open(pets / "images" / f"{breed}_1.jpg"))[8:40, 4:36] for breed in CLASSES]
+    pixels = torch.tensor(np.stack(images) / 255).permute(0, 3, 1, 2).float()
+    texts = [f"a photo of a {breed.lower().replace('_', ' ')}." for breed in CLASSES]
+    with torch.no_grad():
+        pixels = (pixels - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+        _project_out(model.encode_image(pixels), model.visual.proj)
+        _project_out(model.encode_text(clip.tokenize(texts)), model.text_projection)
+    torch.save(model.state_dict(), path)
+
+
+def _project_out(features: torch.Tensor, projection: torch.Tensor) -> None:
+    """Take the direction of the mean unit feature (D,) out of a projection (width, D)."""
+    mean = torch.nn.functional.normalize(features, dim=-1).mean(dim=0)
+    direction = mean / mean.norm()
+    projection -= (projection @ direction)[:, None] * direction

@@ -1,0 +1,86 @@
+"""PromptSRC: IVLP that stays near the frozen CLIP in features and scores, and averages its prompts over the epochs."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from dassl.engine import TRAINER_REGISTRY
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+from clip_prompts.clip import similarity, unit
+from clip_prompts.clip.deep_prompts import IndependentPromptLearner
+from clip_prompts.clip.templates import SIXTY
+from trainers.ivlp import IVLP
+
+
+class SelfRegulatedPromptLearner(IndependentPromptLearner):
+    """The prompts of IVLP, and during training their weighted sum over the epochs so far, ``aggregate`` (P,).
+
+    The sum is saved in the checkpoints of unfinished runs, so that a resumed run ends the same.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.register_buffer("aggregate", torch.zeros(sum(p.numel() for p in self.parameters())))
+
+    @torch.no_grad()
+    def aggregate_epoch(self, weight: float, is_last: bool) -> None:
+        """Add the prompts with a weight; after the last epoch, the sum replaces the prompts."""
+        self.aggregate += weight * parameters_to_vector(self.parameters())
+        if is_last:
+            vector_to_parameters(self.aggregate, self.parameters())
+            self.aggregate = None
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        stored = state_dict.get(prefix + "aggregate")  # finished runs and released checkpoints have none
+        self.aggregate = None if stored is None else torch.empty_like(stored, device=self.ctx.device)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def gaussian_weights(epochs: int, mean: float, std: float) -> list[float]:
+    """Weights of epochs 1 to E, proportional to N(e; mean, std), with sum 1."""
+    heights = [math.exp(-((e - mean) ** 2) / (2 * std**2)) for e in range(1, epochs + 1)]
+    return [height / sum(heights) for height in heights]
+
+
+@TRAINER_REGISTRY.register()
+class PromptSRC(IVLP):
+    """Prompting with Self-Regulating Constraints.
+
+    "Self-regulating Prompts: Foundational Model Adaptation without Forgetting", ICCV 2023, equations 3 to 6:
+
+        loss = cross-entropy + TEXT_LOSS_WEIGHT mean|w - w0| + IMAGE_LOSS_WEIGHT mean|x - x0| + mean KL(p0 || p)
+
+    w0, x0, p0: features and probabilities of the frozen CLIP; w0 is the mean over sixty prompts. After each epoch e the
+    prompts are added up with a weight N(e; GPA_MEAN, GPA_STD), and the last epoch ends with the sum.
+    Learned: as IVLP. Frozen: all of CLIP.
+    """
+
+    CONFIG = {
+        "N_CTX_VISION": 4, "N_CTX_TEXT": 4, "CTX_INIT": "a photo of a", "PREC": "fp16",
+        "PROMPT_DEPTH_VISION": 9, "PROMPT_DEPTH_TEXT": 9,
+        "TEXT_LOSS_WEIGHT": 25.0, "IMAGE_LOSS_WEIGHT": 10.0, "GPA_MEAN": 15.0, "GPA_STD": 1.0,
+    }  # fmt: skip
+    LEARNER = SelfRegulatedPromptLearner
+
+    def build_prompt_learner(self, clip_model, text_encoder, classnames):
+        self.w0 = unit(self.teacher.text_features(SIXTY, classnames)).to(self.device)
+        self.logit_scale = clip_model.logit_scale
+        return super().build_prompt_learner(clip_model, text_encoder, classnames)
+
+    def loss_terms(self, seen, label):
+        cfg = self.settings
+        x0 = unit(self.teacher.image_features(seen.image))
+        log_p0 = similarity(self.logit_scale, x0, self.w0).log_softmax(dim=1)
+        kl = F.kl_div(seen.logits.log_softmax(dim=1), log_p0, reduction="sum", log_target=True)
+        return {
+            "ce": F.cross_entropy(seen.logits, label),
+            "text": cfg.TEXT_LOSS_WEIGHT * F.l1_loss(seen.w, self.w0),
+            "image": cfg.IMAGE_LOSS_WEIGHT * F.l1_loss(seen.x, x0),
+            "logits": kl / seen.logits.numel(),
+        }
+
+    def after_epoch(self):
+        weights = gaussian_weights(self.max_epoch, self.settings.GPA_MEAN, self.settings.GPA_STD)
+        self.learner.aggregate_epoch(weights[self.epoch], is_last=self.epoch + 1 == self.max_epoch)
+        super().after_epoch()
