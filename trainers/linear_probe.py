@@ -1,7 +1,6 @@
 """Linear probe: a logistic regression on CLIP's image features, the baseline that sees no text."""
 
 import functools
-import json
 import math
 import warnings
 
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from clip_prompts.clip import CLIPTrainer
+from clip_prompts.clip.class_head import ClassHead
 from clip_prompts.common.errors import UserError
 
 GRID = (1e6, 1e4, 1e2, 1.0, 1e-2, 1e-4, 1e-6)
@@ -79,61 +79,18 @@ class LinearProbe(CLIPTrainer):
         return self.model(features.float())
 
 
-class LinearHead(nn.Module):
-    """W x + b, which knows the names of its classes: a checkpoint's rows are found by them.
+class LinearHead(ClassHead):
+    """W x + b of named classes, zero until ``set``."""
 
-    Args:
-        width: D. classnames: C names, by rising label.
-    """
-
-    def __init__(self, width: int, classnames: list[str]) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(len(classnames), width))
-        self.bias = nn.Parameter(torch.zeros(len(classnames)))
-        self.classnames = list(classnames)
-        self.register_buffer("classes", torch.tensor(list(json.dumps(self.classnames).encode()), dtype=torch.uint8))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Features (B, D) to logits (B, C)."""
-        return nn.functional.linear(x, self.weight, self.bias)
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.weight)
+        nn.init.zeros_(self.bias)
 
     @torch.no_grad()
     def set(self, weight: Tensor, bias: Tensor) -> None:
         """Take W (C, D) and b (C,)."""
         self.weight.copy_(weight)
         self.bias.copy_(bias)
-
-    def _load_from_state_dict(self, state_dict, prefix, *args):
-        """Pick this run's classes among those of a checkpoint.
-
-        Raises UserError: the checkpoint is no linear probe, is of another backbone, or lacks a class.
-        """
-        keys = [prefix + name for name in ("weight", "bias", "classes")]
-        if not all(key in state_dict for key in keys):
-            raise UserError("It holds no linear probe ('weight', 'bias', 'classes')")
-        weight, bias, classes = (state_dict[key] for key in keys)
-        if weight.shape[1] != self.weight.shape[1]:
-            raise UserError(
-                f"Its features have width {weight.shape[1]}, this backbone's have {self.weight.shape[1]}: use the "
-                "backbone that it was learned with"
-            )
-        rows = _rows(json.loads(bytes(classes.tolist())), self.classnames)
-        own = dict(zip(keys, (weight[rows], bias[rows], self.classes), strict=True))
-        super()._load_from_state_dict({**state_dict, **own}, prefix, *args)
-
-
-def _rows(learned: list[str], wanted: list[str]) -> list[int]:
-    """Return the rows of the wanted classes. Raises UserError for the first one that is not learned exactly once."""
-    if wanted == learned:  # also where two classes share a name
-        return list(range(len(wanted)))
-    for name in wanted:
-        if (count := learned.count(name)) != 1:
-            found = f"{count} are" if count else "none is"
-            raise UserError(
-                f"A linear probe classifies only what it learned: of its {len(learned)} classes, {found} called "
-                f"'{name}'. Evaluate it on its own classes"
-            )
-    return [learned.index(name) for name in wanted]
 
 
 def search(

@@ -7,7 +7,8 @@ from dassl.engine import TRAINER_REGISTRY
 from torch import nn
 
 from clip_prompts.clip import CLIPTrainer, PromptLearner
-from clip_prompts.clip.deep_prompts import first_words, random_prompt
+from clip_prompts.clip.deep_prompts import random_prompt
+from clip_prompts.clip.words import first_words
 
 
 class MultiModalPromptLearner(PromptLearner):

@@ -1,13 +1,11 @@
 """ProGrad: CoOp that steps only where the zero-shot classifier does not object."""
 
-import torch
 import torch.nn.functional as F
 from dassl.engine import TRAINER_REGISTRY
 from torch import Tensor
 
 from clip_prompts.clip import CLIPTrainer, PromptLearner, similarity, unit
-from clip_prompts.clip.tokens import context_tokens
-from clip_prompts.common.errors import UserError
+from clip_prompts.clip.words import last_words
 
 TEMPLATES = {  # all other datasets: their own
     "OxfordPets": "a type of pet, a photo of a {}.",
@@ -38,6 +36,7 @@ class ProGrad(CLIPTrainer):
 
     def build_prompt_learner(self, clip_model, text_encoder, classnames):
         cfg, template = self.settings, self.template(TEMPLATES)
+        words = template.removesuffix(" {}.") if cfg.CTX_INIT == "template" else cfg.CTX_INIT
         self.w0 = unit(self.teacher.text_features(template, classnames)).to(self.device)
         self.logit_scale = clip_model.logit_scale
         return PromptLearner(
@@ -46,7 +45,7 @@ class ProGrad(CLIPTrainer):
             class_specific=cfg.CSC,
             position=cfg.CLASS_TOKEN_POSITION,
             dtype=self.precision.start_dtype,
-            **start_of(text_encoder, template, cfg),
+            **last_words(text_encoder, words, cfg.N_CTX),
         )
 
     def loss_terms(self, seen, label):
@@ -71,27 +70,3 @@ def aligned(g: Tensor, k: Tensor, strength: float) -> Tensor:
     direction = k / k.norm()  # NaN if k is 0; then g is kept
     along = (g * direction).sum()
     return g - strength * along * direction if along < 0 else g
-
-
-def start_of(text_encoder, template: str, cfg) -> dict:
-    """Arguments of ``PromptLearner`` for N_CTX vectors that end with the words of the template.
-
-    The vectors before the words are zero. A comma is a token but no word, so tokens may be left over: they stay as
-    fixed tokens between the context and the class name, and the prompt as a whole is the template.
-
-    Raises:
-        UserError: the template has more words than there are context vectors.
-    """
-    if not cfg.CTX_INIT:
-        return {"n_ctx": cfg.N_CTX}
-    text = template.removesuffix(" {}.") if cfg.CTX_INIT == "template" else cfg.CTX_INIT
-    words, tokens = len(text.split()), context_tokens(text)
-    if cfg.N_CTX < words:
-        raise UserError(
-            f"TRAINER.PROGRAD.N_CTX {cfg.N_CTX} is too small for the {words} words of '{text}'. Set {words} or more"
-        )
-    start = text_encoder.embed(torch.tensor(tokens[:words])).detach()
-    return {
-        "start": torch.cat([start.new_zeros(cfg.N_CTX - words, start.shape[1]), start]),
-        "before_name": tokens[words:],
-    }

@@ -9,13 +9,9 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from clip_prompts.common.errors import UserError
-from clip_prompts.encoders.text_encoder import TextEncoder
-
 from .learners import PromptLearner
-from .tokens import context_tokens
+from .words import first_words
 
-MOST_WORDS = 4  # context vectors that start from words; longer contexts start at random
 # Names in the checkpoints of the original repositories, which save the whole network.
 RELEASED_NAMES = {
     r"prompt_learner\.(.+)": r"\1",
@@ -43,29 +39,6 @@ def deep(prompts: Mapping[str, Tensor]) -> dict[int, Tensor]:
 def image_rows(prompts: Mapping[str, Tensor]) -> dict:
     """Prompts of layers 0 on as arguments of ``ImageEncoder``; nothing if there are none."""
     return {"rows": prompts["0"], "deep": deep(prompts)} if len(prompts) else {}
-
-
-def first_words(encoder: TextEncoder, ctx_init: str, n_ctx: int) -> dict:
-    """Arguments of ``PromptLearner`` for a context of n vectors that starts from the first n of some words.
-
-    The other words stay as fixed tokens behind the context. Without words, or with more than ``MOST_WORDS`` vectors,
-    the start is random.
-
-    Raises:
-        UserError: there are fewer words than vectors.
-    """
-    if not ctx_init or n_ctx > MOST_WORDS:
-        return {"n_ctx": n_ctx}
-    words = context_tokens(ctx_init)
-    if len(words) < n_ctx:
-        raise UserError(
-            f"CTX_INIT '{ctx_init}' has {len(words)} tokens, too few for {n_ctx} context vectors. Use more words, "
-            f"fewer vectors, or more than {MOST_WORDS} vectors, which start at random"
-        )
-    if n_ctx < 1:
-        raise UserError(f"{n_ctx} context vectors: a prompt needs at least one")
-    start = encoder.embed(torch.tensor(words[:n_ctx])).detach()
-    return {"start": start, "before_name": words[n_ctx:]}
 
 
 class IndependentPromptLearner(PromptLearner):

@@ -52,6 +52,29 @@ class Learner(nn.Module):
         return seen.logits
 
 
+class WrappedLearner(Learner):
+    """Hands over what another learner does; a subclass learns something next to it.
+
+    Args:
+        base: the other learner. Its weights are saved as ``prompt_learner.*``.
+    """
+
+    def __init__(self, base: Learner) -> None:
+        super().__init__()
+        self.prompt_learner, self.is_conditional = base, base.is_conditional
+        self.RELEASED_EXTRAS = rf"prompt_learner\.(?:{base.RELEASED_EXTRAS or '(?!)'})"
+
+    @property
+    def prompts(self) -> PromptSet:  # type: ignore[override]
+        return self.prompt_learner.prompts
+
+    def text_inputs(self, x: Tensor | None = None) -> dict:
+        return self.prompt_learner.text_inputs(x)
+
+    def image_inputs(self) -> dict:
+        return self.prompt_learner.image_inputs()
+
+
 class PromptLearner(Learner):
     """Learns the context: the vectors that stand where a hand-crafted prompt has words.
 
