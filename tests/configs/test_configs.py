@@ -9,7 +9,9 @@ from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY
 from dassl.modeling import BACKBONE_REGISTRY
 
+import datasets  # noqa: F401  (registers the readers)
 import trainers  # noqa: F401  (registers the trainers, whose settings the files change)
+from clip_prompts.common.trees import flat
 from clip_prompts.run.checks import check_config
 from clip_prompts.run.config import default_config, merge_file
 
@@ -19,7 +21,13 @@ BUNDLED = [n for n in TRAINER_REGISTRY.registered_names() if TRAINER_REGISTRY.ge
 FILES = sorted((ROOT / "trainers").glob("*/*.yaml"))
 TRAINERS = [path for path in FILES if path.parent.name not in BUNDLED]  # of CLIP
 BASELINES = ("ZeroshotCLIP", "LinearProbe")  # no optimizer, no prompt
-BACKBONES = {"rn50": "RN50", "rn101": "RN101", "vit": "ViT-B/", "tiny": "tiny"}
+LEARNED = [path for path in TRAINERS if path.parent.name not in BASELINES and path.stem != "rn50_val"]
+BACKBONES = {"rn50": "RN50", "rn101": "RN101", "vit_b32": "ViT-B/32", "vit_b16": "ViT-B/16", "tiny": "tiny"}
+PAPERS = yaml.safe_load(Path(__file__).with_name("papers.yml").read_text())
+SHARED = {
+    "DATALOADER.TEST.BATCH_SIZE": 100, "DATALOADER.NUM_WORKERS": 8, "OPTIM.NAME": "sgd", "OPTIM.LR": 0.002,
+    "PREC": "fp16",
+}  # fmt: skip
 
 UPSTREAM_DATASETS = {
     "imagenet": "ImageNet", "caltech101": "Caltech101", "oxford_pets": "OxfordPets", "stanford_cars": "StanfordCars",
@@ -39,6 +47,15 @@ def merged(path):
     cfg = default_config()
     merge_file(cfg, str(path))
     return cfg
+
+
+def promised(stem):
+    """The settings that a file's name holds."""
+    (backbone,) = (BACKBONES[part] for part in BACKBONES if re.search(rf"(^|_){part}(_|$)", stem))
+    patterns = {"OPTIM.MAX_EPOCH": r"_ep(\d+)", "DATALOADER.TRAIN_X.BATCH_SIZE": r"_(?:batch|bs)(\d+)"}
+    numbers = {key: int(found[1]) for key, pattern in patterns.items() if (found := re.search(pattern, stem))}
+    words = {"CTX_INIT": "a photo of a"} if "ctxv1" in stem else {}
+    return {"MODEL.BACKBONE.NAME": backbone, **numbers, **words}
 
 
 def name(path):
@@ -61,23 +78,16 @@ def test_a_dataset_file_holds_its_name_and_its_domains_and_nothing_else(path):
 
 
 @pytest.mark.parametrize("path", TRAINERS, ids=name)
-def test_a_trainer_file_merges_and_keeps_what_its_name_promises(path):
-    cfg = merged(path)
-    assert cfg.MODEL.BACKBONE.NAME.startswith(BACKBONES[path.stem.split("_")[0]])
-    size = 32 if path.stem == "tiny" else 224
-    assert tuple(cfg.INPUT.SIZE) == (size, size)
+def test_a_file_prepares_images_as_clip_does_and_changes_no_other_method(path):
+    cfg, content, is_tiny = merged(path), yaml.safe_load(path.read_text()), path.stem == "tiny"
+    assert cfg.MODEL.BACKBONE.NAME == promised(path.stem)["MODEL.BACKBONE.NAME"]
+    assert set(content.get("TRAINER", {})) <= {path.parent.name.upper()}
+    assert tuple(cfg.INPUT.SIZE) == ((32, 32) if is_tiny else (224, 224))
     assert cfg.INPUT.INTERPOLATION == "bicubic"
     assert cfg.INPUT.PIXEL_MEAN == [0.48145466, 0.4578275, 0.40821073]
     assert cfg.INPUT.PIXEL_STD == [0.26862954, 0.26130258, 0.27577711]
-    flip = ["random_flip"] if path.stem != "tiny" else []
+    flip = [] if is_tiny else ["random_flip"]
     assert list(cfg.INPUT.TRANSFORMS) == ["random_resized_crop", *flip, "normalize"]
-    if epochs := re.search(r"_ep(\d+)", path.stem):
-        assert cfg.OPTIM.MAX_EPOCH == int(epochs[1])
-    node = cfg.TRAINER.COCOOP if path.parent.name == "CoCoOp" else cfg.TRAINER.COOP
-    words = "ctxv1" in path.stem or (path.stem == "tiny" and path.parent.name not in BASELINES)
-    assert node.CTX_INIT == ("a photo of a" if words else "")
-    if length := re.search(r"_c(\d+)_", path.stem):
-        assert node.N_CTX == int(length[1])
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
@@ -87,31 +97,39 @@ def test_every_name_in_a_trainer_file_is_known(path):
     check_config(cfg)
 
 
-@pytest.mark.parametrize("path", [p for p in TRAINERS if p.parent.name not in BASELINES], ids=name)
-def test_training_settings_are_the_papers(path):
-    cfg = merged(path)
-    if path.stem == "rn50_val":  # features for the linear probe: nothing is trained
-        assert "OPTIM" not in yaml.safe_load(path.read_text())
-        assert cfg.DATALOADER.TRAIN_X.BATCH_SIZE == cfg.DATALOADER.TEST.BATCH_SIZE == 200
-        return
-    conditional = path.parent.name == "CoCoOp"
-    assert cfg.DATALOADER.TRAIN_X.BATCH_SIZE == (1 if conditional else 32)
-    optim = cfg.OPTIM
-    assert (optim.NAME, optim.LR, optim.LR_SCHEDULER) == ("sgd", 0.002, "cosine")
+@pytest.mark.parametrize("path", [path for path in LEARNED if path.stem != "tiny"], ids=name)
+def test_settings_are_the_papers(path):
+    cfg, papers = flat(merged(path)), PAPERS[path.parent.name]
+    expected = {**SHARED, **papers["all"], **promised(path.stem), **papers.get(path.stem, {})}
+    node = f"TRAINER.{path.parent.name.upper()}."
+    expected = {key if "." in key else node + key: value for key, value in expected.items()}
+    assert {key: cfg[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize("path", LEARNED, ids=name)
+def test_the_learning_rate_follows_a_cosine_after_an_epoch_of_warm_up(path):
+    optim = merged(path).OPTIM
+    assert optim.LR_SCHEDULER == "cosine"
     assert (optim.WARMUP_EPOCH, optim.WARMUP_TYPE, optim.WARMUP_CONS_LR) == (1, "constant", 1e-5)
-    if path.stem == "tiny":
-        assert (optim.MAX_EPOCH, cfg.DATALOADER.NUM_WORKERS) == (10 if conditional else 50, 0)
-        return
-    assert (cfg.DATALOADER.TEST.BATCH_SIZE, cfg.DATALOADER.NUM_WORKERS) == (100, 8)
-    assert cfg.TRAIN.PRINT_FREQ == (20 if conditional else 5)
-    if not conditional and "_ep" not in path.stem:
-        assert optim.MAX_EPOCH == 200
 
 
-def test_every_upstream_file_name_is_there():
+def test_features_of_the_linear_probe_are_extracted_in_large_batches():
+    file = ROOT / "trainers/CoOp/rn50_val.yaml"  # nothing is trained
+    cfg = merged(file)
+    assert "OPTIM" not in yaml.safe_load(file.read_text())
+    assert cfg.DATALOADER.TRAIN_X.BATCH_SIZE == cfg.DATALOADER.TEST.BATCH_SIZE == 200
+
+
+@pytest.mark.parametrize("method", PAPERS)
+def test_every_method_of_the_papers_has_its_files_and_an_embedded_one(method):
+    stems = {path.stem for path in LEARNED if path.parent.name == method}
+    assert {"tiny", *PAPERS[method]} - {"all"} <= stems
+    if method in UPSTREAM_TRAINERS:
+        assert set(UPSTREAM_TRAINERS[method].split()) <= {*stems, "rn50_val"}
+
+
+def test_every_upstream_dataset_has_its_file():
     assert set(UPSTREAM_DATASETS) <= {path.stem for path in DATASETS}
-    for folder, stems in UPSTREAM_TRAINERS.items():
-        assert set(stems.split()) <= {path.stem for path in TRAINERS if path.parent.name == folder}
 
 
 def test_every_bundled_trainer_has_its_files():
