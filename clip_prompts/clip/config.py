@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch.optim import Optimizer
 from yacs.config import CfgNode
 
+from clip_prompts.common.errors import unknown
 from clip_prompts.features.image_features import FEATURES_CONFIG
 
 # Settings that all methods share (TRAINER.CLIP).
@@ -43,3 +45,9 @@ def with_adam_eps(optimizer: Optimizer, settings: CfgNode) -> Optimizer:
         if "betas" in group:
             group["eps"] = settings.get("ADAM_EPS", ADAM_EPS)
     return optimizer
+
+
+def check_compiler(backend: str) -> None:
+    """Raise UserError unless TRAINER.CLIP.COMPILE is empty or names a backend of ``torch.compile``."""
+    if backend and backend not in (known := torch.compiler.list_backends(exclude_tags=())):
+        raise unknown("backend of torch.compile (TRAINER.CLIP.COMPILE)", backend, known)

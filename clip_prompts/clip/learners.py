@@ -90,7 +90,7 @@ class PromptLearner(Learner):
         class_specific: one context per class (CSC).
         position: of the class name, see ``place_context``.
         dtype: data type in which a random start is drawn; the context itself is float32.
-        start: vectors (M, d) to start from, in place of ``n_ctx`` and ``ctx_init``.
+        start: vectors (M, d) to start from; then ``ctx_init`` is only shown.
         before_name: fixed words between the context and the class name. template: the class name with the words
             behind it.
 

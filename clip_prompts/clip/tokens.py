@@ -29,6 +29,11 @@ def tokens_of(text: str) -> list[int]:
     return tokens
 
 
+def text_of(tokens: Sequence[int]) -> str:
+    """The text that tokens of words stand for."""
+    return openai._tokenizer.decode(tokens).strip()
+
+
 def name_tokens(text: str, name: str) -> list[int]:
     """Tokens of a text that contains a class name. Raises UserError, with the class, if it is much too long."""
     if len(text) > MAX_CHARACTERS:

@@ -15,7 +15,7 @@ from yacs.config import CfgNode
 
 from clip_prompts.backbones.loading import backbone_file, backbone_sha256, check_backbone, load_clip
 from clip_prompts.common.checkpoint_files import find_checkpoint
-from clip_prompts.common.errors import UserError, unknown
+from clip_prompts.common.errors import UserError
 from clip_prompts.encoders.image_encoder import ImageEncoder
 from clip_prompts.encoders.memory import MemoryBudget
 from clip_prompts.encoders.text_encoder import TextEncoder
@@ -23,7 +23,7 @@ from clip_prompts.features.image_features import FEATURES_CONFIG, ImageFeatures
 from clip_prompts.features.text_features import TextFeatures
 
 from .checkpoints import load_initial, load_learned
-from .config import BACKBONE_CONFIG, SHARED_CONFIG, add_config, with_adam_eps
+from .config import BACKBONE_CONFIG, SHARED_CONFIG, add_config, check_compiler, with_adam_eps
 from .learners import Learner, check_gradients, settle_context
 from .model import PromptedCLIP, Seen, check_finite
 from .precision import Precision
@@ -131,7 +131,7 @@ class CLIPTrainer(TrainerX):
         weights = self.cfg.MODEL.INIT_WEIGHTS
         if weights and not osp.isfile(weights):
             raise UserError(f"No file '{weights}' (MODEL.INIT_WEIGHTS). Give a checkpoint, or an empty text")
-        self._check_compiler()
+        check_compiler(self._shared["COMPILE"])
         template = self.cfg.DATASET.get("TEMPLATE", "")  # a config made for upstream has no such key
         if template:
             check_template(template)
@@ -196,12 +196,6 @@ class CLIPTrainer(TrainerX):
     def _shared(self) -> dict:  # a config made for upstream has no such node
         return self.cfg.TRAINER.get("CLIP", SHARED_CONFIG)
 
-    def _check_compiler(self) -> None:
-        if backend := self._shared["COMPILE"]:
-            known = torch.compiler.list_backends(exclude_tags=())
-            if backend not in known:
-                raise unknown("backend of torch.compile (TRAINER.CLIP.COMPILE)", backend, known)
-
     # Training
 
     def before_train(self) -> None:
@@ -264,7 +258,8 @@ class CLIPTrainer(TrainerX):
         if not self._gradients_are_checked:
             check_gradients(self.learner, type(self).__name__)
             self._gradients_are_checked = True
-        hits = seen.logits.topk(1).indices[:, 0] == label
+        with torch.no_grad():
+            hits = self.learner.scores(seen).topk(1).indices[:, 0] == label
         return {**self.summary(values), "acc": 100.0 * hits.float().mean().item()}
 
     # Evaluation

@@ -5,7 +5,7 @@ import torch
 from clip_prompts.common.errors import UserError
 from clip_prompts.encoders.text_encoder import TextEncoder
 
-from .tokens import context_tokens
+from .tokens import context_tokens, text_of
 
 MOST_WORDS = 4  # vectors that MaPLe and its descendants start from words; longer contexts start at random
 
@@ -30,7 +30,7 @@ def first_words(encoder: TextEncoder, ctx_init: str, n_ctx: int) -> dict:
     if n_ctx < 1:
         raise UserError(f"{n_ctx} context vectors: a prompt needs at least one")
     start = encoder.embed(torch.tensor(words[:n_ctx])).detach()
-    return {"start": start, "before_name": words[n_ctx:]}
+    return {"start": start, "ctx_init": text_of(words[:n_ctx]), "before_name": words[n_ctx:]}
 
 
 def last_words(encoder: TextEncoder, ctx_init: str, n_ctx: int) -> dict:
@@ -49,4 +49,4 @@ def last_words(encoder: TextEncoder, ctx_init: str, n_ctx: int) -> dict:
         raise UserError(f"N_CTX {n_ctx} is too small for the {words} words of '{ctx_init}'. Set N_CTX {words} or more")
     start = encoder.embed(torch.tensor(tokens[:words])).detach()
     zeros = start.new_zeros(n_ctx - words, start.shape[1])
-    return {"start": torch.cat([zeros, start]), "before_name": tokens[words:]}
+    return {"start": torch.cat([zeros, start]), "ctx_init": text_of(tokens[:words]), "before_name": tokens[words:]}
