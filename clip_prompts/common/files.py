@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from .text import one_line
 
@@ -96,12 +96,12 @@ def read_text(
     return content.decode(encoding, errors)
 
 
-def read_json(path: str | os.PathLike, limit: int = JSON) -> object:
+def read_json(path: str | os.PathLike, limit: int = JSON) -> Any:
     """The content of a JSON file in UTF-8. Raises OSError, and ValueError for all that is wrong with its content."""
     return parse_json(read_text(path, limit))
 
 
-def parse_json(text: str) -> object:
+def parse_json(text: str) -> Any:
     """The content of a JSON text. Raises ValueError, also for too many values, deep nesting and infinite numbers."""
     if sum(map(text.count, ",[{")) > VALUES:
         raise ValueError(f"it has more than {VALUES:,} values")

@@ -37,7 +37,7 @@ def mat_number(value, where: str) -> int:
     number = _only(value)
     if isinstance(number, bool) or not isinstance(number, Real) or not float(number).is_integer():
         raise UserError(f"{where} is {_shown(value)}, not one whole number.")
-    return int(number)
+    return int(float(number))
 
 
 def _only(value):

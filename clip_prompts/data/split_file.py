@@ -6,6 +6,7 @@ itself says so under ``made_by``, which upstream's readers ignore.
 """
 
 import json
+import os
 import reprlib
 from collections.abc import Iterable, Sequence
 
@@ -50,7 +51,7 @@ def save_split(
 
     Raises UserError for an image outside ``path_prefix``.
     """
-    rows = {}
+    rows: dict[str, Sequence[Row]] = {}
     for part, items in zip(PARTS, (train, val, test), strict=True):
         try:
             paths = relative_paths([item.impath for item in items], path_prefix)
@@ -66,7 +67,7 @@ def is_made_here(filepath: str) -> bool:
     return _read_json(filepath).get("made_by") == MADE_BY
 
 
-def write_rows(rows: dict[str, Sequence[Row]], filepath: str, extra: dict | None = None) -> None:
+def write_rows(rows: dict[str, Sequence[Row]], filepath: str | os.PathLike, extra: dict | None = None) -> None:
     """Write ``{"train": rows, "val": rows, "test": rows}`` and the ``extra`` keys; a missing part is written empty."""
     content = {part: [list(row) for row in rows.get(part, ())] for part in PARTS} | (extra or {})
     write_text_atomically(filepath, json.dumps(content, indent=4, separators=(",", ": ")))

@@ -64,7 +64,8 @@ class WnidFolders(BenchmarkDataset):
 
     def read_folders(self, *parts: str) -> list[list]:
         """Returns a list per part: a Datum per image in its class folders ``<part>/<name>/``. Raises UserError."""
-        classes, lists = self.classes(), []
+        classes = self.classes()
+        lists: list[list] = []
         for part in parts:
             lists.append(items := [])
             for label, name in enumerate(self.check_folders(part, classes)):

@@ -60,7 +60,7 @@ def list_classes(folder: str, ignored: Collection[str] = ()) -> Listing:
     pictures = list(pictures_of(folder, skipped, ignored=ignored))
     skipped.add_loose(folder)
     skipped.report()
-    return Listing(f"Folder {folder}", pictures, name_folders(folder, {picture.key: 0 for picture in pictures}))
+    return Listing(f"Folder {folder}", pictures, name_folders(folder, {str(picture.key): 0 for picture in pictures}))
 
 
 def pictures_of(
@@ -106,7 +106,9 @@ def _holds_run(folder: str) -> bool:
 def _picture_names(folder: str, key: str, skipped: Skipped) -> list[str]:
     """Returns the names of pictures in a class folder, sorted, without hidden ones. Raises UserError for none."""
     path = os.path.join(folder, key)
-    names, endings, deeper = [], Counter(), []
+    names: list[str] = []
+    endings: Counter[str] = Counter()
+    deeper: list[str] = []
     try:
         with os.scandir(path) as entries:
             for entry in entries:

@@ -1,6 +1,7 @@
 """The listing of a layout: pictures and their classes."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from clip_prompts.data.split_file import PARTS
 
@@ -32,4 +33,4 @@ class Listing(NamedTuple):
 
     source: str
     pictures: list[Picture]
-    names: dict[str | int, str]
+    names: Mapping[Any, str]  # by text or by number

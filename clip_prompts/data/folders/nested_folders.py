@@ -64,7 +64,7 @@ def list_parts(folder: str, ignored: Collection[str] = ()) -> Listing:
     for inner in ("", *there.values()):
         skipped.add_loose(folder, inner)
     skipped.report()
-    return Listing(f"Folder {folder}", pictures, name_folders(folder, {picture.key: 0 for picture in pictures}))
+    return Listing(f"Folder {folder}", pictures, name_folders(folder, {str(picture.key): 0 for picture in pictures}))
 
 
 def list_domains(folder: str, domains: Collection[str]) -> Listing:
@@ -76,7 +76,7 @@ def list_domains(folder: str, domains: Collection[str]) -> Listing:
     skipped = Skipped()
     pictures = [p for domain in dict.fromkeys(domains) for p in pictures_of(folder, skipped, domain, domain=domain)]
     skipped.report()
-    return Listing(f"Folder {folder}", pictures, name_folders(folder, sorted({p.key for p in pictures})))
+    return Listing(f"Folder {folder}", pictures, name_folders(folder, sorted({str(p.key) for p in pictures})))
 
 
 def _holds_folders(folder: str) -> bool:

@@ -36,7 +36,8 @@ def list_table(path: str, folder: str) -> Listing:
         raise UserError(f"List {path} has no column 'path'. It has: {', '.join(columns)}. {hint}: path,classname")
     if not {"label", "classname"} & set(columns):
         raise UserError(f"List {path} has no column 'label' or 'classname'. It has: {', '.join(columns)}")
-    pictures, seen = [], {}
+    pictures: list[Picture] = []
+    seen: dict[str, int] = {}
     classes = _Classes(path, columns)
     for line, row in rows:
         where = f"List {path}, line {line}"
@@ -155,7 +156,7 @@ def _read_json_lines(path: str) -> tuple[list[str], Rows]:
         rows.append((number, row))
     if not rows:
         raise UserError(f'List {path} is empty. A line is an object: {{"path": "a.jpg", "classname": "cat"}}')
-    return columns, rows
+    return columns or [], rows
 
 
 def _json_row(path: str, number: int, line: str) -> dict[str, str]:

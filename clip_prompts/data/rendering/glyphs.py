@@ -60,6 +60,6 @@ def glyph_mask(character: str, font: str, stroke: int = 0) -> Image.Image:
         raise ValueError(f"Font {font} has no glyph for {character!r}")
     face = _font(font)
     left, top, right, bottom = face.getbbox(character, stroke_width=stroke)
-    image = Image.new("L", (right - left + 2, bottom - top + 2), 0)
+    image = Image.new("L", (int(right - left) + 2, int(bottom - top) + 2), 0)
     ImageDraw.Draw(image).text((1 - left, 1 - top), character, 255, font=face, stroke_width=stroke)
     return image.crop(image.getbbox())
