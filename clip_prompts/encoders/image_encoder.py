@@ -11,6 +11,9 @@ from clip_prompts.common.errors import UserError
 
 from .blocks import NO_HOOK, BlockHook, check_layers, image_block
 
+# Images encoded at once on a CPU if no gradient is needed: 8 of 224 x 224 pixels. Activations of more no longer fit the
+# processor's cache, and fewer read all weights from memory too often (docs/performance.md).
+PIXELS_AT_ONCE = 8 * 224**2
 _NO_ROWS = (
     "{} takes no learned image rows and no hooks: they need one of CLIP's vision transformers. "
     "Choose a ViT as MODEL.BACKBONE.NAME"
@@ -73,6 +76,11 @@ class ImageEncoder(nn.Module):
         return len(pooled.positional_embedding)
 
     @property
+    def images_at_once(self) -> int:
+        """Number of images that a CPU encodes fastest at once, if no gradient is needed."""
+        return max(1, PIXELS_AT_ONCE // self.input_resolution**2)
+
+    @property
     def is_frozen(self) -> bool:
         """True if no weight of the encoder is trained."""
         return not any(p.requires_grad for p in self.parameters())
@@ -91,6 +99,9 @@ class ImageEncoder(nn.Module):
     ) -> EncodedImages:
         """Encode images; layers count from 0.
 
+        On a CPU, images that need no gradient are encoded in chunks of ``images_at_once``. The result is the same up
+        to rounding.
+
         Args:
             image: (B, 3, H, W).
             rows: (n, v), appended to each image's rows before the first norm.
@@ -105,14 +116,29 @@ class ImageEncoder(nn.Module):
         Raises:
             UserError: rows or hooks for a ResNet, or a layer that the encoder does not have.
         """
+        deep, inserted, hooks = deep or {}, inserted or {}, hooks or {}
         image = image.to(self.dtype)
+        learned = [image, *([] if rows is None else [rows]), *deep.values(), *inserted.values()]
+        size = self.images_at_once if self._is_chunked(image, learned, hooks) else len(image)
+        if len(image) <= size:
+            return self._encode(image, rows, deep, inserted, hooks)
+        chunks = [self._encode(chunk, rows, deep, inserted, hooks) for chunk in image.split(size)]
+        means = [chunk.inserted for chunk in chunks if chunk.inserted is not None]
+        return EncodedImages(torch.cat([chunk.features for chunk in chunks]), torch.cat(means) if means else None)
+
+    def _is_chunked(self, image, learned, hooks) -> bool:
+        """Whether chunks are faster and change nothing: a ResNet in training mode would normalize each by itself."""
+        if image.device.type != "cpu" or torch.compiler.is_compiling() or (self.visual.training and not self.is_vit):
+            return False
+        if not torch.is_grad_enabled():
+            return True
+        return not hooks and not any(one.requires_grad for one in learned) and self.is_frozen
+
+    def _encode(self, image, rows, deep, inserted, hooks) -> EncodedImages:
         if not self.is_vit:
             if rows is not None or deep or inserted or hooks:
                 raise UserError(_NO_ROWS.format(type(self.visual).__name__))
             return EncodedImages(self.visual(image), None)
-        return self._encode(image, rows, deep or {}, inserted or {}, hooks or {})
-
-    def _encode(self, image, rows, deep, inserted, hooks) -> EncodedImages:
         visual, blocks = self.visual, self.visual.transformer.resblocks
         appended = 0 if rows is None else len(rows)
         added = len(inserted[min(inserted)]) if inserted else 0

@@ -6,7 +6,7 @@ from clip.model import CLIP, ResidualAttentionBlock, convert_weights
 
 from clip_prompts.clip.precision import Precision
 from clip_prompts.common.errors import UserError
-from clip_prompts.encoders import blocks
+from clip_prompts.encoders import blocks, image_encoder
 from clip_prompts.encoders.blocks import BlockHook
 from clip_prompts.encoders.image_encoder import ImageEncoder
 from tests.trainers import plain
@@ -163,6 +163,66 @@ def test_resnets_and_other_blocks_compute_their_own_forward_pass():
     visual = small_visual(1)
     visual.transformer.resblocks[0].__class__ = Doubled
     assert torch.equal(ImageEncoder(visual)(images()), visual(images()))
+
+
+@pytest.fixture
+def sizes(monkeypatch):
+    """Numbers of images that are encoded at once, at most 2."""
+    found, encode = [], ImageEncoder._encode
+    monkeypatch.setattr(image_encoder, "PIXELS_AT_ONCE", 2 * 64 * 64 + 1)
+    monkeypatch.setattr(
+        ImageEncoder, "_encode", lambda self, x, *given: found.append(len(x)) or encode(self, x, *given)
+    )
+    return found
+
+
+GIVEN = {
+    "nothing": lambda: {},
+    "appended and deep rows": lambda: {"rows": rows(3), "deep": {1: rows(3, 1)}},
+    "inserted rows": lambda: {"inserted": {1: rows(5)}},
+    "hooks": lambda: {"hooks": {0: LowRank(), 2: Adapter()}},
+}
+
+
+@pytest.mark.parametrize("given", GIVEN.values(), ids=GIVEN)
+def test_chunks_change_nothing(given, sizes):
+    encoder = ImageEncoder(VISUAL)
+    with torch.no_grad():
+        ours = encoder.encode(images(5), **given())
+        assert sizes == [2, 2, 1]
+        theirs = [encoder.encode(image, **given()) for image in images(5).split(1)]
+    assert ours.features.shape == (5, 64) and (ours.inserted is None) == (theirs[0].inserted is None)
+    for name in [name for name, value in ours._asdict().items() if value is not None]:
+        assert_close(getattr(ours, name), torch.cat([getattr(one, name) for one in theirs]), 1e-5)
+
+
+def test_frozen_images_are_encoded_in_chunks_while_the_text_learns(sizes):
+    ours = ImageEncoder(VISUAL)(images(4))
+    assert sizes == [2, 2] and not ours.requires_grad
+    assert_close(ours, VISUAL(images(4)), 1e-5)
+
+
+def test_a_resnet_is_encoded_in_chunks_unless_it_normalizes_by_batch(sizes):
+    resnet = small_visual((1, 1, 1, 1))
+    assert_close(ImageEncoder(resnet)(images(3)), resnet(images(3)), 1e-5)
+    assert sizes == [2, 1]
+    ImageEncoder(resnet.train())(images(3))
+    assert sizes == [2, 1, 3]
+
+
+@pytest.mark.parametrize("learns", [*list(GIVEN)[1:], "weights", "image"])
+def test_what_needs_gradients_is_encoded_at_once(learns, sizes):
+    visual, image = small_visual(), images(4)
+    if learns in ("weights", "image"):
+        (visual.proj if learns == "weights" else image).requires_grad_()
+    encoder = ImageEncoder(visual)
+    assert encoder(image, **GIVEN.get(learns, GIVEN["nothing"])()).requires_grad
+    assert sizes == [4]
+
+
+@pytest.mark.parametrize(("pixels", "count"), ((224, 8), (336, 3), (448, 2), (1024, 1)))
+def test_images_at_once_are_bounded_by_their_pixels(pixels, count):
+    assert ImageEncoder(CLIP(64, pixels, 1, 64, 32, 77, 100, 64, 1, 2).visual).images_at_once == count
 
 
 @pytest.mark.parametrize("kind", ("deep", "inserted", "hooks"))
