@@ -9,6 +9,7 @@ examples:
   python tools/report.py output
   python tools/report.py output --protocol base2new --format latex --output table.tex
   python tools/report.py output --compare CoCoOp CoOp
+  python tools/report.py output --cost                   # speed, memory and size next to accuracy
   python tools/report.py output --verify                 # against the published numbers
   python tools/report.py old_output --import-logs        # upstream's logs become records, then tables
 """
@@ -23,6 +24,7 @@ require_packages("tools/report.py", only=("clip_prompts", "tabulate", "yacs"))  
 from clip_prompts.common.errors import UserError  # noqa: E402
 from clip_prompts.common.files import write_text_atomically  # noqa: E402
 from clip_prompts.report.compare import compare  # noqa: E402
+from clip_prompts.report.cost import add_cost  # noqa: E402
 from clip_prompts.report.formats import render  # noqa: E402
 from clip_prompts.report.html import render_page  # noqa: E402
 from clip_prompts.report.import_logs import import_logs  # noqa: E402
@@ -53,6 +55,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--format", choices=FORMATS, default="terminal", help="default: terminal")
     add("--output", metavar="FILE", help="write the tables there instead of printing them")
     add("--spread", choices=list(SPREADS), default="std", help="meaning of the ± (default: std, population)")
+    add("--cost", action="store_true", help="add columns: time of a step, images per second, memory, learned numbers")
     add("--compare", nargs=2, metavar=("A", "B"), help="paired difference A - B of two methods over the same seeds")
     add("--verify", action="store_true", help="compare with the published numbers, cell by cell")
     add("--against", metavar="SOURCE", help="with --verify: only this source of clip_prompts/report/published.json")
@@ -66,6 +69,8 @@ def report(args: argparse.Namespace) -> int:
     """Raises ReportError, a user error."""
     if args.pictures and not args.html:
         raise ReportError("--pictures shows the page: name its file with --html")
+    if args.cost and (args.compare or args.verify):
+        raise ReportError("--cost adds columns to tables of results: leave out --compare and --verify")
     if args.import_logs:
         count = import_logs(args.folders, say=lambda line: print(line, file=sys.stderr))
         print(f"{count} records imported from logs", file=sys.stderr)
@@ -80,6 +85,9 @@ def report(args: argparse.Namespace) -> int:
         tables = compare(tables, *args.compare)
     elif args.verify:
         tables, status = _verified(tables, args.against)
+    elif args.cost:
+        for table in tables:
+            add_cost(table)
     text = render(tables, args.format, args.spread)
     if args.output:
         write_text_atomically(args.output, text)
@@ -87,6 +95,8 @@ def report(args: argparse.Namespace) -> int:
         print(text, end="")
     if args.html:
         shown = build(runs)
+        for table in shown if args.cost else ():
+            add_cost(table)
         write_text_atomically(args.html, render_page(runs, shown, args.spread))
         if args.pictures:
             with browser() as opened:

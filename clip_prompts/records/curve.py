@@ -20,12 +20,15 @@ class EpochLog(Observer):
         trainer: any trainer of Dassl, built. Our engine saves the running epoch with its checkpoints.
         folder: its output folder. resume: the folder it may resume from.
 
-    ``began``: when the training began, in seconds of ``time.perf_counter``; None before.
+    ``began``: when the training began, in seconds of ``time.perf_counter``; None before. ``durations``: seconds and
+    number of steps of each epoch that this process has trained as a whole.
     """
 
     def __init__(self, trainer, folder: str, resume: str = "") -> None:
         self.trainer, self.path = trainer, Path(folder) / FILE
         self.began: float | None = None
+        self.durations: list[tuple[float, int]] = []
+        self._epoch_began = 0.0
         self._earlier = Path(resume) / FILE if resume else self.path
         self._points: list[dict] | None = None
         self._running: dict = {}  # number and learning rate of the running epoch
@@ -40,10 +43,14 @@ class EpochLog(Observer):
         epoch = trainer.epoch + 1
         rate = self._resumed["lr"] if self._resumed.get("epoch") == epoch else _rate(trainer)
         self._running = {"epoch": epoch, "lr": rate}
+        self._epoch_began = time.perf_counter()
 
     def epoch_ends(self, trainer, metrics: dict[str, float]) -> None:
         """Write the epoch's point. This is before its checkpoint: an epoch that can be resumed after is in the file."""
+        seconds, steps = time.perf_counter() - self._epoch_began, getattr(trainer, "num_batches", None)
         running, self._running = self._running, {}
+        if steps and self._resumed.get("epoch") != running["epoch"]:
+            self.durations.append((seconds, steps))
         if metrics:
             means = {name: finite(mean) for name, mean in metrics.items()}
             self.points().append({"epoch": running["epoch"], **means, "lr": running["lr"]})

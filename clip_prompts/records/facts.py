@@ -1,13 +1,11 @@
-"""Facts of a run for its record: what happened, what determined the result, and what it cost."""
+"""Facts of a run for its record: what happened, and what determined the result."""
 
 import hashlib
 import json
 import math
 import os
 import platform
-import resource
 import subprocess
-import sys
 from pathlib import Path
 
 import torch
@@ -147,23 +145,6 @@ def learned_shapes(trainer) -> list[dict] | None:
         for parameter, value in model.named_parameters()
         if value.requires_grad
     ]
-
-
-def peak_memory(device: torch.device | None) -> dict[str, float | None]:
-    """Most memory so far in MiB: of the process, and that of tensors on its GPU (None without)."""
-    on_gpu = device is not None and device.type == "cuda"
-    return {
-        "process_mib": round(_peak_bytes() / 2**20, 1),
-        "cuda_mib": round(torch.cuda.max_memory_allocated(device) / 2**20, 1) if on_gpu else None,
-    }
-
-
-def _peak_bytes() -> int:
-    try:  # getrusage counts what the process that started this one had
-        with open("/proc/self/status", encoding="ascii") as file:
-            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM"))
-    except (OSError, StopIteration, ValueError):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _precision(trainer) -> str | None:

@@ -9,6 +9,8 @@ import reprlib
 
 from clip_prompts.common.text import shown
 
+# Fields that differ between two runs of the same command: what clocks and machines say, and the checksum.
+VARYING = ("time", "seconds", "train_seconds", "cost", "memory", "sha256")
 FORMAT = 2  # a record without "format" is of version 1, which has no protocol, counts, details or checksum
 REQUIRED = ("split", "metrics", "trainer", "dataset", "classes", "shots", "seed", "backbone", "selection")
 CLASSES = ("all", "base", "new")
@@ -17,14 +19,23 @@ LONGEST = 1000  # characters of a text
 KINDS = {
     "trainer": str, "dataset": str, "classes": str, "backbone": str, "selection": str, "shots": int, "seed": int,
     "label": str, "protocol": str, "config": str, "recipe": str, "precision": str, "learned": int, "epoch": int,
-    "hashes": dict, "settings": dict, "source": dict, "loaded": dict, "time": str, "versions": dict,
+    "hashes": dict, "settings": dict, "source": dict, "loaded": dict, "time": str, "versions": dict, "cost": dict,
+    "memory": dict,
 }  # fmt: skip
 INNER_KINDS = {
     "source": {"dataset": str, "label": str, "classes": str, "recipe": str, "config": str, "shots": int, "seed": int},
     "loaded": {"model_dir": str, "load_epoch": int},
+    "cost": {
+        "step_seconds": float,
+        "train_images_per_second": float,
+        "test_images_per_second": float,
+        "device": str,
+    },
+    "memory": {"process_mib": float, "cuda_mib": float},
 }
 _CALLED = {
     str: f"a text of at most {LONGEST:,} characters", int: "a whole number of less than 16 digits", dict: "an object",
+    float: "a number from 0 to 1e15",
 }  # fmt: skip
 
 
@@ -53,13 +64,16 @@ def _wrong_kind(node: dict, kinds: dict[str, type], prefix: str = "") -> str | N
     """Returns a line about the first value that is neither null nor of its kind."""
     for name, kind in kinds.items():
         value = node.get(name)
-        if value is None or (isinstance(value, kind) and not isinstance(value, bool) and _is_moderate(value)):
+        kinds_of = (int, float) if kind is float else kind
+        if value is None or (isinstance(value, kinds_of) and not isinstance(value, bool) and _is_moderate(value, kind)):
             continue
         return f"the field '{prefix}{name}' is {shown(value)}, not {_CALLED[kind]}. Run its job again"
     return None
 
 
-def _is_moderate(value: object) -> bool:
+def _is_moderate(value: object, kind: type) -> bool:
+    if kind is float:
+        return 0 <= value < 10**15
     if isinstance(value, int):
         return abs(value) < 10**15
     return not isinstance(value, str) or len(value) <= LONGEST

@@ -7,14 +7,15 @@ from pathlib import Path
 
 from yacs.config import CfgNode
 
+from .cost import TRAINING, cost_of, peak_memory
 from .curve import EpochLog
-from .facts import peak_memory, run_facts
+from .facts import run_facts
 from .identity import Identity
 from .loaded import NOTHING, best_of, selection_of
 from .metrics import PredictionLog, finite, nothing, summarize
 from .predictions import write_predictions
 from .protocols import derive, learned_on, source_of
-from .results_file import FILE, keep_record
+from .results_file import FILE, keep_record, read_records
 from .schema import FORMAT
 from .stored_identity import facts_of
 from .upstream import Observer, observe
@@ -85,12 +86,23 @@ class Recorder(Observer):
             "metrics": found["metrics"] | {name: finite(float(value)) for name, value in results.items()},
             **self._tested_model(epoch),
             "train_seconds": None if began is None else self.started - began - self.testing,
+            "cost": self._cost(len(loader.dataset), seconds),
             "memory": peak_memory(getattr(trainer, "device", None)),
             "curve": list(self.epochs.points()) if self.epochs and split == "test" else [],
             **self.facts,
         }
         keep_record(Path(cfg.OUTPUT_DIR) / FILE, record)
         self.testing += time.perf_counter() - self.started
+
+    def _cost(self, images: int, seconds: float) -> dict:
+        """Return the cost; that of training from an earlier record of this run, if no epoch is left to train."""
+        cost = cost_of(self.trainer, self.epochs.durations if self.epochs else [], images, seconds)
+        if self.trains and cost["step_seconds"] is None:
+            for record in read_records(Path(self.cfg.OUTPUT_DIR) / FILE) or []:
+                earlier = record.get("cost") if record.get("identity") == self.facts["identity"] else None
+                if isinstance(earlier, dict):
+                    cost |= {name: earlier.get(name) for name in TRAINING}
+        return cost
 
     def _tested_model(self, epoch: int | None) -> dict:
         """Return how the tested model was selected, the epochs it was trained for, and its files."""

@@ -136,7 +136,9 @@ def _text(value, kind: str, between: str, usual: int, zero_shot: bool) -> str:
         width = None if zero_shot and len(set(values)) == 1 else spread(values, kind)
         text = f"{value.mean:.2f}" + (f"{between}{width:.2f}" if width is not None else "")
         return text if zero_shot or value.n in (usual, 0) else f"{text} [{value.n}]"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.2f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.2f}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _wrap(parts: list[str]) -> list[str]:

@@ -85,10 +85,12 @@ def _section(index: int, table: Table, kind: str, styles: figures.Styles) -> dic
     few_shot, halves = table.key.get("protocol") == "few_shot", {"base", "new"} <= set(table.columns)
     curves = figures.shot_curves(table, kind, styles) if few_shot else []
     scatter = figures.base_against_new(table, styles) if halves else None
+    costs = figures.accuracy_against_cost(table, styles)
     training = figures.training_curves(own, styles)
     left_out = {
         "curves over shots: the runs have a single number of shots": few_shot and not curves,
         "base against new: no method has both on one dataset": halves and scatter is None,
+        "accuracy against cost: fewer than two methods have recorded it": bool(learning) and not costs,
         "training curves: the records hold no loss of two epochs or more": learned_here and not training,
         "reliability diagrams: the records hold no calibration": lacks["reliability"],
         "confused pairs: the records hold no confusion": lacks["confusion"],
@@ -103,6 +105,7 @@ def _section(index: int, table: Table, kind: str, styles: figures.Styles) -> dic
         "labels": list(dict.fromkeys(row.label for block in table.blocks for row in block.rows)),
         "curves": curves,
         "scatter": scatter,
+        "costs": costs,
         "training": training,
         "groups": shown,
         "left_out": [reason for reason, applies in left_out.items() if applies],

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import torch
 
+from clip_prompts.records.schema import VARYING
+
 _STEP = re.compile(r"^(epoch \[\S+ batch \[\S+) time .*?\) data \S+ \S+ (.*) eta ")
-_FREE = ("time", "seconds", "train_seconds", "memory", "sha256")  # of a record: what a clock says, and its checksum
 _EXTRA = ("log.txt", "events.out.")  # files whose number tells how often a run was started
 
 
@@ -20,7 +21,7 @@ def outcome(folder: Path) -> dict:
     found = {"losses": _losses(folder), "curves": _curves(folder)}
     for name in ("results.json", "curve.json"):
         content = json.loads((folder / name).read_text())
-        found[name] = [{key: value for key, value in part.items() if key not in _FREE} for part in content]
+        found[name] = [{key: value for key, value in part.items() if key not in VARYING} for part in content]
         for part in found[name]:
             part.get("versions", {}).pop("code", None)  # somebody may commit meanwhile
     files = [file for file in sorted(folder.rglob("*")) if not file.name.startswith(_EXTRA)]

@@ -76,6 +76,8 @@ def test_a_bundled_trainer_runs_and_is_recorded(name, start, source_weights, tmp
     )
     assert record["images"] == record["counts"]["total"] == 42
     assert 0 <= record["metrics"]["accuracy"] <= 100 and len(record["per_class"]) == 7
+    cost = record["cost"]
+    assert cost["step_seconds"] > 0 and cost["train_images_per_second"] > 0 and cost["test_images_per_second"] > 0
     assert record["hashes"]["backbone"] is None and record["hashes"]["train_x"] and record["learned"] > 0
     assert record["settings"]["DATASET"]["TARGET_DOMAINS"] == ["blur"]
 

@@ -38,7 +38,10 @@ def test_trainers_run(trainer, call):
     assert ended.returncode == 0, ended.stderr
     first = ended.stdout.splitlines()[0]
     assert first.startswith("without ") and "dassl.utils.UserError" in first and "DATALOADER.DECODED_MB" in first
-    assert json.loads((call.folder / trainer / "results.json").read_text())[-1]["metrics"]["accuracy"] > 0
+    record = json.loads((call.folder / trainer / "results.json").read_text())[-1]
+    assert record["metrics"]["accuracy"] > 0 and record["cost"]["test_images_per_second"] > 0
+    learns = trainer in ("CoOp", "CoCoOp")  # step by step
+    assert ((record["cost"]["step_seconds"] or 0) > 0) == learns
     if trainer == "CoOp":
         again = call(trainer, trainer, "again", "--eval-only", "--model-dir", str(call.folder / trainer))
         assert again.returncode == 0, again.stderr

@@ -43,5 +43,6 @@ def test_records_of_a_trainer_with_its_own_loop(name, run, tmp_path):
     (record,) = json.loads((run.out / "results.json").read_text())
     assert record["images"] == record["counts"]["total"] == 200 and record["epoch"] == 2 and record["split"] == "test"
     assert record["metrics"]["ece"] >= 0 and record["metrics"]["macro_f1"] > 0 and record["train_seconds"] > 0
+    assert record["cost"]["step_seconds"] > 0 and record["cost"]["train_images_per_second"] > 0
     assert [(p["epoch"], p["loss"] > 0) for p in record["curve"]] == [(1, True), (2, True)]
     assert len((run.out / "predictions.csv").read_text().splitlines()) == 201

@@ -6,11 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from clip_prompts.records.schema import VARYING
 from tests.conftest import ROOT
 from tests.datasets.pictures import draw
-
-# What may differ between two runs of the same command.
-FREE = ("time", "seconds", "train_seconds", "memory", "sha256")
 
 
 def prepare(folder: Path, epochs: int = 2) -> tuple[str, str]:
@@ -44,7 +42,7 @@ def records(output: Path) -> dict[str, list[dict]]:
 
     def same(record):
         versions = {k: v for k, v in record["versions"].items() if k != "code"}  # a commit may be made meanwhile
-        return {key: value for key, value in record.items() if key not in FREE} | {"versions": versions}
+        return {key: value for key, value in record.items() if key not in VARYING} | {"versions": versions}
 
     return {
         str(file.parent.relative_to(output)): [same(record) for record in json.loads(file.read_text())]

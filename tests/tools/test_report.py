@@ -122,6 +122,9 @@ def broken(name):
             for name in ("split", "metrics", "trainer", "shots", "selection")
         ),
         (json.dumps([record(80.0) | {"metrics": {}}]), "metrics.accuracy is None"),
+        (json.dumps([record(80.0, cost={"step_seconds": "fast"})]), "'cost.step_seconds' is \"fast\", not a number"),
+        (json.dumps([record(80.0, cost={"step_seconds": 1e300})]), "'cost.step_seconds' is 1e+300, not a number"),
+        (json.dumps([record(80.0, memory={"process_mib": -1})]), "'memory.process_mib' is -1, not a number"),
     ],
 )
 def test_bad_records_are_refused_in_one_line(text, part, tmp_path, capsys):
@@ -159,6 +162,49 @@ def test_formats(form, parts, tmp_path, capsys):
     status, out, _ = run(capsys, tmp_path, "--format", form)
     assert status == 0 and all(part in out for part in parts), out
     assert form == "csv" or form == "latex" or "average over 2 datasets" in out
+
+
+def with_cost(root, trainer, step, memory, device="GPU A", **more):
+    """Base and new of a method: the run that trains has the cost of a step, the one that only tests has not."""
+    for classes, seconds in (("base", step), ("new", None)):
+        for seed in (1, 2):
+            cost = {"step_seconds": seconds and seconds * seed, "test_images_per_second": 2000.0, "device": device}
+            cost["train_images_per_second"] = seconds and 4 / cost["step_seconds"]
+            write(root / trainer / classes / str(seed),
+                  record(80.0, trainer, "EuroSAT", classes, seed, protocol="base2new", cost=cost,
+                         memory={"process_mib": memory + seed, "cuda_mib": None}, **more))  # fmt: skip
+
+
+def test_cost_columns(tmp_path, capsys):
+    with_cost(tmp_path, "CoOp", 0.02, 900.0)
+    with_cost(tmp_path, "CoCoOp", 0.2, 1900.0, learned=35360)
+    status, out, _ = run(capsys, tmp_path, "--cost", "--format", "csv")
+    found = {(r["row"], r["column"]): r for r in csv.DictReader(io.StringIO(out))}
+    columns = ["step (ms)", "train images/s", "test images/s", "memory (MiB)", "learned"]
+    assert status == 0 and list(dict.fromkeys(column for _, column in found)) == ["base", "new", "H", *columns]
+    assert [float(found["CoOp", c]["value"]) for c in columns] == pytest.approx([30.0, 150.0, 2000.0, 902.0, 2048])
+    assert [float(found["CoCoOp", c]["value"]) for c in columns] == pytest.approx([300.0, 15.0, 2000.0, 1902.0, 35360])
+    assert not any(int(found[trainer, c]["best"]) for trainer in ("CoOp", "CoCoOp") for c in columns)
+    for form in ("terminal", "markdown", "latex"):
+        out = run(capsys, tmp_path, "--cost", "--format", form)[1]
+        assert all(text in out for text in ("step (ms)", "300.00", "1,902", "35,360", "on GPU A"))
+    assert "step (ms)" not in run(capsys, tmp_path)[1]
+
+
+def test_costs_of_different_devices_and_of_old_records_are_said(tmp_path, capsys):
+    write(tmp_path / "old", record(80.0, memory=None, learned=None))
+    assert "The records hold no cost" in run(capsys, tmp_path, "--cost")[1]
+    with_cost(tmp_path / "a", "CoOp", 0.02, 900.0)
+    with_cost(tmp_path / "b", "CoCoOp", 0.02, 900.0, device="GPU B")
+    out = " ".join(run(capsys, tmp_path, "--cost", "--protocol", "base2new")[1].split())
+    assert "The costs are from different devices: GPU A; GPU B" in out
+
+
+@pytest.mark.parametrize("option", [["--verify"], ["--compare", "CoOp", "CoCoOp"]])
+def test_cost_is_for_tables_of_results(option, tmp_path, capsys):
+    write(tmp_path, record(80.0))
+    status, out, err = run(capsys, tmp_path, "--cost", *option)
+    assert status == 2 and not out and "leave out --compare and --verify" in err
 
 
 def test_missing_seeds_and_datasets_show(tmp_path, capsys):

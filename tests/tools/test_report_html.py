@@ -10,7 +10,7 @@ import pytest
 from clip_prompts.report import formats, pictures
 from clip_prompts.report.html import render_page
 from clip_prompts.report.page.evaluations import calibration, calibration_error, groups
-from clip_prompts.report.page.svg import around, round_steps
+from clip_prompts.report.page.svg import around, round_factors, round_steps
 from clip_prompts.report.reading import ReportError, collect
 from clip_prompts.report.tables import build
 from tests.tools.records import record, write
@@ -145,12 +145,13 @@ def test_what_records_lack_is_said(tmp_path):
     text = render_page(runs, build(runs))
     for reason in (
         "curves over shots",
+        "accuracy against cost",
         "training curves",
         "reliability diagrams",
         "confused pairs",
         "results by class",
     ):
-        assert f"Left out: {reason}: the r" in text
+        assert f"Left out: {reason}: " in text
     assert "<svg" not in text and "In detail" not in text and "70.00" in text
 
 
@@ -166,6 +167,37 @@ def test_report_writes_it_beside_its_tables(folder, tmp_path, capsys):
     assert main([str(folder), "--html", str(tmp_path / "sub" / "page.html")]) == 0
     assert "Base-to-new" in capsys.readouterr().out
     assert (tmp_path / "sub" / "page.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+COST = {"step_seconds": 0.1, "test_images_per_second": 50.0, "device": "GPU A"}
+
+
+def test_accuracy_against_cost(tmp_path):
+    """A panel for time, memory and learned numbers; a point for each method that learns, a line for zero-shot."""
+    for trainer, speed, learned in (("ZeroshotCLIP", None, 0), ("CoOp", 1000.0, 2048), ("CoCoOp", 10.0, 35360)):
+        for dataset in ("EuroSAT", "SUN397"):
+            for classes, accuracy in (("base", 80.0), ("new", 60.0)):
+                cost = COST | {"train_images_per_second": speed}
+                one = record(accuracy, trainer, dataset, classes, protocol="base2new", cost=cost, learned=learned)
+                write(tmp_path / trainer / dataset / classes, one)
+    runs = collect([tmp_path])
+    figure = render_page(runs, build(runs)).split("Accuracy against cost")[1].split("</figure>")[0]
+    panels = figure.split("<svg")
+    labels = [re.search('aria-label="([^"]+)"', panel)[1] for panel in panels if "aria-label" in panel]
+    place = "Average over 2 datasets, H. "
+    assert labels[0] == f"{place}CoOp: 68.57 % at 1; CoCoOp: 68.57 % at 100; ZeroshotCLIP: 68.57 %"
+    assert labels[1].startswith(f"{place}CoOp: 68.57 % at 900") and "at 3.536e+04" in labels[2] and len(labels) == 3
+    for panel in panels[-3:]:
+        assert panel.count('class="mark') == 2 and panel.count("line dashed m0") == 1
+    assert "training (ms per image)" in panels[-3] and "memory (MiB)" in panels[-2] and "learned numbers" in panels[-1]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(0.7, 7, [1, 2, 5]), (700, 1100, [700, 800, 900, 1000, 1100]), (900, 3e6, [1e3, 1e4, 1e5, 1e6])],
+)
+def test_ticks_of_a_logarithmic_axis(low, high, expected):
+    assert round_factors(low, high) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (37.8, 44.2), (0.001, 0.0023), (1, 200), (99.9, 100)])

@@ -1,8 +1,11 @@
-"""The page's pictures: accuracy over shots, base against new, reliability, loss over epochs."""
+"""The page's pictures: accuracy over shots, base against new, accuracy against cost, reliability, loss over epochs."""
 
+import math
+
+from clip_prompts.report.cost import LEARNED, MEMORIES, SPEED, cost_of
 from clip_prompts.report.numbers import AVERAGE, Block, Number, Row, Table
 from clip_prompts.report.page.evaluations import Entry, Group, calibration, calibration_error, losses
-from clip_prompts.report.page.svg import Chart, around
+from clip_prompts.report.page.svg import Chart, around, round_factors
 from clip_prompts.report.statistics import spread
 
 Styles = dict[str, int]  # label of a method -> its colour and marker
@@ -108,6 +111,51 @@ def _label(chart: Chart, name: str, places: list[tuple[float, float]], taken: li
                 chart.text(name, h, v, "note", anchor)
                 taken.extend((left + i * 6, v - 3, 6.0) for i in range(int(width / 6) + 1))
                 return
+
+
+def accuracy_against_cost(table: Table, styles: Styles) -> list[Chart]:
+    """Returns a panel for each kind of cost that at least two learning methods have recorded.
+
+    The accuracy is that of the last block (the average, if there is one): H, or the average column, or the last one.
+    Zero-shot methods cost no training: they are a dashed line.
+    """
+    block = table.blocks[-1]
+    columns = [c for c in table.columns if any(isinstance(row.values.get(c), Number) for row in block.rows)]
+    column = next((c for c in columns if c == "H" or c.startswith(AVERAGE)), columns[-1] if columns else "")
+    levels = {row: row.values.get(column) or row.values.get("0") for row in block.rows}
+    levels = {row: level.mean for row, level in levels.items() if isinstance(level, Number)}
+    costs = {row: cost_of(row) for row in levels if not row.is_zero_shot}
+    for cost in costs.values():
+        if (speed := cost.get(SPEED, 0)) > 1e-9:
+            cost["time"] = 1000 / speed
+    memory = next((name for name in MEMORIES if any(name in cost for cost in costs.values())), "")
+    title = ", ".join(filter(None, [block.name, _shots(column) if column.isdigit() else column]))
+    charts = []
+    for kind, name in {"time": "training (ms per image)", memory: memory, LEARNED: "learned numbers"}.items():
+        points = {row: (cost[kind], levels[row]) for row, cost in costs.items() if cost.get(kind, 0) > 0}
+        if len(points) > 1:
+            idle = {row: level for row, level in levels.items() if row.is_zero_shot}
+            charts.append(_cost_panel(title[:1].upper() + title[1:], name, points, idle, styles))
+    return charts
+
+
+def _cost_panel(title: str, name: str, points: dict, idle: dict[Row, float], styles: Styles) -> Chart:
+    """Returns a chart with a logarithmic axis of cost. ``points``: row -> cost, accuracy. ``idle``: row -> accuracy."""
+    costs = [cost for cost, _ in points.values()]
+    low, high = min(costs) / 1.3, max(costs) * 1.3
+    about = "; ".join(
+        [f"{row.label}: {y:.2f} % at {x:.4g}" for row, (x, y) in points.items()]
+        + [f"{row.label}: {y:.2f} %" for row, y in idle.items()]
+    )
+    bottom, top = around([y for _, y in points.values()] + list(idle.values()), 0, 100)
+    ends = math.log10(low), math.log10(high)
+    ticks = {math.log10(value): f"{value:,.10g}" for value in round_factors(low, high)}
+    chart = Chart(title, about, ends, (bottom, top), (name, "accuracy (%)"), ticks)
+    for row, y in idle.items():
+        chart.line([(ends[0], y), (ends[1], y)], f"line dashed m{styles[row.label]}")
+    for row, (x, y) in points.items():
+        chart.mark(math.log10(x), y, styles[row.label], f"{row.label}: {y:.2f} %, {name} {x:,.4g}", big=True)
+    return chart
 
 
 def reliability(entry: Entry, styles: Styles) -> Chart | None:

@@ -135,6 +135,13 @@ def round_steps(low: float, high: float, most: int = 5) -> list[float]:
     return [i * step for i in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
+def round_factors(low: float, high: float) -> list[float]:
+    """Returns powers of ten within a positive range, with 2 and 5 times each, or round steps, where that is too few."""
+    powers = [10.0**p for p in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+    few, many = ([v for p in powers for m in factors if low <= (v := m * p) <= high] for factors in ((1,), (1, 2, 5)))
+    return few if len(many) > 6 else many if len(many) > 1 else round_steps(low, high)
+
+
 def number(value: float) -> str:
     return f"{value:.10g}" if abs(value) < 1e-12 or abs(value) >= 1e-3 else f"{value:.0e}"
 

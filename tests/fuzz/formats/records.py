@@ -7,6 +7,7 @@ from pathlib import Path
 from clip_prompts.common.errors import UserError
 from clip_prompts.records.protocols import derive, learned_on, source_of
 from clip_prompts.records.results_file import keep_record
+from clip_prompts.report.cost import add_cost
 from clip_prompts.report.formats import render
 from clip_prompts.report.html import render_page
 from clip_prompts.report.import_logs import import_logs
@@ -34,6 +35,7 @@ DETAILS = {
         {"count": 0, "confidence": None, "accuracy": None},
     ],
     "curve": [{"epoch": 1, "loss": 2.0, "lr": 0.1}, {"epoch": 2, "loss": 1.0, "lr": 0.1}],
+    "cost": {"step_seconds": 0.1, "train_images_per_second": 40.0, "test_images_per_second": 90.0, "device": "CPU"},
 }
 
 
@@ -44,6 +46,7 @@ def result_seeds(folder: Path) -> list[bytes]:
     halves = [
         record(60.0, protocol="base2new", classes=c, **DETAILS, **more) for c, more in (("base", {}), ("new", loaded))
     ]
+    few += [record(60.0, trainer="CoCoOp", shots=shots, **DETAILS) for shots in (1, 16)]
     idle = [record(40.0, trainer="ZeroshotCLIP", shots=None, protocol="zeroshot")]
     found = []
     for records in (few, halves, few[:1] + idle):
@@ -64,6 +67,8 @@ def read_results(path: Path) -> None:
     derive("all", True, {"dataset": "EuroSAT", "test": "x", "names": ["cat"]}, source)
     runs = collect([path.parent])
     tables = build(runs, None)
+    for built in tables:
+        add_cost(built)
     for form in ("terminal", "markdown", "latex", "csv"):
         text = render(tables, form, "std")
         assert not ACTS.search(text) and "\n\\input" not in text and not re.search(r"^=|,=", text, re.MULTILINE)
