@@ -84,9 +84,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def _common(sub: argparse.ArgumentParser) -> None:
     add = sub.add_argument
     add("--seeds", nargs="+", type=int, default=[], help="default: 1 2 3")
-    add(
-        "--shots", nargs="+", type=int, default=[], help="training images of a class (default: 16; few_shot 1 2 4 8 16)"
-    )
+    text = "training images of a class (default: the method's own; else 16, and 1 2 4 8 16 for few_shot)"
+    add("--shots", nargs="+", type=int, default=[], help=text)
     add("--root", default="", help="folder of the datasets; the embedded ones need none")
     add("--output", type=Path, default=ROOT / "output", help="default: output")
     add("--jobs", type=int, default=0, help="runs at a time (default: one a GPU, two on the CPU)")

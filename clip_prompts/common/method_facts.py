@@ -11,14 +11,16 @@ All keys of the file are optional::
     configs:                      # config file (without .yaml) per protocol; `other` is for all protocols not named
       few_shot: rn50
       other: vit_b16
-    full_epochs: 200              # the rules below are for config files with so many epochs (OPTIM.MAX_EPOCH)
-    epochs:                       # the first rule that fits says the number of epochs; every condition may be missing
-      - {dataset: imagenet, epochs: 50}
-      - {protocol: few_shot, most_shots: 1, epochs: 50}
+    shots: {base2new: 4}          # training images of a class, a number or a list; default: the protocol's
+    settings:                     # what the recipe changes in the config file; every condition may be missing
+      - {datasets: [imagenet], set: {OPTIM.MAX_EPOCH: 50}}
+      - {protocols: [few_shot], least_shots: 2, most_shots: 4, set: {OPTIM.MAX_EPOCH: 100}}
     ablation:                     # settings that the ablations change
       length: TRAINER.COOP.N_CTX
       words: TRAINER.COOP.CTX_INIT
       capacity: 60                # context length with as many parameters as the method it is compared with
+
+Of the rules in ``settings``, the first one that fits gives the value of a key. ``datasets`` names what is learned on.
 """
 
 import functools
@@ -38,9 +40,9 @@ FOLDER = Path(__file__).resolve().parents[2] / "configs" / "trainers"
 LEARNS = ("prompts", "classes", "nothing")
 _KINDS = {
     "order": (int, float), "learns": str, "transductive": bool, "base": str, "by_default": bool, "protocols": list,
-    "configs": dict, "full_epochs": int, "epochs": list, "ablation": dict,
+    "configs": dict, "shots": dict, "settings": list, "ablation": dict,
 }  # fmt: skip
-_RULE = {"protocol": str, "dataset": str, "most_shots": int, "epochs": int}
+_RULE = {"protocols": list, "datasets": list, "least_shots": int, "most_shots": int, "set": dict}
 _ABLATION = {"length": str, "words": str, "capacity": int}
 
 
@@ -60,8 +62,8 @@ class MethodFacts:
     by_default: bool = False
     protocols: tuple[str, ...] = ()
     configs: Mapping[str, str] = field(default_factory=dict)
-    full_epochs: int | None = None
-    epochs: tuple[Mapping, ...] = ()
+    shots: Mapping[str, int | list[int]] = field(default_factory=dict)
+    settings: tuple[Mapping, ...] = ()
     ablation: Mapping = field(default_factory=dict)
 
     @property
@@ -77,13 +79,19 @@ class MethodFacts:
         """Returns the name of the default config file of a protocol; None if the method's file names none."""
         return self.configs.get(protocol) or self.configs.get("other")
 
-    def epochs_for(self, protocol: str, dataset: str, shots: int) -> int | None:
-        """Returns the number of epochs of the first rule that fits; None if none does."""
-        for rule in self.epochs:
-            fits = rule.get("protocol", protocol) == protocol and rule.get("dataset", dataset) == dataset
-            if fits and shots <= rule.get("most_shots", shots):
-                return rule["epochs"]
-        return None
+    def shots_for(self, protocol: str) -> list[int]:
+        """Returns the numbers of shots of the recipe in a protocol; [] if the method's file names none."""
+        shots = self.shots.get(protocol, [])
+        return shots if isinstance(shots, list) else [shots]
+
+    def settings_for(self, protocol: str, dataset: str, shots: int) -> dict[str, str]:
+        """Returns key -> value of what the recipe changes in the config file for a dataset that is learned on."""
+        found: dict[str, str] = {}
+        for rule in self.settings:
+            fits = protocol in rule.get("protocols", [protocol]) and dataset in rule.get("datasets", [dataset])
+            if fits and rule.get("least_shots", shots) <= shots <= rule.get("most_shots", shots):
+                found = {key: str(value) for key, value in rule["set"].items()} | found
+        return found
 
     def context_settings(self, length: int, words: str) -> list[str]:
         """Returns KEY VALUE pairs that give prompts a context of some length, or of words ("" for none)."""
@@ -138,17 +146,21 @@ def _read(name: str, top: Path) -> MethodFacts:
 def _checked(content: Any, file: Path) -> dict:
     """Returns the fields of MethodFacts in a file's content. Raises UserError if it is not as the module says."""
     _check(content, _KINDS, file)
-    configs, rules = content.get("configs", {}), content.get("epochs", [])
+    configs, shots, rules = (content.get(key, {}) for key in ("configs", "shots", "settings"))
     for rule in rules:
-        _check(rule, _RULE, file, "epochs: ")
-        if "epochs" not in rule:
-            raise UserError(f"{file}: the rule {shown(rule)} lacks 'epochs'. Add it")
+        _check(rule, _RULE, file, "settings: ")
+        if "set" not in rule:
+            raise UserError(f"{file}: the rule {shown(rule)} lacks 'set'. Add it")
     _check(content.get("ablation", {}), _ABLATION, file, "ablation: ")
-    for protocol in (*content.get("protocols", []), *configs, *(rule.get("protocol", "other") for rule in rules)):
+    of_rules = [protocol for rule in rules for protocol in rule.get("protocols", [])]
+    for protocol in (*content.get("protocols", []), *configs, *shots, *of_rules):
         if protocol not in (*TITLES, "other"):
             raise UserError(f"{file}: {unknown('protocol', protocol, TITLES)}")
     if not all(isinstance(config, str) for config in configs.values()):
         raise UserError(f"{file}: configs: {shown(configs)} holds something else than names of files. Correct it")
+    numbers = [n for value in shots.values() for n in (value if isinstance(value, list) else [value])]
+    if not all(type(number) is int and number > 0 for number in numbers):
+        raise UserError(f"{file}: shots: {shown(shots)} holds something else than whole numbers. Correct it")
     if (learns := content.get("learns", LEARNS[0])) not in LEARNS:
         raise UserError(f"{file}: learns: {shown(learns)} is none of {', '.join(LEARNS)}")
     return {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}

@@ -2,8 +2,8 @@
 
 A cell is a method on a dataset's classes with a number of shots; its runs differ in the seed only. Runs of a method
 with different settings are different rows, labelled by the difference. Some settings may follow from the dataset or
-the number of shots (``BY_CELL``: ImageNet is learned for fewer epochs). Such a setting separates methods only if one
-cell has several of its values.
+the number of shots (ImageNet is learned for fewer epochs): ``SETTINGS_BY_CELL``, and those of the method's recipe. Such
+a setting separates methods only if one cell has several of its values.
 """
 
 import re
@@ -15,7 +15,6 @@ from clip_prompts.common.method_facts import read_facts, row_order
 from clip_prompts.report.reading import ReportError, Run
 
 SETTINGS_BY_CELL = ("OPTIM.MAX_EPOCH", "DATALOADER.TRAIN_X.BATCH_SIZE", "DATASET.")
-BY_CELL = (*SETTINGS_BY_CELL, "load epoch", "config")
 LONG = 3  # a label with more differing settings than this is the config's name, with a note
 
 
@@ -76,9 +75,11 @@ def _variants(runs: list[Run], cell_of) -> list[Method]:
     loaded = {run: run.record.get("loaded") or {} for run in runs}
     pseudo = {run: {"load epoch": loaded[run].get("load_epoch"), "config": run.config} for run in runs}
     values = {run: run.settings | pseudo[run] for run in runs}
-    varying = _varying(values.values())
-    keys = [key for key in varying if not key.startswith(BY_CELL)]
-    for key in sorted((k for k in varying if k.startswith(BY_CELL)), key=lambda k: (k == "config", k)):
+    varying, facts = _varying(values.values()), read_facts(runs[0].trainer)
+    follow = tuple({*SETTINGS_BY_CELL, *(key for rule in facts.settings for key in rule["set"])})
+    by_cell = (*follow, "load epoch", "config")
+    keys = [key for key in varying if not key.startswith(by_cell)]
+    for key in sorted((k for k in varying if k.startswith(by_cell)), key=lambda k: (k == "config", k)):
         seen = defaultdict(set)
         for run in runs:
             if values[run].get(key) is not None:
@@ -88,7 +89,7 @@ def _variants(runs: list[Run], cell_of) -> list[Method]:
     groups = defaultdict(list)
     for run in runs:
         groups[_identity(values[run], keys)].append(run)
-    name, mark = runs[0].method, ["transductive"] if read_facts(runs[0].trainer).transductive else []
+    name, mark = runs[0].method, ["transductive"] if facts.transductive else []
     names = _names(keys)
     labels = {i: ", ".join(f"{names[k]} {_text(v)}" for k, v in zip(keys, i, strict=True)) for i in groups}
     configs = {i: {run.config for run in group} for i, group in groups.items()}
@@ -97,12 +98,12 @@ def _variants(runs: list[Run], cell_of) -> list[Method]:
     found = []
     for identity, group in groups.items():
         shown = next(iter(configs[identity])) if short else labels[identity]
-        facts = ", ".join([*mark, *([shown] if keys else [])])
-        method = Method(name, f"{name} ({facts})" if facts else name, group)
+        what = ", ".join([*mark, *([shown] if keys else [])])
+        method = Method(name, f"{name} ({what})" if what else name, group)
         if mark:
             method.notes.append(f"{method.label}: learns from unlabelled images of the test classes; not ranked")
         method.notes += [f"{method.label}: {labels[identity]}"] if short else []
-        method.notes += _notes(method, varying, keys, values)
+        method.notes += _notes(method, [k for k in varying if k.startswith(follow) and k not in keys], values)
         found.append(method)
     return found
 
@@ -131,10 +132,10 @@ def _text(value: object) -> str:
     return {"": "none", None: "-"}.get(value, str(value)) if isinstance(value, str | None) else str(value)
 
 
-def _notes(method: Method, varying: list[str], keys: list[str], values: dict) -> list[str]:
+def _notes(method: Method, follow: list[str], values: dict) -> list[str]:
     """Returns settings that follow from dataset or shots, and precision, if they differ within the row."""
     notes = []
-    for key in (k for k in varying if k.startswith(SETTINGS_BY_CELL) and k not in keys):
+    for key in follow:
         where = defaultdict(set)
         for run in method.runs:
             if values[run].get(key) is not None:

@@ -1,8 +1,9 @@
 """Config files of methods and datasets, by name or by default."""
 
 import os
-import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from clip_prompts.common.dataset_sets import FOLDER, embedded
 from clip_prompts.common.errors import UserError, unknown
@@ -11,12 +12,27 @@ from clip_prompts.common.yaml_files import YamlError
 
 from .job import yaml_of
 
+EPOCHS = "OPTIM.MAX_EPOCH"
 
-def config_of(protocol: str, trainer: str, dataset: str, shots: int, name: str | None) -> tuple[Path, list[str]]:
-    """Returns the method's YAML and the settings that it needs next to it, KEY VALUE.
 
-    ``name``: a YAML file, taken as it is; or a name in the method's folder, where some are families with a member per
-    number of epochs (rn50: rn50, rn50_ep100 or rn50_ep50); or None for the default of the protocol.
+def config_of(
+    protocol: str,
+    trainer: str,
+    dataset: str,
+    shots: int,
+    name: str | None,
+    given: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[Path, list[str]]:
+    """Returns the method's YAML and the settings that its recipe changes in it, KEY VALUE.
+
+    A setting is changed only in files that have the value of the default file: others state a recipe of their own. The
+    files of some methods are families with a member per number of epochs (rn50: rn50, rn50_ep100 or rn50_ep50).
+
+    Args:
+        dataset: the one that is learned on.
+        name: a YAML file, taken as it is; or a name in the method's folder; or None for the default of the protocol.
+        given: the user's settings, which win over the recipe's. One that names the method that this one is put on
+            chooses the file for it.
 
     Raises:
         UserError: no folder, or no such file in it; names the existing ones.
@@ -29,26 +45,37 @@ def config_of(protocol: str, trainer: str, dataset: str, shots: int, name: str |
         raise UserError(
             f"Trainer '{trainer}' has no configs: make configs/trainers/{trainer}/NAME.yaml, or give a YAML file as CFG"
         )
-    name = name or _default(facts, protocol, dataset, list(there))
+    usual = _usual(facts, protocol, there, given)
+    name = name or ("tiny" if "tiny" in there and dataset in embedded() else usual)
     if name is None:
         raise UserError(f"Trainer '{trainer}': several configs, name one as CFG: {', '.join(there)}")
     if name not in there:
         raise unknown(f"config of trainer '{trainer}'", name, there)
-    epochs = facts.epochs_for(protocol, dataset, shots)
-    is_full = facts.full_epochs is not None and setting(there[name], "OPTIM.MAX_EPOCH") == facts.full_epochs
-    if not is_full or epochs in (None, facts.full_epochs) or re.search(r"_ep\d", name):
-        return there[name], []
+    file, recipe = there[name], facts.settings_for(protocol, dataset, shots) if usual else {}
+    recipe = {
+        key: value for key, value in recipe.items()
+        if key not in given and str(old := setting(file, key)) != value and old == setting(there[usual], key)
+    }  # fmt: skip
     stem, tail = (name.removesuffix("_ctxv1"), "_ctxv1") if name.endswith("_ctxv1") else (name, "")
-    file = there.get(f"{stem}_ep{epochs}{tail}")
-    return (file, []) if file else (there[name], ["OPTIM.MAX_EPOCH", str(epochs)])
+    if member := there.get(f"{stem}_ep{recipe.get(EPOCHS)}{tail}"):
+        file = member
+        del recipe[EPOCHS]
+    return file, [part for pair in recipe.items() for part in pair]
 
 
-def _default(facts: MethodFacts, protocol: str, dataset: str, there: list[str]) -> str | None:
-    if "tiny" in there and dataset in embedded():
-        return "tiny"
+def _usual(facts: MethodFacts, protocol: str, there: dict[str, Path], given: Mapping[str, str]) -> str | None:
+    """Returns the name of the default file for all but embedded data; None if there are several and none is named."""
+    names = [n for n in there if n != "tiny"] or [*there]
+    if base := given.get(facts.base or ""):
+        names = [n for n in names if setting(there[n], facts.base) == base] or names
     name = facts.config(protocol)
-    others = [n for n in there if n != "tiny"] or there
-    return name if name in there else others[0] if len(others) == 1 else None
+    return name if name in names else names[0] if len(names) == 1 else None
+
+
+def shots_of(protocol: str, trainer: str, dataset: str) -> list[int]:
+    """Returns the numbers of shots of the method's recipe; on embedded data, and without a recipe, the protocol's."""
+    recipe = [] if dataset in embedded() else read_facts(trainer).shots_for(protocol)
+    return recipe or ([1, 2, 4, 8, 16] if protocol == "few_shot" else [16])
 
 
 def dataset_file(name: str) -> Path:

@@ -57,7 +57,7 @@ def few_shot(r: Request) -> Iterator[Job]:
         if read_facts(trainer).is_zero_shot:
             yield _zeroshot(r, trainer, dataset)
         else:
-            yield from (_learn(r, trainer, dataset, k, s) for k in r.shots for s in r.seeds)
+            yield from (_learn(r, trainer, dataset, k, s) for k in r.shots_of(trainer, dataset) for s in r.seeds)
 
 
 def zeroshot(r: Request) -> Iterator[Job]:
@@ -65,8 +65,9 @@ def zeroshot(r: Request) -> Iterator[Job]:
 
 
 def base2new(r: Request) -> Iterator[Job]:
-    for dataset, trainer, shots, seed in product(r.datasets, r.trainers, r.shots, r.seeds):
-        yield from _halves(r, trainer, dataset, shots, seed)
+    for dataset, trainer in product(r.datasets, r.trainers):
+        for shots, seed in product(r.shots_of(trainer, dataset), r.seeds):
+            yield from _halves(r, trainer, dataset, shots, seed)
 
 
 def transfer(r: Request) -> Iterator[Job]:
@@ -81,7 +82,7 @@ def transfer(r: Request) -> Iterator[Job]:
         if read_facts(trainer).is_zero_shot:
             yield from (_zeroshot(r, trainer, dataset) for dataset in (source, *r.datasets))
             continue
-        for shots, seed in product(r.shots, r.seeds):
+        for shots, seed in product(r.shots_of(trainer, source), r.seeds):
             learned = _learn(r, trainer, source, shots, seed)
             yield learned
             for target in r.datasets:
@@ -95,7 +96,7 @@ def ablation(r: Request) -> Iterator[Job]:
         if study not in STUDIES:
             raise unknown("study", study, STUDIES)
     studies = set(r.studies or STUDIES)
-    for dataset, trainer, seed, shots in product(r.datasets, r.trainers, r.seeds, r.shots):
+    for dataset, trainer, seed, shots in product(r.datasets, r.trainers, r.seeds, r.shots or [16]):
         facts, run = read_facts(trainer), (r, trainer, dataset, shots, seed)
         if facts.is_zero_shot:
             if "joint" in studies:
@@ -125,7 +126,7 @@ PROTOCOLS: dict[str, Callable[[Request], Iterator[Job]]] = {
 
 def _learn(r: Request, trainer: str, dataset: str, shots: int, seed: int) -> Job:
     """Learn on all classes and test; the request's protocol chooses the config."""
-    config, recipe = defaults.config_of(r.protocol, trainer, Path(dataset).stem, shots, r.config)
+    config, recipe = r.config_of(trainer, dataset, shots)
     changed = [*recipe, *r.settings]
     place = (r.name_of(dataset), trainer, f"{config.stem}_{shots}shots", r.variant_of(changed), f"seed{seed}")
     settings = [*_checkpoints(config, changed), "DATASET.NUM_SHOTS", str(shots), *changed]
@@ -133,7 +134,7 @@ def _learn(r: Request, trainer: str, dataset: str, shots: int, seed: int) -> Job
 
 
 def _zeroshot(r: Request, trainer: str, dataset: str) -> Job:
-    config, _ = defaults.config_of(r.protocol, trainer, Path(dataset).stem, 16, r.config)
+    config, _ = r.config_of(trainer, dataset, 16)
     place = (trainer, config.stem, r.variant_of(r.settings), r.name_of(dataset))
     return _job(r, "zeroshot", trainer, config, config.stem, dataset, "all", None, None, place, r.settings, True)
 
@@ -143,9 +144,9 @@ def _transferred(r: Request, label: str, learned: Job, target: str, shots: int) 
     trainer, seed, source = learned.trainer, learned.seed, Path(learned.flag("--dataset-config-file")).stem
     config = Path(learned.flag("--config-file"))
     # A named config names the folder, although the source may have taken that of its epochs (rn50: rn50_ep50).
-    named, _ = defaults.config_of(r.protocol, trainer, Path(target).stem, shots, r.config)
+    named, _ = r.config_of(trainer, target, shots)
     name = named.stem if r.config else config.stem
-    settings = [*defaults.config_of(r.protocol, trainer, source, shots, r.config)[1], *r.settings]
+    settings = [*r.config_of(trainer, source, shots)[1], *r.settings]
     first = "" if source == papers().source else learned.dataset
     place = ("evaluation", first, trainer, f"{name}_{shots}shots", r.variant_of(settings), r.name_of(target))
     place += (f"seed{seed}",)
@@ -159,7 +160,7 @@ def _halves(r: Request, trainer: str, dataset: str, shots: int, seed: int, setti
 
 def _half(r, trainer, dataset, shots, seed, classes, settings=(), base: Job | None = None) -> Job:
     """Learn and test on the base classes, or test on ``classes`` what the run ``base`` learned."""
-    config, recipe = defaults.config_of("base2new", trainer, Path(dataset).stem, shots, r.config)
+    config, recipe = r.config_of(trainer, dataset, shots)
     changed = [*settings, *recipe, *r.settings]
     place = ("base2new", PARTS[classes], r.name_of(dataset), f"shots_{shots}", trainer, config.stem)
     place += (r.variant_of(changed), f"seed{seed}")

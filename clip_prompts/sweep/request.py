@@ -51,7 +51,6 @@ class Request:
         self.plugins = [os.path.abspath(p) if p.endswith(".py") else p for p in self.plugins]
         self.trainers = self.trainers or default_methods(self.protocol)
         self.seeds = self.seeds or [1, 2, 3]
-        self.shots = self.shots or ([1, 2, 4, 8, 16] if self.protocol == "few_shot" else [16])
         if not self.datasets or self.datasets == ["all"]:
             found = papers() if self.root or (self.source and self.source not in embedded()) else embedded()
             self.datasets = [name for name in found.of_protocol(self.protocol) if name != self.source]
@@ -66,6 +65,20 @@ class Request:
                     f"{facts.name} learns {facts.learns} and takes part only in {', '.join(facts.protocols)}, not in "
                     f"{self.protocol} ({facts.folder / FILE}). Leave it out"
                 )
+
+    @property
+    def given(self) -> dict[str, str]:
+        """Key -> value of the settings."""
+        return dict(zip(self.settings[::2], self.settings[1::2], strict=True))
+
+    def shots_of(self, trainer: str, dataset: str) -> list[int]:
+        """Returns the numbers of shots of a trainer's runs that learn on a dataset."""
+        return self.shots or defaults.shots_of(self.protocol, trainer, Path(dataset).stem)
+
+    def config_of(self, trainer: str, dataset: str, shots: int) -> tuple[Path, list[str]]:
+        """Returns the config file of a trainer's runs that learn on a dataset, and the settings next to it."""
+        protocol = "base2new" if self.protocol == "ablation" else self.protocol
+        return defaults.config_of(protocol, trainer, Path(dataset).stem, shots, self.config, self.given)
 
     def common_flags(self, trainer: str, dataset: str, config: Path, seed: int | None) -> list[str]:
         """Returns the flags that all runs of a trainer on a dataset have in common."""
@@ -89,8 +102,7 @@ class Request:
         Own pictures that ``root`` names have their folder's name as label, so that two roots are two sets of runs.
         """
         file, stem = defaults.dataset_file(dataset), Path(dataset).stem
-        given = dict(zip(self.settings[::2], self.settings[1::2], strict=True))
-        label = given.get("DATASET.LABEL") or defaults.setting(file, "DATASET.LABEL")
+        label = self.given.get("DATASET.LABEL") or defaults.setting(file, "DATASET.LABEL")
         if not label and self.root and defaults.setting(file, "DATASET.NAME") == "ImageFolder":
             label = os.path.basename(os.path.realpath(self.root))
         label = re.sub(r"[^\w.+-]+", "_", str(label or "")).strip("_")

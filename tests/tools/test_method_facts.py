@@ -2,13 +2,16 @@
 
 import pytest
 
+import trainers  # noqa: F401  (registers the trainers, whose settings the files name)
 from clip_prompts.common import dataset_sets, method_facts
 from clip_prompts.common.errors import UserError
 from clip_prompts.common.method_facts import default_methods, read_facts, row_order
+from clip_prompts.common.trees import flat
 from clip_prompts.common.yaml_files import read_yaml
-from clip_prompts.sweep.defaults import setting
+from clip_prompts.run.config import default_config
 from tests.conftest import ROOT
 
+KEYS = flat(default_config())
 FILES = sorted((ROOT / "configs/trainers").glob("*/method.yml"))
 
 
@@ -28,14 +31,17 @@ def test_every_file_names_existing_configs(file):
     assert facts.folder == file.parent
     configs = {f.stem: f for f in file.parent.glob("*.yaml")}
     assert set(facts.configs.values()) <= set(configs)
-    if facts.full_epochs:
-        assert any(setting(config, "OPTIM.MAX_EPOCH") == facts.full_epochs for config in configs.values())
+    datasets = {name for rule in facts.settings for name in rule.get("datasets", [])}
+    assert datasets <= {*dataset_sets.papers().datasets}
+    assert {key for rule in facts.settings for key in rule["set"]} <= set(KEYS)
 
 
 def test_rows_of_tables():
-    names = ["Anything", "CoCoOp", "LinearProbe", "ZeroshotCLIP2", "CoOp", "ZeroshotCLIP"]
-    expected = ["ZeroshotCLIP", "ZeroshotCLIP2", "LinearProbe", "CoOp", "CoCoOp", "Anything"]
-    assert sorted(names, key=row_order) == expected
+    expected = [
+        "ZeroshotCLIP", "ZeroshotCLIP2", "LinearProbe", "CoOp", "CoCoOp", "KgCoOp", "ProGrad", "VPT", "IVLP", "MaPLe",
+        "PromptSRC", "TCP", "DePT", "Anything",
+    ]  # fmt: skip
+    assert sorted(sorted(expected), key=row_order) == expected
 
 
 def test_default_methods():
@@ -43,22 +49,29 @@ def test_default_methods():
     assert default_methods("zeroshot") == ["ZeroshotCLIP"]
 
 
-@pytest.mark.parametrize(
-    "protocol, dataset, shots, epochs",
-    [
-        ("few_shot", "dtd", 1, 50), ("few_shot", "dtd", 2, 100), ("few_shot", "dtd", 4, 100),
-        ("few_shot", "dtd", 8, None),
-        ("few_shot", "imagenet", 16, 50), ("base2new", "imagenet", 16, 50), ("base2new", "dtd", 1, None),
-    ],
-)  # fmt: skip
-def test_the_first_rule_that_fits_says_the_epochs(protocol, dataset, shots, epochs):
-    assert read_facts("CoOp").epochs_for(protocol, dataset, shots) == epochs
+def test_the_first_rule_that_fits_gives_the_value_of_a_key(method):
+    method("""settings:
+  - {datasets: [imagenet], set: {A.B: 1}}
+  - {protocols: [few_shot, base2new], least_shots: 2, most_shots: 4, set: {A.B: 2, C: x}}
+  - {set: {A.B: 3}}
+""")
+    found = read_facts("New").settings_for
+    assert found("few_shot", "imagenet", 1) == {"A.B": "1"}
+    assert found("base2new", "imagenet", 2) == {"A.B": "1", "C": "x"}
+    assert found("few_shot", "dtd", 4) == {"A.B": "2", "C": "x"}
+    assert found("few_shot", "dtd", 5) == found("cross_dataset", "dtd", 4) == {"A.B": "3"}
+
+
+def test_shots_are_a_number_or_a_list(method):
+    method("shots: {base2new: 4, few_shot: [1, 2]}")
+    facts = read_facts("New")
+    assert [facts.shots_for(protocol) for protocol in ("base2new", "few_shot", "ablation")] == [[4], [1, 2], []]
 
 
 def test_an_unknown_method_takes_part_everywhere():
     facts = read_facts("Unheard")
     assert facts.folder is None and facts.takes_part("ablation") and not facts.is_zero_shot
-    assert facts.epochs_for("few_shot", "imagenet", 1) is None and facts.config("few_shot") is None
+    assert facts.settings_for("few_shot", "imagenet", 1) == {} and facts.config("few_shot") is None
     expected = ["TRAINER.UNHEARD.N_CTX", "4", "TRAINER.UNHEARD.CTX_INIT", "a photo"]
     assert facts.context_settings(4, "a photo") == expected
 
@@ -88,12 +101,15 @@ def test_ablated_settings_are_the_files(method):
         ("base: [CoOp]", ("base",)),
         ("- order", ("KEY: VALUE",)),
         ("a: [", ("cannot be read",)),
-        ("epochs: [50]", ("epochs: 50",)),
-        ("epochs: [{dataset: dtd}]", ("lacks 'epochs'",)),
+        ("settings: [50]", ("settings: 50",)),
+        ("settings: [{datasets: [dtd]}]", ("lacks 'set'",)),
+        ("settings: [{dataset: dtd, set: {A: 1}}]", ("unknown key 'settings: dataset'",)),
+        ("shots: {base2new: few}", ("shots", "whole numbers")),
+        ("shots: {base_new: 4}", ("Did you mean 'base2new'",)),
         ("ablation: {capacity: x}", ("ablation: capacity",)),
         ("protocols: [1]", ("Unknown protocol '1'",)),
         ("protocols: [fewshot]", ("Did you mean 'few_shot'",)),
-        ("epochs: [{protocol: base_new, epochs: 3}]", ("Did you mean 'base2new'",)),
+        ("settings: [{protocols: [base_new], set: {A: 1}}]", ("Did you mean 'base2new'",)),
         ("configs: {few_shot: 3}", ("configs",)),
     ],
 )

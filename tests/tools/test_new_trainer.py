@@ -24,9 +24,8 @@ sweep:
 FACTS = """
 order: 15 # before CoOp, after ZeroshotCLIP
 protocols: [few_shot, base2new, cross_dataset, domain_generalization]
-full_epochs: 2
-epochs:
-  - {protocol: few_shot, most_shots: 1, epochs: 1}
+settings:
+  - {protocols: [few_shot], most_shots: 1, set: {OPTIM.MAX_EPOCH: 1}}
 """
 NAME = "AnchoredCoOp"  # the README's example
 FOLDERS = {  # below the output folder: what its record holds, and the epochs

@@ -136,6 +136,21 @@ def test_ablation_on_two_datasets_has_h_of_the_averages(tmp_path, capsys):
     assert found[group, "CoCoOp", "H"] == pytest.approx(2 * base * new / (base + new))
 
 
+def test_settings_of_the_recipe_make_no_rows(tmp_path, capsys):
+    """ProGrad's LAMBDA follows from dataset and shots. Two values in one cell are two rows."""
+
+    def learn(dataset, shots, value):
+        one = record(70.0, "ProGrad", dataset, shots=shots, settings={"TRAINER.PROGRAD.LAMBDA": value})
+        write(tmp_path / dataset / f"{shots}-{value}", one)
+
+    for dataset, shots, value in (("EuroSAT", 4, 1.0), ("EuroSAT", 8, 0.8), ("UCF101", 8, 1.0)):
+        learn(dataset, shots, value)
+    assert {row for _, row, _ in values(capsys, tmp_path)} == {"ProGrad"}
+    assert "ProGrad, TRAINER.PROGRAD.LAMBDA: 0.8 (EuroSAT), 1.0 (EuroSAT, UCF101)" in text(capsys, tmp_path)
+    learn("EuroSAT", 8, 1.0)
+    assert {row for _, row, _ in values(capsys, tmp_path)} == {"ProGrad (LAMBDA 0.8)", "ProGrad (LAMBDA 1.0)"}
+
+
 def test_runs_that_train_on_all_images_stand_behind_those_on_shots(tmp_path, capsys):
     for shots, accuracy in ((-1, 80.0), (2, 60.0), (16, 70.0)):
         write(tmp_path / str(shots), record(accuracy, shots=shots))

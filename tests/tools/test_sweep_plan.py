@@ -104,6 +104,75 @@ def test_a_family_without_a_file_for_its_epochs_gets_a_setting_that_names_the_fo
     ]
 
 
+PUBLISHED = {  # protocol, trainer, dataset: the folders of the runs that learn, without the seed
+    ("base2new", "KgCoOp", "dtd"): ["dtd/shots_16/KgCoOp/vit_b16_ep100_ctxv1"],
+    ("base2new", "ProGrad", "dtd"): ["dtd/shots_4/ProGrad/rn50_ep100"],
+    ("base2new", "ProGrad", "imagenet"): ["imagenet/shots_4/ProGrad/rn50_ep50"],
+    ("base2new", "IVLP", "dtd"): ["dtd/shots_16/IVLP/vit_b16_c2_ep5_batch4_2+2ctx"],
+    ("base2new", "VPT", "dtd"): ["dtd/shots_16/VPT/vit_b16_c2_ep5_batch4_4"],
+    ("base2new", "MaPLe", "caltech101"): ["caltech101/shots_16/MaPLe/vit_b16_c2_ep5_batch4_2ctx"],
+    ("base2new", "PromptSRC", "dtd"): ["dtd/shots_16/PromptSRC/vit_b16_c2_ep20_batch4_4+4ctx"],
+    ("base2new", "TCP", "dtd"): ["dtd/shots_16/TCP/vit_b16_ep100_ctxv1"],
+    ("base2new", "TCP", "sun397"): ["sun397/shots_16/TCP/vit_b16_ep100_ctxv1/MAX_EPOCH-25"],
+    ("base2new", "DePT", "dtd"): ["dtd/shots_16/DePT/coop_vit_b16_ep10_bs4_lr35"],
+    ("few_shot", "ProGrad", "dtd"): [
+        "dtd/ProGrad/rn50_ep50_1shots", "dtd/ProGrad/rn50_ep100_2shots", "dtd/ProGrad/rn50_ep100_4shots",
+        "dtd/ProGrad/rn50_8shots/LAMBDA-0.8", "dtd/ProGrad/rn50_16shots/LAMBDA-0.8",
+    ],
+    ("few_shot", "TCP", "imagenet"): ["imagenet/TCP/vit_b16_ep100_ctxv1_4shots/MAX_EPOCH-25"],
+    ("few_shot", "PromptSRC", "dtd"): [
+        f"dtd/PromptSRC/vit_b16_c2_ep50_batch4_4+4ctx_few_shot_{k}shots/GPA_MEAN-45_GPA_STD-5" for k in (1, 2, 4, 8, 16)
+    ],
+    ("few_shot", "PromptSRC", "ucf101"): [
+        f"ucf101/PromptSRC/vit_b16_c2_ep50_batch4_4+4ctx_few_shot_{k}shots" for k in (1, 2, 4, 8, 16)
+    ],
+    ("cross_dataset", "KgCoOp", "dtd"): ["imagenet/KgCoOp/vit_b16_ep100_ctxv1_4shots"],
+    ("cross_dataset", "MaPLe", "dtd"): ["imagenet/MaPLe/vit_b16_c2_ep5_batch4_2ctx_cross_datasets_16shots"],
+    ("domain_generalization", "KgCoOp", "imagenetv2"): ["imagenet/KgCoOp/vit_b16_ep100_ctxv1_16shots"],
+    ("domain_generalization", "PromptSRC", "imagenetv2"): [
+        "imagenet/PromptSRC/vit_b16_c2_ep20_batch4_4+4ctx_cross_datasets_16shots"
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("protocol, trainer, dataset", PUBLISHED)
+def test_a_method_takes_its_published_recipe(protocol, trainer, dataset):
+    found = jobs(protocol, trainers=[trainer], datasets=[dataset], root="/data", part="train")
+    assert [job.folder.removeprefix("base2new/train_base/").removesuffix("/seed1") for job in found] == PUBLISHED[
+        protocol, trainer, dataset
+    ]
+
+
+def test_embedded_data_take_the_shots_of_the_protocol():
+    assert {job.shots for job in jobs("base2new", trainers=["ProGrad"])} == {16}
+    assert {job.shots for job in jobs("few_shot", trainers=["TCP"])} == {1, 2, 4, 8, 16}
+
+
+def test_the_users_settings_and_shots_win_over_the_recipe():
+    asked = {"shots": [8], "settings": ["TRAINER.PROGRAD.LAMBDA", "0.5", "OPTIM.MAX_EPOCH", "7"]}
+    (job,) = jobs("few_shot", trainers=["ProGrad"], datasets=["dtd"], **asked)
+    assert job.folder == "dtd/ProGrad/rn50_8shots/LAMBDA-0.5_MAX_EPOCH-7/seed1"
+    assert folders("base2new", trainers=["ProGrad"], datasets=["dtd"], shots=[2])[0].split("/")[3] == "shots_2"
+
+
+def test_a_recipe_changes_no_file_with_another_value():
+    """PromptSRC's file for base to new has another GPA_MEAN than its file for few shots."""
+    name = "vit_b16_c2_ep20_batch4_4+4ctx"
+    (job,) = jobs("few_shot", trainers=["PromptSRC"], datasets=["dtd"], config=name, shots=[1])
+    assert job.folder == f"dtd/PromptSRC/{name}_1shots/seed1"
+
+
+@pytest.mark.parametrize("base, config", [
+    ("CoOp", "coop_vit_b16_ep10_bs4_lr35"), ("CoCoOp", "cocoop_vit_b16_c4_ep10_batch1_ctxv1"),
+    ("KgCoOp", "kgcoop_vit_b16_ep10_ctxv1_bs4_lr35"), ("MaPLe", "maple_vit_b16_c2_ep10_batch4_2ctx"),
+])  # fmt: skip
+def test_the_base_of_a_method_chooses_its_config_file(base, config):
+    set_base = ["TRAINER.DEPT.BASE", base]
+    found = jobs("base2new", trainers=["DePT"], datasets=["dtd"], settings=set_base)
+    assert {job.config for job in found} == {config}
+    assert all(f"/DePT/{config}/BASE-{base}/" in job.folder for job in found)
+
+
 def test_settings_name_the_folder():
     assert variant_of(["TRAINER.COOP.N_CTX", "8", "MODEL.BACKBONE.NAME", "/a/b.pt"]) == "N_CTX-8_BACKBONE_NAME-b.pt"
     changed = folders("few_shot", trainers=["CoOp"], datasets=["digits"], shots=[1], settings=["TEST.NO_TEST", "x y"])
