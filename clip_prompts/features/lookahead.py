@@ -15,6 +15,9 @@ from clip_prompts.encoders.image_encoder import ImageEncoder
 # Rows (patches and class tokens) of an image encoder at once. With fewer, calling its operators takes longer than
 # computing them; with more, nothing is won, and on a CPU they no longer fit its cache.
 ROWS_AT_ONCE = {"cpu": 2**8, "cuda": 2**14}
+# Images at once, at least. A large encoder computes one image 8 % slower than one of eight, because all weights are
+# read from memory for it alone (docs/performance.md).
+IMAGES_AT_ONCE = {"cpu": 8}
 
 
 class LookaheadLoader:
@@ -102,5 +105,7 @@ def _equal(one: tuple, other: tuple) -> bool:
 
 
 def batches_at_once(encoder: ImageEncoder, device: torch.device, batch_size: int) -> int:
-    """How many batches an encoder should be given at least, so that its arithmetic outweighs its calls."""
-    return ROWS_AT_ONCE.get(device.type, 1) // encoder.tokens // batch_size
+    """Number of batches that an encoder should be given at least, so that its arithmetic outweighs its calls."""
+    by_rows = ROWS_AT_ONCE.get(device.type, 1) // encoder.tokens
+    by_images = min(IMAGES_AT_ONCE.get(device.type, 0), encoder.images_at_once)
+    return max(by_rows, by_images) // batch_size

@@ -136,7 +136,9 @@ def test_small_encoders_get_many_images_large_ones_few():
 
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
     tiny, large = encoder(1, 8, 32), encoder(1, 16, 224)  # 17 and 197 rows an image
-    assert batches_at_once(tiny, cpu, 1) == 256 // 17 and batches_at_once(large, cpu, 1) == 1
+    assert batches_at_once(tiny, cpu, 1) == 256 // 17
+    assert [batches_at_once(large, cpu, size) for size in (1, 3, 4, 8, 9)] == [8, 2, 2, 1, 0]
+    assert batches_at_once(encoder(1, 16, 336), cpu, 1) == 3  # the encoder takes no more at once
     assert batches_at_once(large, cuda, 1) == 2**14 // 197 and batches_at_once(large, cuda, 4) == 2**14 // 197 // 4
     assert batches_at_once(encoder((1, 1, 1, 1), None, 64), cpu, 1) == 256 // 5  # 2 x 2 cells and their mean
     assert batches_at_once(tiny, torch.device("meta"), 1) == 0
@@ -156,6 +158,7 @@ def test_a_run_learns_the_same(workers, run, monkeypatch):
     assert asked and max(asked) > 1
     with_it, count = epochs(run.stdout), len(asked)
     monkeypatch.setattr(lookahead, "ROWS_AT_ONCE", {})
+    monkeypatch.setattr(lookahead, "IMAGES_AT_ONCE", {})
     assert run("CoCoOp", out="plain", **settings) == 0
     assert len(asked) == count
     assert len(with_it) == 40 and with_it == [pytest.approx(line, abs=2e-4) for line in epochs(run.stdout)]
