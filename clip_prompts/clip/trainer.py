@@ -148,16 +148,13 @@ class CLIPTrainer(TrainerX):
         Raises:
             UserError: unknown backbone or precision, or an INPUT.SIZE that the backbone does not take.
         """
-        name, cfg = self.cfg.MODEL.BACKBONE.NAME, self.cfg
-        print(f"Loading CLIP (backbone: {name})")
+        cfg, name = self.cfg, self.cfg.MODEL.BACKBONE.NAME
         structure = [cfg.MODEL.BACKBONE.get(key, default) for key, default in BACKBONE_CONFIG.items()]
-        clip_model = load_clip(name, *structure)
-        self.backbone_sha256, self.backbone_path = backbone_sha256(name), str(backbone_file(name))
+        clip_model = self.read_clip(name, *structure)
         size, needed = tuple(cfg.INPUT.SIZE), clip_model.visual.input_resolution
         if size != (needed, needed):
             raise UserError(
-                f"INPUT.SIZE {size} does not fit the backbone '{name}', which takes {needed} x {needed} pixels: "
-                f'set INPUT.SIZE "({needed}, {needed})"'
+                f"INPUT.SIZE {size} does not fit the backbone '{name}': set INPUT.SIZE \"({needed}, {needed})\""
             )
         self.precision = Precision(precision, self.device)
         clip_model = self.precision.convert(clip_model)
@@ -167,14 +164,21 @@ class CLIPTrainer(TrainerX):
         if backend := shared["COMPILE"]:
             self.image_encoder.compile(backend=backend)
             self.text_encoder.compile_encoding(backend)
-        is_read_as = "" if structure == list(BACKBONE_CONFIG.values()) else f" read with {structure}"
-        weights = self.backbone_sha256 + is_read_as
+        is_usual = structure == list(BACKBONE_CONFIG.values())
+        weights = self.backbone_sha256 + ("" if is_usual else f" read with {structure}")
         kept = TextFeatures(weights, self.precision.description, features["DIR"], features["CACHE"])
         self.teacher = Teacher(self.text_encoder, self.image_encoder, self.precision, kept)
         self.features = ImageFeatures(
             self.image_encoder, weights, self.precision, self.device, features["DIR"], features["CACHE"]
         )
         return clip_model, self.text_encoder
+
+    def read_clip(self, name: str, *structure) -> CLIP:
+        """Return the frozen backbone in its stored precision; set ``backbone_sha256`` and ``backbone_path``."""
+        print(f"Loading CLIP (backbone: {name})")
+        clip_model = load_clip(name, *structure)
+        self.backbone_sha256, self.backbone_path = backbone_sha256(name), str(backbone_file(name))
+        return clip_model
 
     def build_model(self) -> None:
         cfg = self.cfg

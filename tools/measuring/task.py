@@ -1,6 +1,7 @@
 """One thing to measure: a method, a backbone's shape, classes, a batch; computed the plain way and ours."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import torch
 from clip.model import CLIP, convert_weights
@@ -17,7 +18,7 @@ from clip_prompts.encoders.image_encoder import ImageEncoder
 from clip_prompts.encoders.memory import MemoryBudget, peak_bytes
 from clip_prompts.encoders.text_encoder import TextEncoder
 from clip_prompts.run.checkout import load_checkout
-from measuring import plain
+from measuring.plain import twin_of
 from measuring.setting import SHAPES, Setting
 
 load_checkout("trainers")
@@ -73,7 +74,11 @@ class Task:
         self.model = PromptedCLIP(clip_model, encoder, learner, self.image_encoder)
         self.learner = learner
         self.model.to(self.device)
-        self.plain = plain.PlainText(clip_model, names, setting.n_ctx) if with_plain else None
+        self.plain = None
+        if with_plain:
+            settings = SimpleNamespace(N_CTX=setting.n_ctx)
+            self.plain = twin_of(setting.method)(clip_model, names, settings)
+            self.plain.load(dict(learner.named_parameters()))
         self.optimizer = torch.optim.SGD(learner.parameters(), lr=0.002)
 
     @property
@@ -107,10 +112,12 @@ class Task:
 
     def backward(self, way: str, x: Tensor, label: Tensor, separately: bool = False) -> Tensor:
         """Loss of image features (B, D) and labels (B,); gradients arrive at what is learned."""
+        if way == "plain":
+            self.plain.separately = separately
+            with self.precision.autocast():
+                return torch.tensor(sum(self.plain.backward(x, label).values()))
         self.learner.zero_grad()
         with self.precision.autocast():
-            if way == "plain":
-                return plain.backward(self.plain, self.learner, x, label, separately)
             loss = cross_entropy(self.model(x).logits, label)
         loss.backward()
         return loss.detach()
@@ -133,11 +140,12 @@ class Task:
         """Logits (B, C) of image features, in batches of 100."""
         with torch.no_grad(), self.precision.autocast():
             if way == "plain":
-                return plain.logits(self.plain, self.learner, x)
+                return self.plain.see(x).logits
             return torch.cat([self.model.logits(part) for part in x.split(100)])
 
-    def gradients(self) -> list[Tensor]:
-        return [parameter.grad.clone() for parameter in self.learner.parameters()]
+    def gradients(self, way: str) -> list[Tensor]:
+        learned = dict(self.learner.named_parameters()) if way == "ours" else self.plain.learned
+        return [learned[name].grad.clone() for name in sorted(learned)]
 
     def predicted_bytes(self) -> int:
         """Bytes that ``memory.py`` predicts for our text encoding, without a limit."""

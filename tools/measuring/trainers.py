@@ -1,0 +1,91 @@
+"""Real trainers on a given CLIP and given class names, without data: what is measured and compared with its twin."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+import torch
+from clip.model import CLIP
+from dassl.engine import TRAINER_REGISTRY
+from torch import Tensor
+
+from clip_prompts.clip import CLIPTrainer
+from clip_prompts.common.errors import unknown
+from clip_prompts.run import arguments
+from clip_prompts.run.checkout import load_checkout
+from clip_prompts.run.config import build_config
+
+load_checkout("trainers")
+
+
+class RandomTextFeatures:
+    """In place of the teacher's text features: random ones (C, D), because they take minutes for large measurements."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+
+    def of(self, texts, encode) -> Tensor:
+        return torch.randn(len(texts[0]), self.width, generator=torch.Generator().manual_seed(0))
+
+
+class WithoutData:
+    """Comes before a trainer class. Takes CLIP and class names from ``given`` and reads no file."""
+
+    given: SimpleNamespace
+
+    def build_data_loader(self) -> None:
+        names = list(self.given.names)
+        dataset = type(self.given.dataset or "Dataset", (), {"classnames": names})()
+        self.dm = SimpleNamespace(dataset=dataset)
+        self.num_classes, self.lab2cname = len(names), dict(enumerate(names))
+        self.train_loader_x = self.train_loader_u = self.val_loader = self.test_loader = None
+
+    def read_clip(self, name: str, *structure) -> CLIP:
+        self.backbone_sha256 = self.backbone_path = ""
+        return self.given.clip_model
+
+    def load_clip(self, precision: str):
+        loaded = super().load_clip(precision)
+        if self.given.random_teacher:
+            self.teacher.kept = RandomTextFeatures(loaded[0].visual.output_dim)
+        return loaded
+
+
+def method_class(method: str) -> type[CLIPTrainer]:
+    """The trainer class of a prompt learning method. Raises UserError for any other name."""
+    known = {name: TRAINER_REGISTRY.get(name) for name in TRAINER_REGISTRY.registered_names()}
+    learning = {name: cls for name, cls in known.items() if issubclass(cls, CLIPTrainer) and "PREC" in cls.CONFIG}
+    if method not in learning:
+        raise unknown("method", method, learning)
+    return learning[method]
+
+
+def build_trainer(
+    method: str,
+    clip_model: CLIP,
+    names: Sequence[str],
+    dataset: str = "",
+    settings: Sequence[object] = (),
+    random_teacher: bool = False,
+) -> CLIPTrainer:
+    """Build a method's trainer. Steps leave what is learned as it is: the learning rate is 0.
+
+    Args:
+        clip_model: frozen; is brought into the precision of the settings. names: C class names.
+        dataset: class name of a dataset, whose texts the method takes.
+        settings: KEY VALUE pairs, as of ``train.py``.
+        random_teacher: random text features in place of the teacher's.
+
+    Raises:
+        UserError: unknown method or setting, or a value that does not fit.
+    """
+    cls = method_class(method)
+    size = clip_model.visual.input_resolution
+    args = arguments.parse([
+        "--trainer", method, "OPTIM.LR", "0.0", "INPUT.SIZE", f"({size}, {size})", "FEATURES.CACHE", "False",
+        *map(str, settings),
+    ])  # fmt: skip
+    given = SimpleNamespace(clip_model=clip_model, names=names, dataset=dataset, random_teacher=random_teacher)
+    trainer = type(cls.__name__, (WithoutData, cls), {"given": given})(build_config(args))
+    trainer.batch_idx, trainer.num_batches = 0, 2  # the schedule waits for the last batch
+    trainer.set_model_mode("train")
+    return trainer
