@@ -16,6 +16,10 @@ QUICK = 1.702  # of CLIP's QuickGELU, x sigmoid(1.702 x)
 # of processors that are not Intel's. oneDNN does, and is up to twice as fast there (docs/performance.md).
 # This is a private operator of PyTorch's, which its compiler uses too. Builds without oneDNN do not have it.
 _PRODUCT = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+# Without AVX-512 oneDNN wins forward only: backward it reads the weights across their rows, which costs more than it
+# wins. The choice goes by the processor and the shape, and not by a timing: where both libraries take about the same
+# time, two timings may disagree, and a resumed run must compute the numbers of one that was never stopped.
+ONEDNN_BACKWARD = "AVX512" in torch.backends.cpu.get_cpu_capability()
 
 SMALL = 8_000_000  # multiplications; below, calling oneDNN takes longer than it wins
 
@@ -158,8 +162,9 @@ def check_layers(
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``F.linear``: rows x (..., K), weight (N, K), bias (N,) to (..., N).
 
-    oneDNN computes large products, forward and backward, in float32 on a CPU if weight and bias need no gradient.
-    ``F.linear`` computes all others, also under autocast and in what ``torch.compile`` compiles.
+    oneDNN computes large products in float32 on a CPU if weight and bias need no gradient, backward only where it is
+    faster (``ONEDNN_BACKWARD``). ``F.linear`` computes all others, also under autocast and in what ``torch.compile``
+    compiles.
     """
     if _PRODUCT is None or not _is_for_onednn(x, weight, bias):
         return F.linear(x, weight, bias)
@@ -198,4 +203,6 @@ class _FrozenLinear(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient):
         (weight,) = ctx.saved_tensors
+        if not ONEDNN_BACKWARD:
+            return gradient @ weight, None, None
         return _PRODUCT(gradient.contiguous(), weight.t(), None, "none", [], ""), None, None

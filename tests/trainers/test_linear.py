@@ -11,6 +11,9 @@ from tests.trainers.test_memory import cocoop, coop, loss_and_gradients
 SHAPES = ((3, 5), (1, 64), (2, 7, 64), (0, 64))
 
 
+BACKWARD = pytest.mark.usefixtures("_backward")
+
+
 def close(one, two, tolerance=1e-5):
     assert (one - two).norm() <= tolerance * two.norm()
 
@@ -20,12 +23,18 @@ def _nothing_is_small(monkeypatch):
     monkeypatch.setattr(module, "SMALL", 0)
 
 
+@pytest.fixture(params=(True, False), ids=("with AVX-512", "without"))
+def _backward(request, monkeypatch):
+    monkeypatch.setattr(module, "ONEDNN_BACKWARD", request.param)
+
+
 @pytest.fixture
 def layer():
     torch.manual_seed(0)
     return torch.randn(48, 64), torch.randn(48)
 
 
+@BACKWARD
 @pytest.mark.parametrize("with_bias", (True, False))
 @pytest.mark.parametrize("shape", SHAPES)
 def test_frozen_linear_equals_pytorchs(shape, with_bias):
@@ -41,6 +50,7 @@ def test_frozen_linear_equals_pytorchs(shape, with_bias):
     close(x.grad, y.grad)
 
 
+@BACKWARD
 def test_a_gradient_that_is_not_contiguous(layer):
     x = torch.randn(5, 64, requires_grad=True)
     (linear(x, *layer).t() @ torch.arange(5.0)).sum().backward()
@@ -65,6 +75,18 @@ def test_onednn_computes_what_is_frozen_and_nothing_else(layer, monkeypatch):
     assert len(calls) == 1
 
 
+@BACKWARD
+@pytest.mark.skipif(module._PRODUCT is None, reason="PyTorch without oneDNN")
+def test_onednn_goes_backward_with_wide_vectors_only(layer, monkeypatch):
+    x = torch.randn(5, 64, requires_grad=True)
+    y = linear(x, *layer).sum()
+    calls, real = [], module._PRODUCT
+    monkeypatch.setattr(module, "_PRODUCT", lambda *args: calls.append(1) or real(*args))
+    y.backward()
+    assert len(calls) == module.ONEDNN_BACKWARD
+    close(x.grad, layer[0].sum(0).expand(5, -1))
+
+
 def test_small_products_stay_with_pytorch(layer, monkeypatch):
     monkeypatch.setattr(module, "SMALL", 5 * 64 * 48 + 1)
     monkeypatch.setattr(module, "_PRODUCT", None)  # would not be missed
@@ -73,6 +95,7 @@ def test_small_products_stay_with_pytorch(layer, monkeypatch):
     linear(torch.ones(5, 64), *layer)
 
 
+@BACKWARD
 @pytest.mark.parametrize("make", (coop, cocoop))
 def test_whole_methods_are_equal_with_and_without_onednn(make, monkeypatch):
     """Packed text encoding and image encoder together; gradients of all that is learned."""
