@@ -28,6 +28,7 @@ ADDED = {
     "bash scripts/base2new.sh AnchoredCoOp": ["--set", *SHORT],
     **{f"bash scripts/{name}.sh": ["--dry-run"] for name in ("few_shot", "base2new", "cross_dataset")},
     "bash scripts/domain_generalization.sh": ["--dry-run"],
+    "python tools/check_method.py": ["--only", "loss"],
     "python tools/sweep.py run": ["--dry-run"],
     "python tools/sweep.py status": ["{output}"],
 }

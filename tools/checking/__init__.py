@@ -1,0 +1,1 @@
+"""Checks of a method on the embedded data, behind ``tools/check_method.py``."""

@@ -1,0 +1,139 @@
+"""A trainer that is watched while it works, and the tensors that it works on."""
+
+import contextlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from clip_prompts.clip.teacher import encode_texts
+from clip_prompts.clip.templates import DEFAULT, fill
+
+from .random_draws import Draws, moved, random_states
+
+
+@dataclass
+class Watch:
+    """What a watched trainer has done."""
+
+    batches: list[dict] = field(default_factory=list)  # of its steps
+    metrics: list[dict] = field(default_factory=list)  # that its steps returned
+    scores: list[Tensor] = field(default_factory=list)  # of its tests, per batch
+    clip: dict[str, Tensor] = field(default_factory=dict)  # CLIP's tensors as they were loaded
+    draws: Draws = field(default_factory=Draws)  # from torch's stream, to build the model next to CLIP
+    drawn_from: list[str] = field(default_factory=list)  # other streams, likewise
+    learned: dict[str, Tensor] = field(default_factory=dict)  # as built
+    fixed: dict[str, Tensor] = field(default_factory=dict)  # as built, see ``fixed_tensors``
+
+
+class Watched:
+    """Comes before a trainer class, and keeps what it does in ``watch``."""
+
+    def __init__(self, cfg) -> None:
+        self.watch = Watch()
+        super().__init__(cfg)
+
+    def build_model(self):
+        states = random_states()
+        with Draws() as self.watch.draws:
+            super().build_model()
+        self.watch.drawn_from = [name for name in moved(states, random_states()) if name != "torch"]
+
+    def load_clip(self, precision):
+        found = super().load_clip(precision)
+        self.watch.draws.count = 0  # what CLIP's start has drawn, which its weights replace
+        self.watch.clip = values(clip_tensors(self))
+        return found
+
+    def forward_backward(self, batch):
+        self.watch.batches.append(batch)
+        metrics = super().forward_backward(batch)
+        self.watch.metrics.append(metrics)
+        return metrics
+
+    def model_inference(self, image):
+        scores = super().model_inference(image)
+        self.watch.scores.append(scores)
+        return scores
+
+
+def learned(trainer) -> dict[str, nn.Parameter]:
+    """Learned tensors by name."""
+    models = {name: trainer._models[name] for name in trainer.get_model_names()}
+    return {
+        key if len(models) == 1 else f"{name}.{key}": p
+        for name, model in models.items() for key, p in model.named_parameters() if p.requires_grad
+    }  # fmt: skip
+
+
+def with_gradient(trainer) -> set[str]:
+    """Names of the learned tensors with a gradient that is not 0 everywhere."""
+    return {name for name, p in learned(trainer).items() if p.grad is not None and bool(p.grad.any())}
+
+
+def values(tensors: dict[str, Any]) -> dict[str, Tensor]:
+    """Copies that later steps do not change."""
+    return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+
+
+def clip_tensors(trainer) -> dict[str, Tensor]:
+    """CLIP's parameters and buffers by name."""
+    sides = {"image_encoder": trainer.image_encoder, "text_encoder": trainer.text_encoder}
+    return {f"{name}.{key}": value.detach() for name, side in sides.items() for key, value in _tensors(side).items()}
+
+
+def fixed_tensors(trainer) -> dict[str, Tensor]:
+    """Copies of what a method keeps next to what it learns: teachers and fixed features.
+
+    These are the trainer's tensors and modules that are neither registered nor named in STATE, the buffers that are
+    not saved, and features of the teacher.
+    """
+    models = [trainer._models[name] for name in trainer.get_model_names()]
+    parts = {id(part) for model in (*models, *_clip_parts(trainer)) for part in model.modules()}
+    state = {name for layer in type(trainer).__mro__ for name in vars(layer).get("STATE", ())}
+    found = {}
+    for name, value in vars(trainer).items():
+        if name not in {"watch", "model", *state}:
+            found |= {f"self.{name}{key}": tensor for key, tensor in _walk(value, parts)}
+    for model in models:
+        saved = model.state_dict()
+        found |= {f"buffer '{key}'": value for key, value in model.named_buffers() if key not in saved}
+    names = trainer.dm.dataset.classnames
+    with quiet(), torch.no_grad(), trainer.precision.autocast():
+        found["the teacher's text features"] = encode_texts(trainer.text_encoder, fill(DEFAULT, names), names)
+        image = trainer.test_loader.dataset[0]["img"][None]
+        found["the teacher's image features"] = trainer.teacher.image_features(image.to(trainer.device))
+    return values(found)
+
+
+def _clip_parts(trainer) -> tuple[nn.Module, nn.Module]:
+    return trainer.image_encoder, trainer.text_encoder
+
+
+def _tensors(module: nn.Module) -> dict[str, Tensor]:
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+
+
+def _walk(value: object, known: set[int], path: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Paths and tensors of a tensor, a module, or a collection of both, without modules that are ``known``."""
+    if isinstance(value, Tensor):
+        yield path, value
+    elif isinstance(value, nn.Module):
+        if id(value) not in known:
+            yield from ((f"{path}.{name}", tensor) for name, tensor in _tensors(value).items())
+    elif isinstance(value, (list, tuple)):
+        for i, part in enumerate(value):
+            yield from _walk(part, known, f"{path}[{i}]")
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from _walk(part, known, f"{path}[{key!r}]")
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Inside, nothing is printed."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
