@@ -1,4 +1,6 @@
-"""Nested settings as a flat mapping."""
+"""Nested settings as a flat mapping, and branches of a tree from a file."""
+
+from typing import Any
 
 
 def flat(tree: dict, groups: bool = False) -> dict[str, object]:
@@ -17,3 +19,9 @@ def flat(tree: dict, groups: bool = False) -> dict[str, object]:
         if path and (groups or not isinstance(value, dict)):
             found[path] = value
     return found
+
+
+def branch(tree: object, key: str) -> dict[str, Any]:
+    """Returns the object at a key of untrusted JSON data; {} if there is none."""
+    found = tree.get(key) if isinstance(tree, dict) else None
+    return found if isinstance(found, dict) else {}

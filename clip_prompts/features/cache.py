@@ -12,6 +12,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import PIL
 import torch
@@ -103,16 +104,18 @@ class FeatureFile:
             with safe_open(self.path, "pt") as file:
                 metadata = file.metadata() or {}
                 if metadata.get("key") != self.key:
-                    return self._warn("it has another key")
+                    raise ValueError("it has another key")
                 features = file.get_tensor("features").clone()
+            if features.dim() != 2 or len(features) != self.rows or not features.is_floating_point():
+                raise ValueError(f"it holds {tuple(features.shape)} instead of {self.rows} features")
+            if metadata.get("sha256") != _sha256(features):
+                raise ValueError("its content was changed")
         except FileNotFoundError:
             return None
         except (SafetensorError, OSError, RuntimeError, KeyError, ValueError) as error:
-            return self._warn(getattr(error, "strerror", None) or str(error))
-        if features.dim() != 2 or len(features) != self.rows or not features.is_floating_point():
-            return self._warn(f"it holds {tuple(features.shape)} instead of {self.rows} features")
-        if metadata.get("sha256") != _sha256(features):
-            return self._warn("its content was changed")
+            reason = one_line(getattr(error, "strerror", None) or str(error), 300)
+            print(f"Warning: the feature file {self.path} is not usable ({reason}); it is recomputed")
+            return None
         print(f"{self.of} features read from {self.path}")
         return features
 
@@ -138,12 +141,9 @@ class FeatureFile:
             with contextlib.suppress(OSError):
                 part.unlink()
 
-    def _warn(self, reason: str) -> None:
-        print(f"Warning: the feature file {self.path} is not usable ({one_line(reason, 300)}); it is recomputed")
-
 
 def _sha256(features: Tensor) -> str:
-    return hashlib.sha256(features.view(torch.uint8).numpy()).hexdigest()
+    return hashlib.sha256(features.view(torch.uint8).numpy().data).hexdigest()
 
 
 class FeatureLoader:
@@ -165,13 +165,13 @@ class FeatureLoader:
         return len(self.loader)
 
     @property
-    def dataset(self):
+    def dataset(self) -> Any:
         return self.loader.dataset
 
     def __iter__(self) -> Iterator[dict]:
         if self.features is None:
             self.features = self.file.read()
-        return self._encoding() if self.features is None else self._known()
+        return self._encoding() if self.features is None else self._known(self.features)
 
     def _encoding(self) -> Iterator[dict]:
         done = []
@@ -182,11 +182,12 @@ class FeatureLoader:
         self.features = torch.cat(done).cpu()
         self.file.write(self.features)
 
-    def _known(self) -> Iterator[dict]:
+    def _known(self, features: Tensor) -> Iterator[dict]:
         # A loader draws from torch's global generator when it starts. So must we: the training batches that follow
         # an evaluation are then the same with and without cached features.
-        iter(DataLoader([0]))
+        iter(DataLoader(self.dataset))
         items, size = self.dataset.data_source, self.loader.batch_size
+        assert size is not None  # see has_fixed_order
         for start in range(0, len(items), size):
             batch = items[start : start + size]
             yield {
@@ -194,7 +195,7 @@ class FeatureLoader:
                 "domain": torch.tensor([item.domain for item in batch]),
                 "impath": [item.impath for item in batch],
                 "index": torch.arange(start, start + len(batch)),
-                "img": self.features[start : start + size],
+                "img": features[start : start + size],
             }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -91,6 +92,6 @@ class ImageFeatures:
             setattr(trainer, name, loader)
 
     def _file(self, loader: DataLoader, views: int = 0) -> FeatureFile | None:
-        key = feature_key(self.weights, self.precision.description, loader.dataset, views)
-        rows = len(loader.dataset) * max(1, views)
-        return None if key is None else FeatureFile(feature_folder(self.folder), key, rows)
+        dataset: Any = loader.dataset
+        key = feature_key(self.weights, self.precision.description, dataset, views)
+        return None if key is None else FeatureFile(feature_folder(self.folder), key, len(dataset) * max(1, views))

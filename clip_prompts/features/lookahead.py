@@ -3,6 +3,7 @@
 import itertools
 import random
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +34,8 @@ class LookaheadLoader:
     """
 
     def __init__(self, loader: DataLoader, encode: Callable[[Tensor], Tensor], batches: int) -> None:
-        self.loader, self.encode, self.batches = loader, encode, batches
+        self.loader: Any = loader  # our engine's has before_pass
+        self.encode, self.batches = encode, batches
 
     def __len__(self) -> int:
         return len(self.loader)

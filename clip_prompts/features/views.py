@@ -5,6 +5,7 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ def view_loader(
 
     Raises UserError: the loader does not give one tensor for an image.
     """
-    dataset = loader.dataset
+    dataset: Any = loader.dataset
     features = file.read()
     if features is None:
         images = DataLoader(
@@ -42,7 +43,7 @@ def view_loader(
     return DataLoader(known, loader.batch_size, sampler=loader.sampler, drop_last=loader.drop_last)
 
 
-def _seed(dataset: Dataset, views: int) -> bytes:
+def _seed(dataset: Any, views: int) -> bytes:
     """Return the seed of all views. It depends on the images' names, and on nothing that differs between machines."""
     digest = hashlib.sha256(f"{views} {transform_text(dataset)}\n".encode())
     for item in dataset.data_source:
@@ -53,7 +54,7 @@ def _seed(dataset: Dataset, views: int) -> bytes:
 class _Views(Dataset):
     """View v of image i at place v * N + i; every one has a seed of its own, whatever process makes it."""
 
-    def __init__(self, dataset: Dataset, views: int, seed: bytes) -> None:
+    def __init__(self, dataset: Any, views: int, seed: bytes) -> None:
         self.dataset, self.views, self.seed = dataset, views, seed
 
     def __len__(self) -> int:
@@ -76,7 +77,7 @@ class _Features(Dataset):
         return len(self.items)
 
     def __getitem__(self, index: int) -> dict:
-        item, view = self.items[index], torch.randint(len(self.features), ()).item()
+        item, view = self.items[index], int(torch.randint(len(self.features), ()))
         facts = {"label": item.label, "domain": item.domain, "impath": item.impath, "index": index}
         return facts | {"img": self.features[view, index]}
 

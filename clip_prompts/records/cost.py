@@ -5,6 +5,7 @@ import resource
 import statistics
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from dassl.engine import TrainerXU
@@ -36,12 +37,14 @@ def cost_of(trainer, epochs: Sequence[tuple[float, int]], images: int, seconds: 
 
 def _images_of_step(trainer) -> int | None:
     """Returns the number of images of a training step, labelled and unlabelled; None if a loader does not say it."""
-    loaders = [getattr(trainer, "train_loader_x", None)]
-    loaders += [getattr(trainer, "train_loader_u", None)] if isinstance(trainer, TrainerXU) else []
-    sizes = [getattr(loader, "batch_size", None) for loader in loaders]
-    if not all(isinstance(size, int) for size in sizes):
-        return None
-    return sum(min(size, len(loader.dataset)) for size, loader in zip(sizes, loaders, strict=True))
+    total = 0
+    for name in ("train_loader_x", "train_loader_u") if isinstance(trainer, TrainerXU) else ("train_loader_x",):
+        loader: Any = getattr(trainer, name, None)
+        size = getattr(loader, "batch_size", None)
+        if not isinstance(size, int):
+            return None
+        total += min(size, len(loader.dataset))
+    return total
 
 
 def _device(device: torch.device | None) -> str:

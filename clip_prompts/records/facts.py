@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import torch
 from yacs.config import CfgNode
@@ -107,7 +108,7 @@ def run_facts(trainer, cfg: CfgNode, identity: Identity, weights: list[dict]) ->
     }
 
 
-def _put(tree: dict, path: list[str], value: object) -> None:
+def _put(tree: Any, path: list[str], value: object) -> None:
     """Set a value in a tree of settings; one that the tree lacks, or of another kind, is skipped."""
     for part in path[:-1]:
         tree = tree.get(part)
@@ -153,8 +154,9 @@ def _precision(trainer) -> str | None:
 
 
 def _versions() -> dict[str, str]:
-    found = {package: version for package in _PACKAGES if (version := installed_version(package))}
-    return found | ({"cuda": torch.version.cuda} if torch.cuda.is_available() else {})
+    found = {package: installed_version(package) for package in _PACKAGES}
+    found["cuda"] = torch.version.cuda if torch.cuda.is_available() else None
+    return {name: version for name, version in found.items() if version}
 
 
 def _git_revision() -> str | None:

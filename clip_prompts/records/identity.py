@@ -13,13 +13,14 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from yacs.config import CfgNode
 
 from clip_prompts.common.errors import UserError
 from clip_prompts.common.files import write_text_atomically
 from clip_prompts.common.text import one_line, shown
-from clip_prompts.common.trees import flat
+from clip_prompts.common.trees import branch, flat
 
 from .image_lists import LISTS, ImageHash, data_of
 from .settings import FILE_SETTINGS, IRRELEVANT_SETTINGS
@@ -50,7 +51,7 @@ class Identity:
     """
 
     determines: dict[str, object]
-    facts: dict[str, object]
+    facts: dict[str, Any]
     stated: dict[str, str] = field(default_factory=dict)
     lists: dict[str, str | None] = field(default_factory=dict)
     trained_images: Sequence[ImageHash] = ()
@@ -234,7 +235,7 @@ def _is_of_training(name: str) -> bool:
 
 def of_record(record: dict) -> dict[str, object]:
     """The entries of an evaluation's identity that its record holds; code and versions are only in its hash."""
-    settings, hashes = (record.get(key) if isinstance(record.get(key), dict) else {} for key in ("settings", "hashes"))
+    settings, hashes = branch(record, "settings"), branch(record, "hashes")
     found = {f"settings.{key}": value for key, value in settings_of(settings).items()}
     found |= {"weights.backbone": hashes.get("backbone")}
     found |= {f"data.{part}": hashes.get(part) for part in ("val", "test")}

@@ -22,7 +22,8 @@ class ImageHash(NamedTuple):
 
 def data_of(dataset: object) -> tuple[dict[str, str | None], list[ImageHash], list[ImageHash]]:
     """``data.*`` of the lists of a dataset, and the hashes of its training and test images."""
-    found, images = {}, {}
+    found: dict[str, str | None] = {}
+    images: dict[str, list[ImageHash]] = {}
     top = getattr(dataset, "image_dir", "") or ""
     for part in LISTS:
         items = getattr(dataset, part, None) or []

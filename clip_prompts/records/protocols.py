@@ -6,6 +6,7 @@ from pathlib import Path
 
 from clip_prompts.common.errors import UserError
 from clip_prompts.common.protocols import TITLES
+from clip_prompts.common.trees import branch
 
 from .identity import digest
 from .results_file import FILE, read_records
@@ -70,10 +71,9 @@ def derive(classes: str, learns: bool, own: dict, source: dict | None) -> str:
         return "few_shot"
     if source.get("classes") in ("base", "new"):
         return "base2new"
-    hashes, per_class = (source.get(key) for key in ("hashes", "per_class"))  # null in a record that was imported
-    test = hashes.get("test") if isinstance(hashes, dict) else None
-    if (source.get("dataset"), test) == (own["dataset"], own["test"]):
+    if (source.get("dataset"), branch(source, "hashes").get("test")) == (own["dataset"], own["test"]):
         return "few_shot"
+    per_class = source.get("per_class")  # null in a record that was imported
     names = [c.get("name") for c in per_class if isinstance(c, dict)] if isinstance(per_class, list) else []
     learned = {_plain(name) for name in names if isinstance(name, str)}
     return "domain_generalization" if {_plain(n) for n in own["names"]} <= learned else "cross_dataset"

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from clip_prompts.common.files import read_json, write_text_atomically
+from clip_prompts.common.trees import branch
 
 from .schema import checksum, is_intact
 
@@ -56,8 +57,7 @@ def _evaluation(record: object) -> list | None:
     """Returns what distinguishes evaluations of a run; None for a record of version 1, which is never replaced."""
     if not isinstance(record, dict) or "format" not in record:
         return None
-    hashes = record.get("hashes")
-    config = hashes.get("config") if isinstance(hashes, dict) else None
+    config = branch(record, "hashes").get("config")
     return [*(record.get(key) for key in ("split", "epoch", "loaded", "protocol")), record.get("identity", config)]
 
 

@@ -6,6 +6,7 @@
 import hashlib
 import json
 import reprlib
+from typing import Any
 
 from clip_prompts.common.text import shown
 
@@ -22,7 +23,7 @@ KINDS = {
     "hashes": dict, "settings": dict, "source": dict, "loaded": dict, "time": str, "versions": dict, "cost": dict,
     "memory": dict,
 }  # fmt: skip
-INNER_KINDS = {
+INNER_KINDS: dict[str, dict[str, type]] = {
     "source": {"dataset": str, "label": str, "classes": str, "recipe": str, "config": str, "shots": int, "seed": int},
     "loaded": {"model_dir": str, "load_epoch": int},
     "cost": {
@@ -52,7 +53,8 @@ def problem(record: dict) -> str | None:
         return f"metrics.accuracy is {reprlib.repr(accuracy)}, not a number of 0 to 100. Run its job again"
     if line := _wrong_kind(record, KINDS):
         return line
-    for name, kinds in {**INNER_KINDS, "hashes": dict.fromkeys(record.get("hashes") or {}, str)}.items():
+    hashes: dict[str, type] = dict.fromkeys(record.get("hashes") or {}, str)
+    for name, kinds in {**INNER_KINDS, "hashes": hashes}.items():
         if line := _wrong_kind(record.get(name) or {}, kinds, f"{name}."):
             return line
     if record["classes"] not in CLASSES:
@@ -71,7 +73,7 @@ def _wrong_kind(node: dict, kinds: dict[str, type], prefix: str = "") -> str | N
     return None
 
 
-def _is_moderate(value: object, kind: type) -> bool:
+def _is_moderate(value: Any, kind: type) -> bool:
     if kind is float:
         return 0 <= value < 10**15
     if isinstance(value, int):

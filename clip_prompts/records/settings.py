@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from clip_prompts.common.errors import unknown
 from clip_prompts.common.files import read_json
@@ -31,7 +32,7 @@ class Rule:
     """
 
     words: str
-    holds: Callable[[object], bool]
+    holds: Callable[[Any], bool]
     choices: tuple[str, ...] = ()
     kind: str = "value"
 

@@ -82,7 +82,7 @@ def write_sources(
     named = [*files, cfg.MODEL.INIT_WEIGHTS, cfg.DATASET.get("SHOTS_FILE", ""), getattr(trainer, "backbone_path", "")]
     named += [getattr(dataset, name, "") for name in ("list_file", "selection_file")]
     read = {os.path.abspath(os.path.expanduser(file)) for file in named if file}
-    sources = {"folders": [top], "files": sorted({*map(str, code), *read})}
+    sources: dict[str, Any] = {"folders": [top], "files": sorted({*map(str, code), *read})}
     if with_look:
         sources["look"] = look(sources)
     write_text_atomically(path, json.dumps(sources, indent=1) + "\n")

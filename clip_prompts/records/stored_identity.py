@@ -2,9 +2,11 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from clip_prompts.common.errors import UserError
 from clip_prompts.common.files import read_json
+from clip_prompts.common.trees import branch
 
 FILE = "identity.json"
 WAYS_ON = "Choose another --output-dir, or give --again, which moves the old run aside"
@@ -19,8 +21,8 @@ _FACTS = {
 
 def determines_of(stored: object) -> dict[str, object] | None:
     """The mapping of a stored identity; None if it is not one."""
-    found = stored.get("determines") if isinstance(stored, dict) else None
-    return found if isinstance(found, dict) and found and _is_plain(found) else None
+    found = branch(stored, "determines")
+    return found if found and _is_plain(found) else None
 
 
 def _is_plain(content: object) -> bool:
@@ -46,10 +48,11 @@ def _is_plain(content: object) -> bool:
     return True
 
 
-def facts_of(stored: object) -> dict[str, object]:
+def facts_of(stored: object) -> dict[str, Any]:
     """The facts of a stored identity whose kinds are as they should be; {} if it has none."""
-    found = stored.get("facts") if isinstance(stored, dict) else None
-    found = found if isinstance(found, dict) and _is_plain(found) else {}
+    found = branch(stored, "facts")
+    if not _is_plain(found):
+        return {}
     return {name: value for name, value in found.items() if name in _FACTS and isinstance(value, _FACTS[name])}
 
 

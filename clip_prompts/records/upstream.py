@@ -5,6 +5,8 @@ trainers bring along calls nothing but ``parse_batch_test`` and the evaluator, a
 on all of them, so ``build_trainer`` builds such a trainer from a subclass that calls the observers itself.
 """
 
+from typing import Any
+
 from dassl.engine import TRAINER_REGISTRY
 from dassl.engine import build_trainer as build_as_is
 from yacs.config import CfgNode
@@ -27,7 +29,8 @@ class ObservedTest:
     """Comes before a trainer class. Calls ``test_observers`` around ``test``, and at each call of the evaluator."""
 
     test_observers: tuple = ()
-    _batch = None  # the last one that was parsed
+    evaluator: Any
+    _batch: Any = None  # the last one that was parsed
 
     def parse_batch_test(self, batch):
         self._batch = batch
@@ -48,6 +51,7 @@ class ObservedRun:
     """Comes before a trainer class. Calls ``run_observers`` during training."""
 
     run_observers: tuple = ()
+    _sums: dict[str, tuple[float, int]]  # of the running epoch: name -> sum, count
 
     def train(self, *args, **kwargs):
         for observer in self.run_observers:
@@ -55,7 +59,7 @@ class ObservedRun:
         return super().train(*args, **kwargs)
 
     def run_epoch(self):
-        self._sums: dict = {}  # name -> [sum, count]
+        self._sums = {}
         for observer in self.run_observers:
             observer.epoch_begins(self)
         super().run_epoch()
@@ -79,7 +83,8 @@ class HeardEvaluator:
     """
 
     def __init__(self, trainer) -> None:
-        self.trainer, self.evaluator, self.results = trainer, trainer.evaluator, {}
+        self.trainer, self.evaluator = trainer, trainer.evaluator
+        self.results: dict[str, float] = {}
 
     def __getattr__(self, name: str):
         if name == "evaluator":  # not set yet, as in a copy that is being made
@@ -131,7 +136,7 @@ def observe(trainer, run_observers: list, test_observers: list) -> None:
         trainer.observers += test_observers
 
 
-def _added_to(cls: type) -> tuple[type, ...]:
+def _added_to(cls: type[Any]) -> tuple[type, ...]:
     if not _ENGINE_CALLS:
         return ObservedTest, ObservedRun
     return () if cls.test.__module__.startswith(_KNOWN) else (ObservedTest,)
