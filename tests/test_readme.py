@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from clip_prompts.common import environment
+from clip_prompts.common.method_facts import read_facts
 from tests.conftest import ROOT
 from tests.datasets.pictures import draw
 
@@ -29,6 +30,8 @@ ADDED = {
     **{f"bash scripts/{name}.sh": ["--dry-run"] for name in ("few_shot", "base2new", "cross_dataset")},
     "bash scripts/domain_generalization.sh": ["--dry-run"],
     "python tools/check_method.py": ["--only", "loss"],
+    "bash scripts/base2new.sh MaPLe": ["--set", *SHORT],
+    "bash scripts/few_shot.sh DePT": ["--set", *SHORT, "--shots", "1"],
     "python tools/sweep.py run": ["--dry-run"],
     "python tools/sweep.py status": ["{output}"],
 }
@@ -45,6 +48,21 @@ def test_the_example_of_the_readme_is_the_tested_one():
     (example,) = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
     assert example == (ROOT / "tests/examples/my_trainer.py").read_text()
     assert len(example.splitlines()) <= 60
+
+
+@pytest.mark.parametrize("row", re.findall(r"^\| `(\w+)` \|.*\| (.*) \| (all|few-shot) \|$", README, re.M), ids=str)
+def test_the_table_of_methods_names_their_files_and_protocols(row):
+    name, files, takes_part = row
+    facts, four = read_facts(name), ["few_shot", "base2new", "cross_dataset", "domain_generalization"]
+    protocols = [protocol for protocol in four if facts.takes_part(protocol)]
+    assert protocols == (four if takes_part == "all" else ["few_shot"])
+    assert set(re.findall(r"`(.*?)`", files)) == {facts.config(protocol) for protocol in protocols}
+
+
+def test_the_table_of_methods_has_them_all():
+    methods = {file.parent.name for file in (ROOT / "configs/trainers").glob("*/method.yml")}
+    with_trainer = {name for name in methods if any(read_facts(name).folder.glob("*.yaml"))}
+    assert with_trainer == set(re.findall(r"^\| `(\w+)` \|", README, re.M))
 
 
 def test_every_folder_of_the_readme_is_there():

@@ -310,6 +310,19 @@ def test_every_script_plans_upstreams_folders(name, tmp_path):
     assert script(name, "CoOp", "--nonsense", OUTPUT=str(tmp_path)).returncode == 2
 
 
+def test_scripts_of_cocoop_take_other_methods():
+    argv = {"xd_train": ("1",), "xd_test": ("dtd", "1"), "base2new_train": ("dtd", "1"), "base2new_test": ("dtd", "1")}
+    planned = {
+        name: script(f"cocoop/{name}", *arguments, "--dry-run", DATA="/data", TRAINER="KgCoOp").stdout.split()
+        for name, arguments in argv.items()
+    }
+    assert "imagenet/KgCoOp/vit_b16_ep100_ctxv1_4shots/seed1" in planned["xd_train"]
+    assert "evaluation/KgCoOp/vit_b16_ep100_ctxv1_4shots/dtd/seed1" in planned["xd_test"]
+    for part in ("train_base", "test_new"):
+        name = f"base2new_{part.split('_')[0]}"
+        assert f"base2new/{part}/dtd/shots_16/KgCoOp/vit_b16_ep100_ctxv1/seed1" in planned[name]
+
+
 def test_every_script_is_tested():
     names = {str(f.relative_to(ROOT / "scripts").with_suffix("")) for f in (ROOT / "scripts").rglob("*.sh")}
     assert names - {"setup", "test", "demo"} == set(SCRIPTS)
