@@ -1,7 +1,5 @@
 """PromptSRC: IVLP that stays near the frozen CLIP in features and scores, and averages its prompts over the epochs."""
 
-import math
-
 import torch
 import torch.nn.functional as F
 from dassl.engine import TRAINER_REGISTRY
@@ -39,8 +37,8 @@ class SelfRegulatedPromptLearner(IndependentPromptLearner):
 
 def gaussian_weights(epochs: int, mean: float, std: float) -> list[float]:
     """Weights of epochs 1 to E, proportional to N(e; mean, std), with sum 1."""
-    heights = [math.exp(-((e - mean) ** 2) / (2 * std**2)) for e in range(1, epochs + 1)]
-    return [height / sum(heights) for height in heights]
+    epoch = torch.arange(1, epochs + 1, dtype=torch.float64)
+    return (-((epoch - mean) ** 2) / (2 * std**2)).softmax(dim=0).tolist()
 
 
 @TRAINER_REGISTRY.register()

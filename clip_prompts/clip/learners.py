@@ -115,13 +115,13 @@ class PromptLearner(Learner):
         super().__init__()
         names = [name.replace("_", " ") for name in classnames]
         width = encoder.positional_embedding.shape[1]
+        if ctx_init and class_specific:
+            raise UserError(_WORDS_OR_CSC.format(ctx_init))
         if start is not None:
             ctx, n_ctx, words = start.float().clone(), len(start), tokens_of("X") * len(start)
         elif ctx_init:
             words = context_tokens(ctx_init)
             n_ctx = len(words)
-            if class_specific:
-                raise UserError(_WORDS_OR_CSC.format(ctx_init))
             ctx = encoder.embed(torch.tensor(words)).detach().float().clone()
         else:
             if not 1 <= n_ctx <= MAX_CONTEXT:
