@@ -44,6 +44,7 @@ class CoCoOp(CLIPTrainer):
 
     CONFIG = {"N_CTX": 16, "CTX_INIT": "", "PREC": "fp16"}
     WORDS_SET_LENGTH = True
+    LOSS_IS_MEAN = True
 
     def build_prompt_learner(self, clip_model, text_encoder, classnames):
         cfg = self.settings

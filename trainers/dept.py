@@ -50,6 +50,8 @@ class DePT(CLIPTrainer):
         "CLASS_TOKEN_POSITION": "end", "W": 2.0, "PROMPT_DEPTH": 9,
     }  # fmt: skip
 
+    LOSS_IS_MEAN = True  # counts only where prompts depend on the image: with CoCoOp as BASE
+
     @classmethod
     def settle_settings(cls, settings, node, given):
         if settings.BASE not in BASES:

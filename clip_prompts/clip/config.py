@@ -1,5 +1,6 @@
 """Settings of the trainers: what all methods share, and a node for each method's own."""
 
+import os.path as osp
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,8 +8,11 @@ import torch
 from torch.optim import Optimizer
 from yacs.config import CfgNode
 
-from clip_prompts.common.errors import unknown
+from clip_prompts.backbones.loading import check_backbone
+from clip_prompts.common.errors import UserError, unknown
 from clip_prompts.features.image_features import FEATURES_CONFIG
+
+from .templates import check_template
 
 # Settings that all methods share (TRAINER.CLIP).
 SHARED_CONFIG = {
@@ -47,7 +51,28 @@ def with_adam_eps(optimizer: Optimizer, settings: CfgNode) -> Optimizer:
     return optimizer
 
 
-def check_compiler(backend: str) -> None:
-    """Raise UserError unless TRAINER.CLIP.COMPILE is empty or names a backend of ``torch.compile``."""
+def check_settings(cfg: CfgNode) -> None:
+    """Raise UserError for a backbone, file, compiler or template that cannot be used, before data are read."""
+    check_backbone(cfg.MODEL.BACKBONE.NAME)
+    weights = cfg.MODEL.INIT_WEIGHTS
+    if weights and not osp.isfile(weights):
+        raise UserError(f"No file '{weights}' (MODEL.INIT_WEIGHTS). Give a checkpoint, or an empty text")
+    backend = cfg.TRAINER.get("CLIP", SHARED_CONFIG)["COMPILE"]
     if backend and backend not in (known := torch.compiler.list_backends(exclude_tags=())):
         raise unknown("backend of torch.compile (TRAINER.CLIP.COMPILE)", backend, known)
+    if template := cfg.DATASET.get("TEMPLATE", ""):
+        check_template(template)
+
+
+def check_views(cfg: CfgNode, views: int, method: str, has_fixed_features: bool) -> None:
+    """Raise UserError unless a run can train on features of random views (FEATURES.TRAIN_VIEWS).
+
+    Args:
+        views: their number, not 0. method: its name, for messages. has_fixed_features: as ``CLIPTrainer`` has it.
+    """
+    if views < 0:
+        raise UserError(f"FEATURES.TRAIN_VIEWS {views} is below 0. Give a number of views, or 0 for fresh ones")
+    if cfg.DATALOADER.K_TRANSFORMS != 1:  # before the file: its key does not contain the number
+        raise UserError("FEATURES.TRAIN_VIEWS needs one view of an image at a time. Set DATALOADER.K_TRANSFORMS 1")
+    if not has_fixed_features:
+        raise UserError(f"FEATURES.TRAIN_VIEWS: {method} learns image features. Set it to 0")

@@ -67,6 +67,26 @@ class PromptedCLIP(nn.Module):
         size = self.text_encoder.contexts_at_once(self.prompt_learner.prompts)
         return torch.cat([self.prompt_learner.scores(self._see(part, part)) for part in features.split(size)])
 
+    def parts(self, image: Tensor, label: Tensor) -> list[tuple[Tensor, Tensor, float]]:
+        """Split a batch into images that go forward and backward together, if its loss is the mean of theirs.
+
+        The gradients of a part are then known without the others. So memory holds one part at a time, and nothing is
+        computed twice, as it would be if all text features had to be known before any gradient.
+
+        Args:
+            image: (B, 3, H, W), or features (B, D). label: (B,).
+
+        Returns:
+            Per part images, or features if nothing learned reaches the image encoder; labels; share of the batch.
+            There is one part unless prompts depend on the image.
+        """
+        learner, batch = self.prompt_learner, len(label)
+        size = self.text_encoder.contexts_per_part(learner.prompts, batch) if learner.is_conditional else batch
+        if size < batch and self.image_encoder.is_frozen and not learner.image_inputs():
+            image = self.encode_image(image)
+        parts = zip(image.split(size), label.split(size), strict=True)
+        return [(part, own, len(own) / batch) for part, own in parts]
+
     def encode_image(self, image: Tensor) -> Tensor:
         """Images (B, 3, H, W) to features (B, D), not normalized. Features (B, D) are returned as they are."""
         return image if image.dim() == 2 else self.image_encoder(image, **self.prompt_learner.image_inputs())
@@ -106,6 +126,12 @@ def check_finite(terms: Mapping[str, float]) -> None:
         if not math.isfinite(value):
             of = f" (term '{name}')" if len(terms) > 1 else ""
             raise FloatingPointError(f"Loss is infinite or NaN!{of}")
+
+
+def total(terms: Mapping[str, Tensor]) -> Tensor:
+    """Return the sum of the terms of a loss."""
+    first, *others = terms.values()
+    return sum(others, start=first)
 
 
 def unit(features: Tensor) -> Tensor:

@@ -71,8 +71,12 @@ class Precision:
     def backward_and_step(self, loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
         """Zero the gradients, differentiate the loss (a scalar), take one step."""
         optimizer.zero_grad()
-        self.scaler.scale(loss).backward()
+        self.backward(loss)
         self.step(optimizer)
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Add the gradients of a loss (a scalar), scaled for ``step``, to those of what is learned."""
+        self.scaler.scale(loss).backward()
 
     def gradients(self, loss: torch.Tensor, learned: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
         """Gradients of a loss (a scalar), scaled for ``step``; the graph stays for another loss of the same batch."""

@@ -1,6 +1,5 @@
 """The trainer of all methods: CLIP built once and frozen; only what a learner holds is trained and saved."""
 
-import os.path as osp
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -13,7 +12,7 @@ from dassl.utils import load_checkpoint
 from torch import Tensor
 from yacs.config import CfgNode
 
-from clip_prompts.backbones.loading import backbone_file, backbone_sha256, check_backbone, load_clip
+from clip_prompts.backbones.loading import backbone_file, backbone_sha256, load_clip
 from clip_prompts.common.checkpoint_files import find_checkpoint
 from clip_prompts.common.errors import UserError
 from clip_prompts.encoders.image_encoder import ImageEncoder
@@ -23,12 +22,12 @@ from clip_prompts.features.image_features import FEATURES_CONFIG, ImageFeatures
 from clip_prompts.features.text_features import TextFeatures
 
 from .checkpoints import load_initial, load_learned
-from .config import BACKBONE_CONFIG, SHARED_CONFIG, add_config, check_compiler, with_adam_eps
+from .config import BACKBONE_CONFIG, SHARED_CONFIG, add_config, check_settings, check_views, with_adam_eps
 from .learners import Learner, check_gradients, settle_context
-from .model import PromptedCLIP, Seen, check_finite
+from .model import PromptedCLIP, Seen, check_finite, total
 from .precision import Precision
 from .teacher import Teacher
-from .templates import check_template, template_of
+from .templates import template_of
 from .tokens import check_class_names
 
 
@@ -43,6 +42,8 @@ class CLIPTrainer(TrainerX):
     ``HAS_HEAD``: whether the model has the head of ``MODEL.HEAD``.
     ``READS_NAMES``: whether class names are made into text; then no two may have the same tokens.
     ``WORDS_SET_LENGTH``: whether, with CTX_INIT, N_CTX is the number of its tokens.
+    ``LOSS_IS_MEAN``: whether a batch's loss is the mean of its images', so that prompts which depend on the image may
+    go forward and backward in parts (``PromptedCLIP.parts``). Not inherited with another ``loss_terms`` or ``update``.
     ``MODEL_NAME``: registered name of the learner, which is the folder of its checkpoints.
 
     Attributes, set by ``load_clip``: ``image_encoder``, ``text_encoder``, ``teacher`` (the frozen CLIP), ``features``
@@ -55,6 +56,7 @@ class CLIPTrainer(TrainerX):
     HAS_HEAD = False
     READS_NAMES = True
     WORDS_SET_LENGTH = False
+    LOSS_IS_MEAN = False
     MODEL_NAME = "prompt_learner"
 
     learner = Learner()  # learns nothing and hands nothing over
@@ -64,6 +66,8 @@ class CLIPTrainer(TrainerX):
         super().__init_subclass__(**kwargs)
         if "loss" in vars(cls):  # of version 0.1; ignored silently, it would cost somebody a table
             raise TypeError(f"{cls.__name__}.loss(image, label) is never called: write loss_terms(seen, label) instead")
+        if {"loss_terms", "update"} & vars(cls).keys():
+            cls.LOSS_IS_MEAN = vars(cls).get("LOSS_IS_MEAN", False)
 
     # A method's part
 
@@ -81,8 +85,7 @@ class CLIPTrainer(TrainerX):
 
     def update(self, terms: dict[str, Tensor]) -> None:
         """Take one optimizer step on the loss terms of a batch."""
-        total, *others = terms.values()
-        self.precision.backward_and_step(sum(others, start=total), self.optim)
+        self.precision.backward_and_step(total(terms), self.optim)
 
     def summary(self, terms: dict[str, float]) -> dict[str, float]:
         """What is printed and logged of the loss: the sum of its terms, and each of them if there are several."""
@@ -123,24 +126,14 @@ class CLIPTrainer(TrainerX):
     # Building
 
     def build_data_loader(self) -> None:
-        """Dassl's, the check of class names, and the prompt of ``DATASET.TEMPLATE``. Raises UserError.
-
-        Settings whose values only this class knows are checked first, before data are read.
-        """
-        check_backbone(self.cfg.MODEL.BACKBONE.NAME)
-        weights = self.cfg.MODEL.INIT_WEIGHTS
-        if weights and not osp.isfile(weights):
-            raise UserError(f"No file '{weights}' (MODEL.INIT_WEIGHTS). Give a checkpoint, or an empty text")
-        check_compiler(self._shared["COMPILE"])
-        template = self.cfg.DATASET.get("TEMPLATE", "")  # a config made for upstream has no such key
-        if template:
-            check_template(template)
+        """Dassl's, the checks of settings and class names, and the prompt of ``DATASET.TEMPLATE``. Raises UserError."""
+        check_settings(self.cfg)
         super().build_data_loader()
         dataset = self.dm.dataset
         if self.READS_NAMES:
             check_class_names(dataset.classnames, getattr(dataset, "unique_names", True))
-        if template:
-            self.dm.dataset.template = template
+        if template := self.cfg.DATASET.get("TEMPLATE", ""):  # a config made for upstream has no such key
+            dataset.template = template
 
     def load_clip(self, precision: str) -> tuple[CLIP, TextEncoder]:
         """Build the frozen backbone in a precision, and set the attributes that the class names.
@@ -206,7 +199,7 @@ class CLIPTrainer(TrainerX):
         """Dassl's, and features in place of images where the image encoder is handed nothing."""
         settings, loaders = self.cfg.get("FEATURES", FEATURES_CONFIG), self.cfg.DATALOADER
         if views := settings["TRAIN_VIEWS"]:
-            self._check_views(views)
+            check_views(self.cfg, views, type(self).__name__, self.has_fixed_features)
             self.train_loader_x = self.features.of_views(self.train_loader_x, views, loaders.TEST.BATCH_SIZE)
         elif self.has_fixed_features and loaders.K_TRANSFORMS == 1:
             self.train_loader_x = self.features.ahead(self.train_loader_x, loaders.TRAIN_X.BATCH_SIZE)
@@ -216,14 +209,6 @@ class CLIPTrainer(TrainerX):
     def has_fixed_features(self) -> bool:
         """Whether the features of an image stay the same, because nothing that is learned reaches the image encoder."""
         return self.image_encoder.is_frozen and not self.learner.image_inputs()
-
-    def _check_views(self, views: int) -> None:
-        if views < 0:
-            raise UserError(f"FEATURES.TRAIN_VIEWS {views} is below 0. Give a number of views, or 0 for fresh ones")
-        if self.cfg.DATALOADER.K_TRANSFORMS != 1:  # before the file: its key does not contain the number
-            raise UserError("FEATURES.TRAIN_VIEWS needs one view of an image at a time. Set DATALOADER.K_TRANSFORMS 1")
-        if not self.has_fixed_features:
-            raise UserError(f"FEATURES.TRAIN_VIEWS: {type(self).__name__} learns image features. Set it to 0")
 
     def parse_batch_train(self, batch: dict) -> tuple[Tensor, Tensor]:
         """A batch's images (B, 3, H, W), or their features (B, D), and labels (B,) on the device.
@@ -254,17 +239,30 @@ class CLIPTrainer(TrainerX):
 
     def _train_on(self, image: Tensor, label: Tensor) -> dict[str, float]:
         with self.precision.autocast():
-            seen = self.model(image)
-            terms = self.loss_terms(seen, label)
-        values = {name: term.item() for name, term in terms.items()}
-        check_finite(values)
-        self.update(terms)
+            parts = self.model.parts(image, label) if self.LOSS_IS_MEAN else [(image, label, 1.0)]
+        if is_split := len(parts) > 1:
+            self.optim.zero_grad()
+        values: dict[str, float] = {}
+        hits = []
+        for part, own, share in parts:
+            with self.precision.autocast():
+                seen = self.model(part)
+                terms = self.loss_terms(seen, own)
+            of_part = {name: term.item() for name, term in terms.items()}
+            check_finite(of_part)
+            if is_split:  # gradients add up; what was kept for them is freed before the next part
+                self.precision.backward(share * total(terms))
+            else:
+                self.update(terms)
+            values = {name: values.get(name, 0.0) + share * value for name, value in of_part.items()}
+            with torch.no_grad():
+                hits.append(self.learner.scores(seen).topk(1).indices[:, 0] == own)
+        if is_split:
+            self.precision.step(self.optim)
         if not self._gradients_are_checked:
             check_gradients(self.learner, type(self).__name__)
             self._gradients_are_checked = True
-        with torch.no_grad():
-            hits = self.learner.scores(seen).topk(1).indices[:, 0] == label
-        return {**self.summary(values), "acc": 100.0 * hits.float().mean().item()}
+        return {**self.summary(values), "acc": 100.0 * torch.cat(hits).float().mean().item()}
 
     # Evaluation
 

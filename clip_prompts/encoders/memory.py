@@ -1,6 +1,7 @@
 """Memory of text encoding: predicted, kept below a limit, and halved where the prediction was too low."""
 
 import gc
+import math
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from .packing import Packing
 GB = 2**30
 # Rows at once where no gradient is needed and no limit is given: more are no faster, and take more memory.
 EVALUATION_ROWS = {"cpu": 2**12, "cuda": 2**16}
+# Memory of the contexts that go forward and backward at once where they need not all: with more, a CPU is no more than
+# 3 % faster. It is that of one image of CoCoOp's with 50 classes and ViT-B/16 (docs/performance.md).
+PART_GB = {"cpu": 0.1}
 _Result = TypeVar("_Result")
 
 
@@ -90,6 +94,12 @@ class MemoryBudget:
                 rows = int((limit - _features_bytes(shape, packing, batch)) / one)
         return max(1, min(rows, self.most_rows or rows))
 
+    def contexts_per_part(self, shape: TextShape, packing: Packing, batch: int) -> int:
+        """Number of contexts, 1 to B = ``batch``, that go forward and backward within the limit and ``PART_GB``."""
+        one = peak_bytes(shape, packing.rows, packing.spread) + _features_bytes(shape, packing, 1)
+        limit = min(self.gigabytes or math.inf, PART_GB.get(shape.device, math.inf)) * GB
+        return max(1, int(min(batch, limit / one, (self.most_rows or math.inf) / packing.rows)))
+
     def announce(self, shape: TextShape, packing: Packing, batch: int) -> None:
         """Print what a training step's text encoding will take; once, in one line."""
         if not self._announced:
@@ -101,7 +111,7 @@ class MemoryBudget:
         every = packing.rows
         rows = self.rows_at_once(shape, packing, batch, gradient=True)
         whole = peak_bytes(shape, batch * every, packing.spread)
-        line = f"Text encoding: {batch} x {every:,} rows a step, predicted peak {_readable(whole)}"
+        line = f"Text encoding: {batch} x {every:,} rows, predicted peak {_readable(whole)}"
         if rows >= batch * every:
             return line
         largest = max(rows, packing.longest)

@@ -47,6 +47,7 @@ class TextEncoder(nn.Module):
         self.text_projection = clip_model.text_projection
         self.dtype = clip_model.dtype
         self._plans: WeakKeyDictionary[PromptSet, dict[tuple, Plan]] = WeakKeyDictionary()
+        self._parts: WeakKeyDictionary[PromptSet, dict[tuple, int]] = WeakKeyDictionary()
         self._compiled: Callable | None = None
 
     def embed(self, tokens: Tensor) -> Tensor:
@@ -110,6 +111,13 @@ class TextEncoder(nn.Module):
         attn, (width, joint) = self.blocks[0].attn, self.text_projection.shape
         device = self.positional_embedding.device.type
         return TextShape(len(self.blocks), width, attn.num_heads, joint, self.dtype.itemsize, device)
+
+    def contexts_per_part(self, prompts: PromptSet, batch: int) -> int:
+        """Return how many of B contexts a training step should encode at once if it need not encode all of them."""
+        known, key = self._parts.setdefault(prompts, {}), (batch, prompts.rank.device, self.budget.most_rows)
+        if key not in known:
+            known[key] = self.budget.contexts_per_part(self.shape, prompts.packing(), batch)
+        return known[key]
 
     def contexts_at_once(self, prompts: PromptSet) -> int:
         """Return how many contexts an evaluation encodes at once, so that it holds no more features than it needs."""
