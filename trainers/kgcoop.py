@@ -44,4 +44,4 @@ class KgCoOp(CLIPTrainer):
 class ContextLearner(PromptLearner):
     """The context of CoOp. The original's checkpoints also hold layers that it never uses."""
 
-    RELEASED_EXTRAS = r"bias_vectors|meta_net\..+"
+    RELEASED_EXTRAS = ("bias_vectors", r"meta_net\..+")

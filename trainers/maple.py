@@ -8,6 +8,7 @@ from torch import nn
 
 from clip_prompts.clip import CLIPTrainer, PromptLearner
 from clip_prompts.clip.deep_prompts import random_prompt
+from clip_prompts.clip.misfits import Layers
 from clip_prompts.clip.words import first_words
 
 
@@ -16,6 +17,8 @@ class MultiModalPromptLearner(PromptLearner):
 
     Draws: the context if it is random; F_0; P_1 on; one linear layer that all other couplings start as copies of.
     """
+
+    LAYERS = dict.fromkeys(("compound_prompts_text", "compound_prompt_projections"), Layers("PROMPT_DEPTH", "N_CTX", 1))
 
     def __init__(self, text_encoder, classnames, image_width, n_ctx, ctx_init, depth, dtype):
         super().__init__(text_encoder, classnames, dtype=dtype, **first_words(text_encoder, ctx_init, n_ctx))

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from dassl.engine import TRAINER_REGISTRY
 
 from clip_prompts.clip import CLIPTrainer, Learner
-from clip_prompts.clip.deep_prompts import RELEASED_NAMES, image_rows, random_prompts
+from clip_prompts.clip.deep_prompts import IMAGE_LAYERS, RELEASED_NAMES, image_rows, random_prompts
 from clip_prompts.clip.templates import DEFAULT, fill
 from clip_prompts.clip.tokens import tokenize
 from clip_prompts.encoders.prompt_set import PromptSet
@@ -14,6 +14,7 @@ class ImagePromptLearner(Learner):
     """Learned: image prompts V_l (n, v) of layers 0 to J - 1. Draws: in this order."""
 
     RELEASED_NAMES = RELEASED_NAMES
+    LAYERS = {"image_prompts": IMAGE_LAYERS}
 
     def __init__(self, prompts, n, depth, width):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Checkpoints of learned prompts: their weights among wrappers and prefixes, and their checks."""
+"""Checkpoints of learned prompts: their weights among wrappers, prefixes and the weights of CLIP."""
 
 import re
 from collections.abc import Mapping
@@ -11,25 +11,29 @@ from clip_prompts.backbones.state_dicts import WRAPPERS
 from clip_prompts.common.errors import UserError
 from clip_prompts.common.text import one_line
 
-# Buffers that upstream's checkpoints carry next to what was learned; they belong to the classes, not to the prompt.
-FIXED_BUFFERS = ("token_prefix", "token_suffix")
-OTHER_CLASSES = (
-    "The checkpoint's class-specific context (CSC) was learned for other classes than this run's; "
-    "evaluate it on its own classes, or learn a shared context (CSC False)"
-)
-# Parts of released checkpoints that hold a whole network: CLIP itself, under the names of its copies.
+from .misfits import misfit
+
+# CLIP itself in checkpoints that hold a whole network, under the names of its copies. A name that CLIP does not have is
+# another method's, and is not ignored.
+_BLOCK = r"\d+\.(?:attn\.(?:in_proj_weight|in_proj_bias|out_proj\.weight|out_proj\.bias)|(?:ln_1|ln_2|mlp)\..+)"
 _NETWORK = re.compile(
-    r"(?:module\.)?(?:(?:prompt_learner\.)?ZS_image_encoder|image_encoder|text_encoder)\..+|logit_scale"
+    r"(?:(?:(?:prompt_learner\.)?(?:ZS_)?image_encoder|clip_model|visual)\.)+"
+    r"(?:class_embedding|positional_embedding|proj|(?:conv\d|bn\d|ln_pre|ln_post|layer\d|attnpool)\..+"
+    rf"|transformer\.resblocks\.{_BLOCK})"
+    r"|(?:(?:text_encoder|clip_model)\.)*"
+    r"(?:positional_embedding|text_projection|logit_scale|(?:ln_final|token_embedding)\..+"
+    rf"|(?:transformer\.resblocks|blocks)\.{_BLOCK})"
 )
 _PREFIX = re.compile(r"(?:(?:module|prompt_learner|model|_orig_mod)\.)*")
+_OF_EVERY_NAME = ("module.", "model.", "_orig_mod.")
 
 
 def learned_weights(checkpoint: object, model: nn.Module) -> dict[str, Tensor]:
-    """The state dict for ``model`` in the content of a checkpoint.
+    """The state dict for ``model`` in the content of a checkpoint, without CLIP's own weights.
 
     The tensors may be under ``state_dict`` or another wrapper, or be the file's whole content (a bare tensor is the
-    context), and their names may start with any of ``_PREFIX``, in any combination. Without such a prefix nothing is
-    left out: names that the model lacks are then an error of ``load_state_dict``.
+    context), and their names may start with any of ``_PREFIX``, in any combination. Names that the model lacks stay;
+    they are an error of ``load_state_dict``.
 
     Raises:
         UserError: there are no tensors by name, they can be read in several ways, or values are no finite real
@@ -52,21 +56,27 @@ def learned_weights(checkpoint: object, model: nn.Module) -> dict[str, Tensor]:
         shown = ", ".join(f"'{prefix}'" for prefix in fitting)
         raise UserError(f"Its weights can be read in several ways, with the prefixes {shown}. Save one of them alone")
     prefix = fitting[0] if fitting else ""
-    weights = {key.removeprefix(prefix): value for key, value in named.items() if key.startswith(prefix)}
+    weights = {key.removeprefix(prefix): value for key, value in named.items()}
     check_values(weights, model)
     return weights
 
 
 def _without_the_network(named: dict, model: nn.Module) -> dict:
     """The weights of a released checkpoint under the model's own names, without what is not learned."""
-    extras = re.compile(getattr(model, "RELEASED_EXTRAS", "") or r"(?!)")
+    own = model.state_dict().keys()
+    for prefix in _OF_EVERY_NAME * 2:
+        if named and all(key.startswith(prefix) and key not in own for key in named):
+            named = {key.removeprefix(prefix): value for key, value in named.items()}
+    extras = [re.compile(pattern) for pattern in getattr(model, "RELEASED_EXTRAS", ())]
+    if not all(any(map(pattern.fullmatch, named)) for pattern in extras):
+        extras = []
     kept, ignored = {}, []
     for key, value in named.items():
         for pattern, name in getattr(model, "RELEASED_NAMES", {}).items():
             if found := re.fullmatch(pattern, key):
                 key = found.expand(name)
                 break
-        if _NETWORK.fullmatch(key) or extras.fullmatch(key):
+        if key not in own and any(pattern.fullmatch(key) for pattern in (_NETWORK, *extras)):
             ignored.append(key)
         else:
             kept[key] = value
@@ -123,40 +133,14 @@ def load_learned(model: nn.Module, name: str, path: str) -> None:
         UserError: the checkpoint does not fit the model.
     """
     checkpoint = load_checkpoint(path)
+    weights: dict[str, Tensor] = {}
     try:
-        model.load_state_dict(learned_weights(checkpoint, model))
+        weights = learned_weights(checkpoint, model)
+        model.load_state_dict(weights)
         stored = checkpoint.get("epoch", "not stored") if isinstance(checkpoint, dict) else "not stored"
         print(f'Loading weights to {name} from "{path}" (epoch = {stored})')
     except UserError as error:
         raise UserError(f"Checkpoint '{path}' does not fit this run. {error}") from error
     except Exception as error:  # a file may hold anything in the place of tensors by name
-        reason = (str(error) or type(error).__name__).splitlines()[-1].strip()
-        raise UserError(f"Checkpoint '{path}' does not fit this run: {reason}") from error
-
-
-def check_context(stored: Tensor | None, ctx: Tensor) -> None:
-    """Check a checkpoint's context against this run's ``ctx``, (M, d) or (C, M, d).
-
-    Raises:
-        UserError: there is none, or it has another width, kind (shared, class-specific) or number of vectors.
-    """
-    if stored is None:
-        raise UserError("The checkpoint holds no context vectors ('ctx'): it is not of a learned prompt")
-    if stored.shape[-1] != ctx.shape[-1]:
-        raise UserError(
-            f"The checkpoint's context vectors have width {stored.shape[-1]}, this backbone's text width is "
-            f"{ctx.shape[-1]}: use the backbone that the prompt was learned with"
-        )
-    if stored.dim() != ctx.dim():
-        kinds = {2: "shared by all classes", 3: "class-specific"}
-        raise UserError(
-            f"The checkpoint's context is {kinds.get(stored.dim(), 'malformed')}, this run's is {kinds[ctx.dim()]}: "
-            "set CSC as in the run that learned it"
-        )
-    if stored.shape[-2] != ctx.shape[-2]:
-        raise UserError(
-            f"The checkpoint holds {stored.shape[-2]} context vectors, this run has {ctx.shape[-2]}: "
-            "set N_CTX and CTX_INIT as in the run that learned them"
-        )
-    if stored.dim() == 3 and len(stored) != len(ctx):
-        raise UserError(f"{OTHER_CLASSES} ({len(stored)} classes there, {len(ctx)} here)")
+        reason = (weights and misfit(weights, model)) or (str(error) or type(error).__name__).splitlines()[-1].strip()
+        raise UserError(f"Checkpoint '{path}' does not fit this run. {reason}") from error

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .learners import PromptLearner
+from .misfits import Layers
 from .words import first_words
 
 # Names in the checkpoints of the original repositories, which save the whole network.
@@ -19,6 +20,8 @@ RELEASED_NAMES = {
     r"image_encoder\.VPT": "image_prompts.0",
     r"image_encoder\.transformer\.resblocks\.(\d+)\.VPT_shallow": r"image_prompts.\1",
 }
+
+IMAGE_LAYERS = Layers("PROMPT_DEPTH_VISION", "N_CTX_VISION")
 
 
 def random_prompt(n: int, width: int) -> nn.Parameter:
@@ -55,6 +58,8 @@ class IndependentPromptLearner(PromptLearner):
     """
 
     RELEASED_NAMES = RELEASED_NAMES
+    LENGTH = "N_CTX_TEXT"
+    LAYERS = {"text_prompts": Layers("PROMPT_DEPTH_TEXT", LENGTH, 1, 1), "image_prompts": IMAGE_LAYERS}
 
     def __init__(
         self, text_encoder, classnames, image_width, n_text, n_image, text_depth, image_depth, ctx_init, dtype

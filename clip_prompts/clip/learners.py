@@ -11,7 +11,7 @@ from clip_prompts.common.errors import UserError
 from clip_prompts.encoders.prompt_set import PromptSet
 from clip_prompts.encoders.text_encoder import TextEncoder
 
-from .checkpoints import FIXED_BUFFERS, OTHER_CLASSES, check_context
+from .misfits import FIXED_BUFFERS, OTHER_CLASSES, Layers, check_context
 from .tokens import MAX_CONTEXT, context_tokens, name_tokens, place_context, prompt_of, tokens_of
 
 
@@ -29,7 +29,8 @@ class Learner(nn.Module):
     prompts: PromptSet
     is_conditional = False
     RELEASED_NAMES: dict[str, str] = {}  # regular expression of a name in the original's checkpoints -> our name
-    RELEASED_EXTRAS = ""  # regular expression of names in the original's checkpoints that are not used
+    RELEASED_EXTRAS: tuple[str, ...] = ()  # regular expressions of unused names there; ignored if all of them occur
+    LAYERS: dict[str, Layers] = {}  # names of lists of prompts, and their settings
 
     def text_inputs(self, x: Tensor | None = None) -> dict:
         """Keyword arguments of ``TextEncoder`` next to the prompts: ``context``, ``deep``, ``inserted``, ``hooks``.
@@ -62,7 +63,8 @@ class WrappedLearner(Learner):
     def __init__(self, base: Learner) -> None:
         super().__init__()
         self.prompt_learner, self.is_conditional = base, base.is_conditional
-        self.RELEASED_EXTRAS = rf"prompt_learner\.(?:{base.RELEASED_EXTRAS or '(?!)'})"
+        self.RELEASED_EXTRAS = tuple(rf"prompt_learner\.{pattern}" for pattern in base.RELEASED_EXTRAS)
+        self.LAYERS = {f"prompt_learner.{name}": layers for name, layers in base.LAYERS.items()}
 
     @property
     def prompts(self) -> PromptSet:  # type: ignore[override]
@@ -98,6 +100,8 @@ class PromptLearner(Learner):
         UserError: unknown position, no or too many context vectors, words together with ``class_specific``, or a class
             name too long for the prompt.
     """
+
+    LENGTH = "N_CTX"  # the setting of M
 
     def __init__(
         self,
@@ -166,7 +170,7 @@ class PromptLearner(Learner):
         suffix = state_dict.get(prefix + "token_suffix")
         for name in FIXED_BUFFERS:
             state_dict.pop(prefix + name, None)
-        check_context(state_dict.get(prefix + "ctx"), self.ctx)
+        check_context(state_dict.get(prefix + "ctx"), self.ctx, self.LENGTH)
         if self.class_specific:
             if suffix is None and prefix + "classes_sha256" not in state_dict:
                 print("Note: the checkpoint does not say which classes its context is for; it is used for this run's")

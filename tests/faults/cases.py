@@ -1,4 +1,4 @@
-"""The runs that are killed: three methods, each with and without loader workers, all of them small."""
+"""The runs that are killed: five methods, each with and without loader workers, all of them small."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,11 +38,14 @@ def prepare(data: Path) -> None:
 
 
 def cases() -> list[Case]:
-    """CoOp saves within epochs; CoCoOp after every one, chosen on validation data; FixMatch both."""
+    """CoOp, PromptSRC and DePT save within epochs; CoCoOp after every one, chosen on validation data; FixMatch both."""
     config = ROOT / "configs"
     digits = ("--dataset-config-file", str(config / "datasets/digits.yaml"))
-    coop = (*digits, "--config-file", str(config / "trainers/CoOp/tiny.yaml"))
-    cocoop = (*digits, "--config-file", str(config / "trainers/CoCoOp/tiny.yaml"))
+    coop, cocoop, promptsrc, dept = (
+        (*digits, "--config-file", str(config / f"trainers/{name}/tiny.yaml"))
+        for name in ("CoOp", "CoCoOp", "PromptSRC", "DePT")
+    )
+    within_epochs = (*_PROMPTS, "DATASET.NUM_SHOTS", "4", "TRAIN.CHECKPOINT_BATCHES", "2")
     fixmatch = (
         "DATASET.NAME", "StockUnlabelled", "MODEL.BACKBONE.NAME", "stock_mean_colour",
         "INPUT.SIZE", "(8, 8)", "INPUT.TRANSFORMS", "('random_resized_crop', 'random_flip', 'normalize')",
@@ -57,8 +60,10 @@ def cases() -> list[Case]:
         case
         for workers in (0, 2)
         for case in (
-            Case("CoOp", workers, coop, (*_PROMPTS, "DATASET.NUM_SHOTS", "4", "TRAIN.CHECKPOINT_BATCHES", "2")),
+            Case("CoOp", workers, coop, within_epochs),
             Case("CoCoOp", workers, cocoop, (*_PROMPTS, "DATASET.NUM_SHOTS", "2", *by_epoch)),
+            Case("PromptSRC", workers, promptsrc, within_epochs),
+            Case("DePT", workers, dept, within_epochs),
             Case("FixMatch", workers, plugin, fixmatch),
         )
     ]

@@ -41,7 +41,7 @@ CONTENTS = {
     "bare": lambda c: {"ctx": c["state_dict"]["ctx"]},
     "bare, prefixed": lambda c: {"prompt_learner.ctx": c["state_dict"]["ctx"]},
     "model": lambda c: {"model": c["state_dict"], "step": 3},
-    "whole network": lambda c: {"model": prefixed(c["state_dict"], "prompt_learner.") | {"visual.x": torch.ones(2)}},
+    "whole network": lambda c: {"model": prefixed(c["state_dict"], "prompt_learner.") | {"visual.proj": torch.ones(2)}},
     "one tensor": lambda c: c["state_dict"]["ctx"],
 }  # fmt: skip
 

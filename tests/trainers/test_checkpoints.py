@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 
-from tests.conftest import METHODS
+from tests.conftest import METHODS, ROOT
 
 
 def losses(folder):
@@ -60,6 +60,39 @@ def test_resume_ends_with_the_same_losses(trainer, run, monkeypatch):
     last = "prompt_learner/model.pth.tar-4"
     ours, theirs = (torch.load(f / last, weights_only=True)["state_dict"] for f in (run.out, whole))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_promptsrc_goes_on_at_any_batch_to_the_same_sum_of_its_epochs(run, monkeypatch):
+    """Stopped in the first, a middle and the last step of three epochs; the sum is no part of a finished run."""
+    from trainers.promptsrc import PromptSRC
+
+    settings = {
+        "OPTIM__MAX_EPOCH": 3, "TRAIN__CHECKPOINT_BATCHES": 1, "OPTIM__LR": 0.1, "TRAINER__PROMPTSRC__GPA_MEAN": 2.0,
+        "TRAINER__PROMPTSRC__PROMPT_DEPTH_TEXT": 2, "TRAINER__PROMPTSRC__PROMPT_DEPTH_VISION": 2,
+    }  # fmt: skip
+    last, config = "VLPromptLearner/model.pth.tar-3", ROOT / "configs/trainers/PromptSRC/tiny.yaml"
+
+    def train(out):
+        return run("PromptSRC", out=out, config=config, **settings)
+
+    assert train("whole") == 0
+    whole, expected = losses(run.out), torch.load(run.out / last, weights_only=True)["state_dict"]
+    assert set(expected) == {"ctx", "text_prompts.1", "image_prompts.0", "image_prompts.1"}
+    step = PromptSRC.forward_backward
+    for epoch, batch in ((0, 1), (1, 2), (2, 4)):
+
+        def stop(self, data, epoch=epoch, batch=batch):
+            if (self.epoch, self.batch_idx) == (epoch, batch):
+                raise KeyboardInterrupt
+            return step(self, data)
+
+        monkeypatch.setattr(PromptSRC, "forward_backward", stop)
+        assert train(f"stopped in {epoch}") == 130
+        monkeypatch.undo()
+        assert train(f"stopped in {epoch}") == 0
+        assert losses(run.out) == whole and len(whole) == 3 * 5
+        state = torch.load(run.out / last, weights_only=True)["state_dict"]
+        assert set(state) == set(expected) and all(torch.equal(state[name], expected[name]) for name in state)
 
 
 @pytest.mark.parametrize("subset", ("new", "all"))
