@@ -81,7 +81,7 @@ class MethodFacts:
 
     def shots_for(self, protocol: str) -> list[int]:
         """Returns the numbers of shots of the recipe in a protocol; [] if the method's file names none."""
-        shots = self.shots.get(protocol, [])
+        shots = self.shots.get(protocol, self.shots.get("other", []))
         return shots if isinstance(shots, list) else [shots]
 
     def settings_for(self, protocol: str, dataset: str, shots: int) -> dict[str, str]:

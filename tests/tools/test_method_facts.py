@@ -63,9 +63,10 @@ def test_the_first_rule_that_fits_gives_the_value_of_a_key(method):
 
 
 def test_shots_are_a_number_or_a_list(method):
-    method("shots: {base2new: 4, few_shot: [1, 2]}")
+    method("shots: {base2new: 4, few_shot: [1, 2], other: 8}")
     facts = read_facts("New")
-    assert [facts.shots_for(protocol) for protocol in ("base2new", "few_shot", "ablation")] == [[4], [1, 2], []]
+    assert [facts.shots_for(protocol) for protocol in ("base2new", "few_shot", "ablation")] == [[4], [1, 2], [8]]
+    assert read_facts("Unheard").shots_for("base2new") == []
 
 
 def test_an_unknown_method_takes_part_everywhere():
