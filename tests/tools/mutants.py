@@ -89,6 +89,19 @@ class ClipTrained(Broken):
 
 
 @TRAINER_REGISTRY.register()
+class ScaleTrained(Broken):
+    """The temperature of CLIP is learned in place."""
+
+    def build_prompt_learner(self, clip_model, *args):
+        learner = super().build_prompt_learner(clip_model, *args)
+        self.logit_scale = clip_model.logit_scale.requires_grad_(True)
+        return learner
+
+    def parameter_groups(self):
+        return [{"params": [self.learner.ctx, self.logit_scale]}]
+
+
+@TRAINER_REGISTRY.register()
 class ClipChanged(Broken):
     """CLIP's projection is rescaled when the method is built."""
 
@@ -120,6 +133,20 @@ class NotSaved(Broken):
 
         def text_inputs(self, x=None):
             return {"context": (self.ctx + self.direction)[None]}
+
+
+@TRAINER_REGISTRY.register()
+class StaleScores(Broken):
+    """The first test's text features serve all later ones."""
+
+    class LEARNER(PromptLearner):
+        first = None
+
+        def scores(self, seen):
+            if self.training:
+                return seen.logits
+            self.first = seen.w if self.first is None else self.first
+            return 10 * seen.x @ self.first.t()
 
 
 @TRAINER_REGISTRY.register()
@@ -259,6 +286,17 @@ class DrawsTooMuch(Broken):
 
     def build_prompt_learner(self, *args):
         super().build_prompt_learner(*args)
+        return super().build_prompt_learner(*args)
+
+
+@TRAINER_REGISTRY.register()
+class DrawsOneNumber(CoOp):
+    """The context starts from words, and one number is drawn for nothing."""
+
+    CONFIG = SETTINGS | {"CTX_INIT": "a photo of a", "CSC": False, "CLASS_TOKEN_POSITION": "end"}
+
+    def build_prompt_learner(self, *args):
+        torch.rand(1)
         return super().build_prompt_learner(*args)
 
 

@@ -72,7 +72,7 @@ class Bench:
         self.config = Path(config or default_config(method))
         self.cls = TRAINER_REGISTRY.get(method)
         self.facts = read_facts(method)
-        self._count, self._failed = itertools.count(), False
+        self._count, self._failed = itertools.count(), set[str]()
 
     def build(self, seed: int = 1, **settings: object) -> Any:
         """A watched trainer. ``settings``: keys with ``__`` for dots."""
@@ -111,28 +111,35 @@ class Bench:
 
     @cached_property
     def whole(self) -> Any:
-        """A trainer after a whole run. If it raises, later calls raise NotApplicable."""
-        if self._failed:
-            raise NotApplicable("not checked, because the whole run fails")
-        self._failed = True
+        """A trainer after a whole run, which was also tested before it."""
+        self._try_once("the whole run")
         trainer = self.build()
-        trainer.watch.learned, trainer.watch.fixed = values(learned(trainer)), fixed_tensors(trainer)
+        trainer.watch.fixed = fixed_tensors(trainer)
+        test_scores(trainer)
         with quiet():
             trainer.train()
         return trainer
 
     def loaded(self, seed: int = 1, **settings: object) -> Any:
         """A new trainer that has loaded what the whole run saved."""
-        trainer = self.build(seed, **settings)
+        saved, trainer = self.whole.output_dir, self.build(seed, **settings)
         with quiet():
-            trainer.load_model(self.whole.output_dir)
+            trainer.load_model(saved)
             trainer.set_model_mode("eval")
         return trainer
 
     @cached_property
     def deployed(self) -> Any:
         """``loaded`` with another seed: what is not saved starts differently."""
+        self.whole  # noqa: B018  (if it raises, loading does not fail)
+        self._try_once("loading")
         return self.loaded(seed=2)
+
+    def _try_once(self, what: str) -> None:
+        """Raise NotApplicable the second time: then the first time has failed."""
+        if what in self._failed:
+            raise NotApplicable(f"not checked, because {what} fails")
+        self._failed.add(what)
 
     def resumed(self) -> Any:
         """A trainer that continued the whole run after its first epoch."""

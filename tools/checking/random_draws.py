@@ -33,8 +33,9 @@ class Draws(TorchFunctionMode):
 
 def random_states() -> dict[str, Any]:
     """States of the default streams, by name."""
-    numpy = np.random.get_state(legacy=False)
-    return {"random": random.getstate(), "numpy": str(numpy), "torch": torch.get_rng_state().numpy().tobytes()}
+    name, keys, *rest = np.random.get_state()
+    torch_state = torch.get_rng_state().numpy().tobytes()
+    return {"random": random.getstate(), "numpy": (name, keys.tobytes(), *rest), "torch": torch_state}
 
 
 def moved(before: dict[str, Any], after: dict[str, Any]) -> list[str]:

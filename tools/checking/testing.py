@@ -5,12 +5,12 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor
 
-from clip_prompts.clip import PromptedCLIP
+from clip_prompts.clip import PromptedCLIP, Seen
 
 from .bench import Bench, scores, step, test_scores
 from .outcome import SAME, Failed, NotApplicable, compare, compare_steps, difference_of, some
 from .random_draws import declares_dropout, moved, random_states, restore_torch
-from .watched import learned, quiet, values
+from .watched import learned, quiet
 
 HALF = 0.05  # difference of scores in bfloat16 from those in float32, relative to the largest
 CHUNK_GB = 1e-9  # memory limit under which every prompt is a chunk of its own
@@ -71,16 +71,17 @@ def test(bench: Bench) -> str:
     bench.require()
     trainer, images = bench.deployed, bench.images
     hint = "Let text_inputs and image_inputs return the same in training and test; change scores only in Learner.scores"
-    tested, ignored, used = scores(trainer, images), [], False
-    seen = _training_forward(trainer, images)
+    tested, seen, ignored, used = scores(trainer, images), _training_forward(trainer, images), [], False
     if seen is not None:
-        compare(tested, seen, "the scores of a test, and those of the training's forward pass,", hint)
+        with torch.no_grad():
+            expected = trainer.learner.scores(seen)
+        compare(tested, expected, "the scores of a test, and those of the training's forward pass,", hint)
     for name, p in learned(trainer).items():
         trained = p.detach().clone()
         p.data += 0.5 * torch.randn(p.shape, generator=torch.Generator().manual_seed(0))
         changed = difference_of(scores(trainer, images), tested) > 0
-        in_training = seen is not None and difference_of(_training_forward(trainer, images), seen) > 0
-        if in_training and not changed:
+        moves_logits = seen and difference_of(_training_forward(trainer, images).logits, seen.logits) > 0
+        if moves_logits and not changed:
             ignored.append(name)
         used |= changed
         p.data.copy_(trained)
@@ -129,18 +130,20 @@ def half(bench: Bench) -> str:
 
 def draws(bench: Bench) -> str:
     """Nothing is drawn but what is learned, at its start; seeds give the same start."""
-    seed_hint = "Draw from torch's default stream, which SEED sets, and from nothing else"
-    built = bench.built
-    learns, one = bool(built.get_model_names()), values(learned(built))
-    other = bench.practice.before if bench.has_steps else bench.whole.watch.learned if learns else one
-    if different := [name for name in one if not torch.equal(one[name], other[name])]:
+    built, steps = bench.built, bool(bench.built.get_model_names()) and bench.has_steps
+    start, seed_hint = built.watch.learned, "Draw from torch's default stream, which SEED sets, and from nothing else"
+    again = (bench.practice.trainer if steps else bench.build()).watch.learned
+    if different := [name for name in start if not torch.equal(start[name], again[name])]:
         raise Failed(f"{some(different)} starts differently under the same seed", seed_hint)
-    hint = "Draw from a torch.Generator of your own with a seed of its own, or declare dropout by nn.Dropout"
-    count, drawn = sum(value.numel() for value in one.values()), built.watch.draws.count
-    if drawn > count:
-        raise Failed(f"building draws {drawn:,} numbers, but only {count:,} are learned", hint)
     if built.watch.drawn_from:
         raise Failed(f"building draws from {', '.join(built.watch.drawn_from)}", seed_hint)
+    count, drawn = _random_numbers(start, bench.build(seed=2).watch.learned), built.watch.draws.count
+    if drawn > count:
+        raise Failed(
+            f"building draws {drawn:,} numbers, but only {count:,} of what is learned start at random",
+            "Draw each start once; torch.nn.utils.skip_init makes a layer without drawing",
+        )
+    hint = "Draw from a torch.Generator of your own with a seed of its own, or declare dropout by nn.Dropout"
     states = random_states()
     scores(built, bench.images)
     if streams := moved(states, random_states()):
@@ -152,7 +155,7 @@ def draws(bench: Bench) -> str:
     test_scores(built)
     if streams := moved(expected, random_states()):
         raise Failed(f"a test draws from {', '.join(streams)}", hint)
-    if learns and bench.has_steps and bench.practice.draws:
+    if steps and bench.practice.draws:
         models = [built._models[name] for name in built.get_model_names()]
         if not any(declares_dropout(model) for model in models):
             raise Failed(f"a training step draws from {', '.join(sorted(bench.practice.draws))}", hint)
@@ -160,13 +163,23 @@ def draws(bench: Bench) -> str:
     return f"{drawn:,} numbers at the start, none later"
 
 
-def _training_forward(trainer, images: Tensor) -> Tensor | None:
-    """Scores (B, C) of images in training mode (in test mode with dropout); None without ``PromptedCLIP``."""
+def _training_forward(trainer, images: Tensor) -> Seen | None:
+    """Images (B, 3, H, W) as training sees them (as a test does with dropout); None without ``PromptedCLIP``."""
     if not isinstance(trainer.model, PromptedCLIP):
         return None
     trainer.set_model_mode("test" if declares_dropout(trainer.learner) else "train")
     with quiet(), torch.no_grad(), trainer.precision.autocast():
-        return trainer.learner.scores(trainer.model(images))
+        return trainer.model(images)
+
+
+def _random_numbers(start: dict[str, Tensor], other: dict[str, Tensor]) -> int:
+    """How many learned numbers start differently under another seed; copies of a tensor count once."""
+    random: list[Tensor] = []
+    for name, value in start.items():
+        differs = value.shape != other[name].shape or not torch.equal(value, other[name])
+        if differs and not any(torch.equal(value, known) for known in random):
+            random.append(value)
+    return sum(value.numel() for value in random)
 
 
 def _half(trainer) -> AbstractContextManager:

@@ -7,7 +7,7 @@ import torch
 
 from .bench import Bench, test_scores
 from .outcome import Failed, NotApplicable, compare, shown, some
-from .watched import clip_tensors, fixed_tensors, learned
+from .watched import fixed_tensors, learned, tensors_of
 
 
 def trains(bench: Bench) -> str:
@@ -56,21 +56,16 @@ def gradients(bench: Bench) -> str:
 
 
 def clip(bench: Bench) -> str:
-    """CLIP's weights stay as they were loaded, and none of them is learned."""
+    """CLIP's weights stay as they were loaded, and none of them is learned or saved."""
     trainer = bench.whole if bench.built.get_model_names() else bench.built
-    now, own = clip_tensors(trainer), {id(p) for p in learned(trainer).values()}
-    parts = [*trainer.image_encoder.named_parameters(), *trainer.text_encoder.named_parameters()]
-    if names := [name for name, p in parts if p.requires_grad or id(p) in own]:
-        raise Failed(
-            f"{some(names)} of CLIP is learned",
-            "Keep CLIP out of the learner's modules and frozen: hand what is learned to the encoders",
-        )
-    changed = [name for name, value in now.items() if not torch.equal(value, trainer.watch.clip[name])]
-    if changed or now.keys() != trainer.watch.clip.keys():
-        raise Failed(
-            f"{some(changed or sorted(now.keys() ^ trainer.watch.clip.keys()))} of CLIP changed",
-            "Do not write to CLIP: hand what is learned to the encoders (text_inputs, image_inputs)",
-        )
+    model, hint = trainer.watch.clip_model, "hand what is learned to the encoders (text_inputs, image_inputs)"
+    registered = [trainer._models[name] for name in trainer.get_model_names()]
+    own = {id(p) for part in registered for p in part.parameters()}
+    if names := [name for name, p in model.named_parameters() if p.requires_grad or id(p) in own]:
+        raise Failed(f"{some(names)} of CLIP is learned or saved", f"Keep CLIP frozen and out of the learner: {hint}")
+    now, loaded = tensors_of(model), trainer.watch.clip
+    if changed := [name for name in now | loaded if name not in now or not torch.equal(now[name], loaded[name])]:
+        raise Failed(f"{some(changed)} of CLIP changed", f"Do not write to CLIP: {hint}")
     return f"{len(now)} tensors are as loaded"
 
 
@@ -96,7 +91,8 @@ def load(bench: Bench) -> str:
         raise Failed(f"{some(different)} is not what was saved", "Do not overwrite it after or while loading")
     compare(
         test_scores(bench.deployed), test_scores(bench.whole), "after loading, the scores of the test",
-        "Something that was learned or drawn is not saved: make it an nn.Parameter or a buffer of the learner",
+        "Something that scores depend on is not saved (make it a parameter or buffer of the learner), or is older than "
+        "the training",
     )  # fmt: skip
     return f"{bench.whole.epoch + 1} epochs, loaded under another seed"
 

@@ -22,11 +22,12 @@ class Watch:
     batches: list[dict] = field(default_factory=list)  # of its steps
     metrics: list[dict] = field(default_factory=list)  # that its steps returned
     scores: list[Tensor] = field(default_factory=list)  # of its tests, per batch
-    clip: dict[str, Tensor] = field(default_factory=dict)  # CLIP's tensors as they were loaded
+    clip_model: Any = None
+    clip: dict[str, Tensor] = field(default_factory=dict)  # its tensors as they were loaded
     draws: Draws = field(default_factory=Draws)  # from torch's stream, to build the model next to CLIP
     drawn_from: list[str] = field(default_factory=list)  # other streams, likewise
-    learned: dict[str, Tensor] = field(default_factory=dict)  # as built
-    fixed: dict[str, Tensor] = field(default_factory=dict)  # as built, see ``fixed_tensors``
+    learned: dict[str, Tensor] = field(default_factory=dict)  # what is learned, as built
+    fixed: dict[str, Tensor] = field(default_factory=dict)  # see ``fixed_tensors``, as built
 
 
 class Watched:
@@ -41,11 +42,13 @@ class Watched:
         with Draws() as self.watch.draws:
             super().build_model()
         self.watch.drawn_from = [name for name in moved(states, random_states()) if name != "torch"]
+        self.watch.learned = values(learned(self))
 
     def load_clip(self, precision):
         found = super().load_clip(precision)
-        self.watch.draws.count = 0  # what CLIP's start has drawn, which its weights replace
-        self.watch.clip = values(clip_tensors(self))
+        self.watch.draws.count = 0  # CLIP's own start is drawn, and its weights replace it
+        self.watch.clip_model = found[0]
+        self.watch.clip = values(tensors_of(found[0]))
         return found
 
     def forward_backward(self, batch):
@@ -79,28 +82,29 @@ def values(tensors: dict[str, Any]) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
 
-def clip_tensors(trainer) -> dict[str, Tensor]:
-    """CLIP's parameters and buffers by name."""
-    sides = {"image_encoder": trainer.image_encoder, "text_encoder": trainer.text_encoder}
-    return {f"{name}.{key}": value.detach() for name, side in sides.items() for key, value in _tensors(side).items()}
+def tensors_of(module: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by name."""
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
 
 
 def fixed_tensors(trainer) -> dict[str, Tensor]:
     """Copies of what a method keeps next to what it learns: teachers and fixed features.
 
-    These are the trainer's tensors and modules that are neither registered nor named in STATE, the buffers that are
-    not saved, and features of the teacher.
+    These are tensors, modules and objects of the method's own file that the trainer holds, unless they are registered
+    or named in STATE; tensors of registered models that are not saved; and features of the teacher.
     """
     models = [trainer._models[name] for name in trainer.get_model_names()]
-    parts = {id(part) for model in (*models, *_clip_parts(trainer)) for part in model.modules()}
+    sides = [trainer.image_encoder, trainer.text_encoder, trainer.watch.clip_model]
+    known = {id(part) for model in (*models, *sides) for part in model.modules()}
     state = {name for layer in type(trainer).__mro__ for name in vars(layer).get("STATE", ())}
-    found = {}
-    for name, value in vars(trainer).items():
-        if name not in {"watch", "model", *state}:
-            found |= {f"self.{name}{key}": tensor for key, tensor in _walk(value, parts)}
+    own = {name: value for name, value in vars(trainer).items() if name not in {"watch", "model", *state}}
+    found = {f"self{path}": tensor for path, tensor in _walk(own, known, type(trainer).__module__)}
     for model in models:
         saved = model.state_dict()
-        found |= {f"buffer '{key}'": value for key, value in model.named_buffers() if key not in saved}
+        found |= {key: value for key, value in model.named_buffers() if key not in saved}
+        for name, part in model.named_modules():
+            plain = {key: value for key, value in vars(part).items() if not key.startswith("_")}
+            found |= {f"{name}{path}": tensor for path, tensor in _walk(plain, known, type(trainer).__module__)}
     names = trainer.dm.dataset.classnames
     with quiet(), torch.no_grad(), trainer.precision.autocast():
         found["the teacher's text features"] = encode_texts(trainer.text_encoder, fill(DEFAULT, names), names)
@@ -109,27 +113,27 @@ def fixed_tensors(trainer) -> dict[str, Tensor]:
     return values(found)
 
 
-def _clip_parts(trainer) -> tuple[nn.Module, nn.Module]:
-    return trainer.image_encoder, trainer.text_encoder
+def _walk(value: object, known: set[int], module: str, path: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Paths and tensors of a tensor, a module, a collection, or an object of a class of ``module``.
 
-
-def _tensors(module: nn.Module) -> dict[str, Tensor]:
-    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
-
-
-def _walk(value: object, known: set[int], path: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Paths and tensors of a tensor, a module, or a collection of both, without modules that are ``known``."""
+    Every object is entered once, and none that is ``known`` by its id.
+    """
+    if id(value) in known:
+        return
+    parts: dict = {}
     if isinstance(value, Tensor):
         yield path, value
     elif isinstance(value, nn.Module):
-        if id(value) not in known:
-            yield from ((f"{path}.{name}", tensor) for name, tensor in _tensors(value).items())
+        parts = tensors_of(value)
     elif isinstance(value, (list, tuple)):
-        for i, part in enumerate(value):
-            yield from _walk(part, known, f"{path}[{i}]")
+        parts = {f"[{i}]": part for i, part in enumerate(value)}
     elif isinstance(value, dict):
-        for key, part in value.items():
-            yield from _walk(part, known, f"{path}[{key!r}]")
+        parts = value
+    elif type(value).__module__ == module:
+        parts = vars(value)
+    known = known | {id(value)}
+    for name, part in parts.items():
+        yield from _walk(part, known, module, f"{path}.{name}".replace(".[", "["))
 
 
 @contextlib.contextmanager
