@@ -28,7 +28,7 @@ class Method:
     name: str
     label: str
     runs: list[Run]
-    cells: dict[tuple, dict[int, Run]] = field(default_factory=dict)
+    cells: dict[tuple, dict[int | None, Run]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     conflicts: dict[tuple, str] = field(default_factory=dict)
 
@@ -92,12 +92,11 @@ def _variants(runs: list[Run], cell_of) -> list[Method]:
     name, mark = runs[0].method, ["transductive"] if facts.transductive else []
     names = _names(keys)
     labels = {i: ", ".join(f"{names[k]} {_text(v)}" for k, v in zip(keys, i, strict=True)) for i in groups}
-    configs = {i: {run.config for run in group} for i, group in groups.items()}
-    short = len(keys) > LONG and all(len(c) == 1 and None not in c for c in configs.values())
-    short = short and len({next(iter(c)) for c in configs.values()}) == len(groups)
+    configs = {i: c for i, group in groups.items() if (c := group[0].config) and {run.config for run in group} == {c}}
+    short = len(keys) > LONG and len(set(configs.values())) == len(groups)
     found = []
     for identity, group in groups.items():
-        shown = next(iter(configs[identity])) if short else labels[identity]
+        shown = configs[identity] if short else labels[identity]
         what = ", ".join([*mark, *([shown] if keys else [])])
         method = Method(name, f"{name} ({what})" if what else name, group)
         if mark:
@@ -144,7 +143,7 @@ def _notes(method: Method, follow: list[str], values: dict) -> list[str]:
             names = {v: ", ".join(sorted(n)) if len(n) < 4 else f"{len(n)} datasets" for v, n in where.items()}
             parts = [f"{_text(value)} ({names[value]})" for value in sorted(where, key=_natural)]
             notes.append(f"{method.label}, {key}: {', '.join(parts)}")
-    used = {run.record.get("precision") for run in method.runs} - {None}
+    used = {precision for run in method.runs if (precision := run.record.get("precision"))}
     if len(used) > 1:
         notes.append(f"{method.label}: precision differs between its runs: {', '.join(sorted(used))}")
     return notes
@@ -158,13 +157,13 @@ class _Conflict(ReportError):
         self.files = (one.path, two.path)
 
 
-def _by_seed(method: Method, cell: tuple, runs: list[Run]) -> dict[int, Run]:
+def _by_seed(method: Method, cell: tuple, runs: list[Run]) -> dict[int | None, Run]:
     """Returns the runs of a cell. The same result twice (a repeated evaluation, a copied folder) is one.
 
     Raises:
         _Conflict: the runs cannot be averaged.
     """
-    found: dict[int, Run] = {}
+    found: dict[int | None, Run] = {}
     for run in runs:
         other = found.setdefault(run.seed, run)
         if other is run or (other.accuracy == run.accuracy and other.hash("test") == run.hash("test")):
@@ -188,7 +187,7 @@ def _check(method: Method, cell: tuple, runs: list[Run]) -> None:
         "follow different recipes": recipe,
     }
     for what, value_of in asked.items():
-        known = {}
+        known: dict[str, Run] = {}
         for run in runs:
             if (value := value_of(run)) is not None:
                 known.setdefault(value, run)

@@ -49,8 +49,8 @@ def _row(block: Block, name: str) -> Row | None:
 def _differences(table: Table, block: Block, one: Row, other: Row, notes: list[str]) -> list[Row]:
     rows = []
     for column in table.columns:
-        a, b = one.values.get(column), other.values.get(column)
-        if not isinstance(a, Number) or not isinstance(b, Number):
+        a, b = one.number(column), other.number(column)
+        if not a or not b:
             continue
         ours = _per_seed(a, one.is_zero_shot, b.by_seed)
         theirs = _per_seed(b, other.is_zero_shot, ours)

@@ -56,7 +56,9 @@ def _turned(table: Table) -> Table:
         Row(column, {row.label: _unmarked(row, column, table.n) for row in rows})
         for column in table.columns
     ]  # fmt: skip
-    return Table(table.title, [], [row.label for row in rows], [Block("", turned)], corner="dataset", n=table.n)
+    found = Table(table.title, [], [row.label for row in rows], [Block("", turned)], corner="dataset")
+    found.n = table.n
+    return found
 
 
 def _unmarked(row: Row, column: str, usual: int):

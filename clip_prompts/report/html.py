@@ -32,8 +32,13 @@ def render_page(runs: list[Run], tables: list[Table], kind: str = "std") -> str:
     styles = _styles(tables)
     sections = [_section(i, table, kind, styles) for i, table in enumerate(tables)]
     data = [group for section in sections for group in section.pop("data")]
-    layout = {"trim_blocks": True, "lstrip_blocks": True}
-    environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, **layout)
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters["svg"] = lambda chart: Markup(str(chart))
     return environment.get_template("page.html").render(
         style=Markup(style),

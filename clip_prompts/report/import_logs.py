@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from clip_prompts.common.dataset_sets import papers, reader_name
 from clip_prompts.common.files import read_json, read_text, write_text_atomically
@@ -15,6 +16,8 @@ from clip_prompts.common.text import one_line
 from clip_prompts.records.schema import problem
 from clip_prompts.report.reading import FILE, ReportError
 from clip_prompts.report.upstream_logs import END, RESULT, arguments, config, logs_of, read_lines, values
+
+Value = TypeVar("Value", str, int)
 
 # Upstream's folders, below any output folder.
 _PATTERNS = (
@@ -80,12 +83,11 @@ def _record(folder: Path, lines: list[str], given: dict, markers: tuple) -> dict
     if not trainer or not dataset:
         return "neither the log nor the folder's name has the trainer and the dataset"
     of_part = {"train_base": "base", "test_base": "base", "test_new": "new"}
-    classes = _setting(settings, "DATASET.SUBSAMPLE_CLASSES", str) or of_part.get(path.get("part"), "all")
+    classes = _setting(settings, "DATASET.SUBSAMPLE_CLASSES", str) or of_part.get(path.get("part", ""), "all")
     backbone = _setting(settings, "MODEL.BACKBONE.NAME", str) or _backbone(path.get("cfg"))
     if not backbone:
         return "neither the log nor the folder's name has the backbone"
-    shots = path.get("shots")
-    shots = int(shots) if shots else _setting(settings, "DATASET.NUM_SHOTS", int)
+    shots = int(path["shots"]) if "shots" in path else _setting(settings, "DATASET.NUM_SHOTS", int)
     seed = _setting(settings, "SEED", int)
     seed = int(path["seed"]) if seed is None and "seed" in path else seed
     loaded = None
@@ -97,10 +99,10 @@ def _record(folder: Path, lines: list[str], given: dict, markers: tuple) -> dict
     source = _source(path, dataset, classes, shots, seed, loaded, zero_shot)
     total, correct = (_last_count(lines, name) for name in ("total", "correct"))
     accuracy = 100.0 * correct / total if total and correct is not None else values(lines, "accuracy", markers)[-1]
-    metrics = {"accuracy": accuracy, "error_rate": 100.0 - accuracy}
+    metrics: dict[str, float | None] = {"accuracy": accuracy, "error_rate": 100.0 - accuracy}
     metrics["macro_f1"] = next(iter(values(lines, "macro_f1", markers)[::-1]), None)
     final = _setting(settings, "TEST.FINAL_MODEL", str)
-    selection = {"best_val": "best epoch on the validation set", "last_step": "last epoch"}.get(final)
+    selection = {"best_val": "best epoch on the validation set", "last_step": "last epoch"}.get(final or "")
     record = {
         "format": 2,
         "imported": True,
@@ -133,7 +135,7 @@ def _record(folder: Path, lines: list[str], given: dict, markers: tuple) -> dict
     return one_line(f"the log: {line}") if line else record
 
 
-def _setting(settings: dict, key: str, kind: type) -> object | None:
+def _setting(settings: dict, key: str, kind: type[Value]) -> Value | None:
     """Returns the value of a dotted key in the config; None if it is missing or of another kind."""
     node: object = settings
     for part in key.split("."):

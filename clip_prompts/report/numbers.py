@@ -34,6 +34,11 @@ class Row:
     method: Method | None = None
     best: set[str] = field(default_factory=set)
 
+    def number(self, column: str) -> Number | None:
+        """Returns the value in a column; None if it is not a Number."""
+        value = self.values.get(column)
+        return value if isinstance(value, Number) else None
+
     @property
     def is_zero_shot(self) -> bool:
         return self.method is not None and self.method.is_zero_shot
@@ -67,15 +72,14 @@ class Table:
     key: dict = field(default_factory=dict)
     corner: str = "method"
     heading: str = "dataset"
-    n: int | None = None
     conflicts: dict[tuple, str] = field(default_factory=dict)
+    n: int = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.n is None:
-            rows = [row for block in self.blocks for row in block.rows]
-            rows = [row for row in rows if not row.is_zero_shot] or rows
-            counts = Counter(v.n for row in rows for v in row.values.values() if isinstance(v, Number))
-            self.n = max(counts, key=lambda n: (counts[n], n), default=0)
+        rows = [row for block in self.blocks for row in block.rows]
+        rows = [row for row in rows if not row.is_zero_shot] or rows
+        counts = Counter(v.n for row in rows for v in row.values.values() if isinstance(v, Number))
+        self.n = max(counts, key=lambda n: (counts[n], n), default=0)
 
     def numbers(self) -> list[Number]:
         return [v for b in self.blocks for r in b.rows for v in r.values.values() if isinstance(v, Number)]
@@ -84,8 +88,8 @@ class Table:
         """Mark the highest value of each column of a block, as printed, if there is a choice of ranked methods."""
         for block in self.blocks:
             for column in self.columns:
-                found = [(r, r.values.get(column)) for r in block.rows if r.is_ranked]
-                found = [(row, round(value.mean, 2)) for row, value in found if isinstance(value, Number)]
+                ranked = [(row, row.number(column)) for row in block.rows if row.is_ranked]
+                found = [(row, round(number.mean, 2)) for row, number in ranked if number]
                 if len(found) > 1:
                     top = max(value for _, value in found)
                     for row, value in found:
@@ -114,10 +118,11 @@ def harmonic(base: Number | None, new: Number | None) -> Number | None:
 
 def average(numbers: Sequence[Number | None]) -> Number | None:
     """Returns the mean over datasets; it has values of single seeds only if all datasets have the same seeds."""
-    if not numbers or any(n is None for n in numbers):
+    found = [number for number in numbers if number]
+    if not found or len(found) < len(numbers):
         return None
-    same = all(set(n.by_seed) == set(numbers[0].by_seed) for n in numbers)
-    by_seed = {s: statistics.mean(n.by_seed[s] for n in numbers) for s in numbers[0].by_seed} if same else {}
-    seeds = {seed for n in numbers for seed in n.runs}
-    runs = {seed: tuple(run for n in numbers for run in n.runs.get(seed, ())) for seed in seeds}
-    return Number(statistics.mean(n.mean for n in numbers), by_seed, runs)
+    same = all(set(n.by_seed) == set(found[0].by_seed) for n in found)
+    by_seed = {s: statistics.mean(n.by_seed[s] for n in found) for s in found[0].by_seed} if same else {}
+    seeds = {seed for n in found for seed in n.runs}
+    runs = {seed: tuple(run for n in found for run in n.runs.get(seed, ())) for seed in seeds}
+    return Number(statistics.mean(n.mean for n in found), by_seed, runs)

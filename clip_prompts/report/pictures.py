@@ -30,9 +30,9 @@ def browser() -> Iterator:
     on_path = next((found for name in NAMES if (found := shutil.which(name))), None)
     with sync_playwright() as playwright:
         opened = None
-        for choice in ({"executable_path": on_path}, {}) if on_path else ({},):
+        for path in dict.fromkeys([on_path, None]):
             try:
-                opened = playwright.chromium.launch(args=list(OPTIONS), **choice)
+                opened = playwright.chromium.launch(args=list(OPTIONS), executable_path=path)
                 break
             except Error:
                 continue

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from clip_prompts.common.errors import UserError
 from clip_prompts.common.files import read_json
@@ -76,16 +77,16 @@ def collect(folders: Iterable[str | Path]) -> list[Run]:
     Raises:
         ReportError: no such folder, no record in them, or a file that is not a list of whole records.
     """
-    folders = [Path(folder) for folder in folders]
-    for folder in folders:
-        if not folder.is_dir():
-            raise ReportError(f"There is no folder '{folder}'. Name the output folder of your runs")
-    files = {os.path.realpath(file): file for folder in folders for file in sorted(folder.rglob(FILE))}
+    tops = [Path(folder) for folder in folders]
+    for top in tops:
+        if not top.is_dir():
+            raise ReportError(f"There is no folder '{top}'. Name the output folder of your runs")
+    files = {os.path.realpath(file): file for top in tops for file in sorted(top.rglob(FILE))}
     runs = [run for file in files.values() for run in _read(file)]
     if not runs:
         what = "no test record in" if files else f"no {FILE} below"
         raise ReportError(
-            f"There is {what} {', '.join(map(str, folders))}. Runs of train.py write it; --import-logs reads old logs"
+            f"There is {what} {', '.join(map(str, tops))}. Runs of train.py write it; --import-logs reads old logs"
         )
     return runs
 
@@ -105,9 +106,8 @@ def _read(file: Path) -> list[Run]:
             raise ReportError(f"{file}, record {number}: {line}")
         if record["split"] != "test":
             continue
-        if "format" in record:
-            key = number
-        else:  # version 1 kept every repetition; the newest is the one
+        key: object = number
+        if "format" not in record:  # version 1 kept every repetition; the newest is the one
             key = json.dumps([record.get("epoch"), record.get("loaded"), (record.get("hashes") or {}).get("config")])
         try:
             kept[key] = _run(_printable(record), file)
@@ -116,7 +116,7 @@ def _read(file: Path) -> list[Run]:
     return list(kept.values())
 
 
-def _printable(value: object) -> object:
+def _printable(value: Any) -> Any:
     """Returns a value from JSON with every text, keys too, as one line without control characters."""
     if isinstance(value, str):
         return value if value.isprintable() else printable(value)
@@ -127,13 +127,14 @@ def _printable(value: object) -> object:
 
 def _run(record: dict, file: Path) -> Run:
     source = record.get("source") or {}
-    source = {**source, "dataset": _label(source)} if source else source
+    if source:  # old records have no label, only the reader's name
+        source = {**source, "dataset": source.get("label") or source.get("dataset")}
     return Run(
         path=file,
         record=record,
         protocol=record.get("protocol") or _protocol_of_old(record, file),
         trainer=record["trainer"],
-        dataset=_label(record),
+        dataset=record.get("label") or record["dataset"],
         classes=record["classes"],
         shots=source["shots"] if source.get("shots") is not None else record["shots"],
         seed=record["seed"],
@@ -144,11 +145,6 @@ def _run(record: dict, file: Path) -> Run:
         accuracy=float(record["metrics"]["accuracy"]),
         settings={k: _frozen(v) for k, v in flat(record.get("settings") or {}).items() if k not in IGNORED},
     )
-
-
-def _label(node: dict) -> str | None:
-    """Returns the dataset's name in tables, of a record or its source; old records have the reader's name only."""
-    return node.get("label") or node.get("dataset")
 
 
 def _protocol_of_old(record: dict, file: Path) -> str:

@@ -30,7 +30,9 @@ def spread(values: Sequence[float], kind: str = "std") -> float | None:
     """Returns the number after the ±, of one of the ``SPREADS``; None if it is not defined (n = 1)."""
     if len(values) < 2:
         return None
-    return {"std": statistics.pstdev, "sample-std": statistics.stdev, "ci95": half_width}[kind](values)
+    if kind == "ci95":
+        return half_width(values)
+    return statistics.pstdev(values) if kind == "std" else statistics.stdev(values)
 
 
 def paired_difference(a: Sequence[float], b: Sequence[float]) -> tuple[float, float | None]:

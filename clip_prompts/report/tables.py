@@ -77,13 +77,15 @@ def _grid(runs: list[Run], key: dict) -> Table:
     columns += [part for part in ("all", "joint") if part in parts]
     columns += sorted(parts - {"base", "new", "all", "joint"})
     learned = key["protocol"] not in ("base2new",) and any(r.record.get("learned") is not None for r in runs)
-    blocks, notes = [], []
+    blocks: list[Block] = []
+    notes: list[str] = []
     for dataset in _ordered({cell[0] for method in found for cell in method.cells}):
         rows = []
         for method in found:
             cells = {part: method.cells.get((dataset, part), {}) for part in parts}
-            counts = {r.record.get("learned") for by_seed in cells.values() for r in by_seed.values()} - {None}
-            values = {"learned": max(counts, default=None)} if learned else {}
+            records = [run.record for by_seed in cells.values() for run in by_seed.values()]
+            counts = [n for record in records if (n := record.get("learned")) is not None]
+            values: dict = {"learned": max(counts, default=None)} if learned else {}
             if "base" in columns:
                 base, new = _pairs(method, dataset, cells, notes)
                 values |= {"base": base, "new": new, "H": harmonic(base, new)}
@@ -91,8 +93,8 @@ def _grid(runs: list[Run], key: dict) -> Table:
             rows.append(Row(method.label, values, method))
         blocks.append(Block(dataset, rows))
     # a joint test is part of few runs only: a method without it is still averaged over base and new
-    needed = [[c for c in ("base", "new") if c in columns]] + [[c] for c in columns if c not in ("base", "new", "H")]
-    blocks += _averages(blocks, [group for group in needed if group], notes)
+    alone = [[c] for c in columns if c not in ("base", "new", "H")]
+    blocks += _averages(blocks, [["base", "new"], *alone] if "base" in columns else alone, notes)
     return _table(key, (["learned"] if learned else []) + columns, blocks, runs, found, notes)
 
 
@@ -129,7 +131,7 @@ def _averaged(blocks: list[Block], groups: list[list[str]]) -> tuple[list[Row], 
         whole = [b for b in blocks if all(_has(b.rows[i], group) for i in there)]
         counts.append(len(whole) if there else None)
         for i in there if whole else ():
-            rows[i].values |= {c: average([b.rows[i].values[c] for b in whole]) for c in group}
+            rows[i].values |= {c: average([b.rows[i].number(c) for b in whole]) for c in group}
     return rows, counts
 
 
@@ -140,7 +142,7 @@ def _averages(blocks: list[Block], needed: list[list[str]], notes: list[str]) ->
     rows, found = _averaged(blocks, needed)
     for row in rows:
         if "base" in row.values:
-            row.values["H"] = harmonic(row.values["base"], row.values["new"])
+            row.values["H"] = harmonic(row.number("base"), row.number("new"))
     counts = {", ".join(group): n or 0 for group, n in zip(needed, found, strict=True)}
     which = "datasets" if len(rows) == 1 else "datasets that all methods have"
     if len(set(counts.values())) == 1:
@@ -167,7 +169,7 @@ def _few_shot(all_runs: list[Run], runs: list[Run], key: dict) -> Table:
     for dataset in _ordered(names):
         rows = [Row(m.label, {s: number(m.cells.get((dataset, s), {})) for s in shots}, m) for m in found]
         blocks.append(Block(dataset, rows))
-    notes = []
+    notes: list[str] = []
     blocks += _shot_averages(blocks, shots, notes)
     return _table(key, shots, blocks, runs, found, notes, corner="method \\ shots")
 
@@ -227,7 +229,7 @@ def _across_datasets(all_runs: list[Run], runs: list[Run], key: dict) -> Table:
         column = f"{AVERAGE} ({len(whole)})"
         columns.append(column)
         for row in rows:
-            row.values[column] = average([row.values[c] for c in whole])
+            row.values[column] = average([row.number(c) for c in whole])
         if len(whole) < len(averaged):
             lack = ", ".join(c for c in averaged if c not in whole)
             notes.append(
@@ -260,18 +262,17 @@ def _table(key, columns, blocks, runs, found, notes, corner="method") -> Table:
     shots = f"{key['shots']} shots" if isinstance(key["shots"], int) and key["shots"] >= 0 else None
     shots = "few shots, see the columns" if key["protocol"] == "few_shot" else shots
     selection = f"selection: {key['selection']}" if key["selection"] else None
-    tests = defaultdict(set)
+    tests, split = defaultdict(set), None
     for run in runs:
         if run.hash("test"):
             tests[run.dataset, run.classes].add(run.hash("test"))
-    differing, split = sorted({name for (name, _), found in tests.items() if len(found) > 1}), None
-    if differing:
+    if differing := sorted({name for (name, _), found in tests.items() if len(found) > 1}):
         notes.append(f"The methods were tested on different images of {', '.join(differing)}: compare with care")
     elif tests:
         every = hashlib.sha256("".join(sorted(h for found in tests.values() for h in found)).encode()).hexdigest()
         split = f"test images {(every if len(tests) > 1 else next(iter(next(iter(tests.values())))))[:12]}"
-    seeds = sorted({run.seed for run in runs if not run.is_zero_shot and run.seed is not None})
-    seeds = f"seeds {' '.join(map(str, seeds))}" if seeds else None
+    used = sorted({run.seed for run in runs if not run.is_zero_shot and run.seed is not None})
+    seeds = f"seeds {' '.join(map(str, used))}" if used else None
     facts = [f"protocol {key['protocol']}", backbone, shots, selection, split, seeds]
     conflicts = {files: text for method in found for files, text in method.conflicts.items()}
     return Table(title, [f for f in facts if f], columns, blocks, notes, key, corner, conflicts=conflicts)

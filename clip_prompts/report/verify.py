@@ -103,8 +103,8 @@ def _cells(table: Table):
     for block in table.blocks:
         for row in block.rows:
             for name in table.columns:
-                number = row.values.get(name)
-                if not isinstance(number, Number):
+                number = row.number(name)
+                if not number:
                     continue
                 if block.name:
                     dataset, column = AVERAGE if block.name.startswith(AVERAGE) else block.name, name
@@ -124,7 +124,7 @@ def _closest(protocol: str, dataset: str, column: str, number: Number, source: s
     if not runs:
         return None
     method = _name(runs[0].method)
-    best, best_score = None, None
+    found = []
     for entry in published():
         here = entry.protocol == protocol and _name(entry.trainer) == method
         if not here or source not in (None, entry.source) or entry.value(dataset, column) is None:
@@ -134,10 +134,8 @@ def _closest(protocol: str, dataset: str, column: str, number: Number, source: s
             continue
         known = settings_of(runs[0])
         agree = sum(known.get(name) is not None for name in entry.recipe) - len(differ)
-        score = (agree - 2 * len(differ), not entry.rerun)
-        if best is None or score > best_score:
-            best, best_score = entry, score
-    return best
+        found.append((agree - 2 * len(differ), not entry.rerun, entry))
+    return max(found, key=lambda candidate: candidate[:2])[-1] if found else None
 
 
 def _name(method: str) -> str:
@@ -154,10 +152,10 @@ def _comparison(table: Table, label: str, entry: Published, cells: list) -> tupl
         # numbers are printed with two decimals: rounding is no difference
         within = abs(number.mean - printed) <= allowed + 0.005
         outside += not within
-        values = [printed, number.mean, f"{number.mean - printed:+.2f}", allowed, "yes" if within else "NO"]
-        values = dict(zip(COLUMNS, [*values, entry.status_of.get(dataset, entry.status)], strict=True))
+        shown = [printed, number.mean, f"{number.mean - printed:+.2f}", allowed, "yes" if within else "NO"]
+        shown.append(entry.status_of.get(dataset, entry.status))
         block = blocks.setdefault("" if transfer else dataset, Block("" if transfer else dataset, []))
-        block.rows.append(Row(dataset if transfer else column, values))
+        block.rows.append(Row(dataset if transfer else column, dict(zip(COLUMNS, shown, strict=True))))
     runs = [run for *_, number, _ in cells for run in _runs(number)]
     facts = [f"published: {entry.title}" + (" (a rerun)" if entry.rerun else ""), *_config(entry.config)]
     facts += [_settings(runs, entry.recipe), RULE]

@@ -51,11 +51,12 @@ def config_of(
         raise UserError(f"Trainer '{trainer}': several configs, name one as CFG: {', '.join(there)}")
     if name not in there:
         raise unknown(f"config of trainer '{trainer}'", name, there)
-    file, recipe = there[name], facts.settings_for(protocol, dataset, shots) if usual else {}
-    recipe = {
-        key: value for key, value in recipe.items()
-        if key not in given and str(old := setting(file, key)) != value and old == setting(there[usual], key)
-    }  # fmt: skip
+    file, recipe = there[name], {}
+    if usual:
+        recipe = {
+            key: value for key, value in facts.settings_for(protocol, dataset, shots).items()
+            if key not in given and str(old := setting(file, key)) != value and old == setting(there[usual], key)
+        }  # fmt: skip
     stem, tail = (name.removesuffix("_ctxv1"), "_ctxv1") if name.endswith("_ctxv1") else (name, "")
     if member := there.get(f"{stem}_ep{recipe.get(EPOCHS)}{tail}"):
         file = member
@@ -66,7 +67,7 @@ def config_of(
 def _usual(facts: MethodFacts, protocol: str, there: dict[str, Path], given: Mapping[str, str]) -> str | None:
     """Returns the name of the default file for all but embedded data; None if there are several and none is named."""
     names = [n for n in there if n != "tiny"] or [*there]
-    if base := given.get(facts.base or ""):
+    if facts.base and (base := given.get(facts.base)):
         names = [n for n in names if setting(there[n], facts.base) == base] or names
     name = facts.config(protocol)
     return name if name in names else names[0] if len(names) == 1 else None

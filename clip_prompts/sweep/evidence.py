@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from clip_prompts.common.contents import content_hashes
+from clip_prompts.common.trees import branch
 from clip_prompts.records.sources import FILE, look
 
 from .job import Job
@@ -30,15 +31,15 @@ def holds(job: Job, output: str | os.PathLike) -> bool:
     done = read_json(folder / DONE)
     if not is_done(folder, job.key, done):
         return False
-    sources = done.get("sources")
+    sources = branch(done, "sources")
     if not _are_sources(sources) or done.get("command") != [*job.flags, *job.settings]:
         return False
     return look(sources) == sources["look"] and _models(job, output) == done.get("models")
 
 
-def _are_sources(sources: object) -> bool:
+def _are_sources(sources: dict) -> bool:
     """True for the content of ``sources.json``, with a look."""
-    if not isinstance(sources, dict) or not isinstance(sources.get("look"), str):
+    if not isinstance(sources.get("look"), str):
         return False
     lists = [sources.get(key) for key in ("folders", "files")]
     return all(isinstance(found, list) and all(isinstance(path, str) for path in found) for found in lists)

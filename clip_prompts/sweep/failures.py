@@ -53,7 +53,7 @@ def names(stopped: list[Job], output: Path) -> list[str]:
     lines = []
     for (name, waited), group in groups.items():
         seeds = [str(job.seed) for job in group if job.seed is not None]
-        seeds = f", seed{'s' * (len(seeds) > 1)} {' '.join(seeds)}" if seeds else ""
+        shown = f", seed{'s' * (len(seeds) > 1)} {' '.join(seeds)}" if seeds else ""
         why = "not run, because the run it loads failed" if waited else group[0].path(output) / CONSOLE
-        lines.append(f"  {name}{seeds} ({why})")
+        lines.append(f"  {name}{shown} ({why})")
     return lines

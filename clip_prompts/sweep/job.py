@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from clip_prompts.common.errors import UserError
 from clip_prompts.common.yaml_files import YamlError, read_yaml
@@ -110,11 +111,11 @@ def with_key(job: Job, source: Job | None = None) -> Job:
     return job
 
 
-def yaml_of(file: str | Path) -> object:
+def yaml_of(file: str | Path) -> Any:
     """Returns the content of a YAML file, read once because many jobs share it. Raises YamlError, OSError."""
     return _yaml_of(os.fspath(file), os.stat(file).st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=256)
-def _yaml_of(file: str, changed: int) -> object:
+def _yaml_of(file: str, changed: int) -> Any:
     return read_yaml(file)

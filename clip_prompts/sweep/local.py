@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from multiprocessing import connection, forkserver
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from clip_prompts.common.errors import UserError
@@ -32,7 +33,7 @@ class LocalLauncher(Launcher):
         self.gpus = gpus()
         cores = os.cpu_count() or 1
         self.workers = workers or len(self.gpus) or min(2, cores)
-        self._running: dict[str, tuple[Job, multiprocessing.Process, str]] = {}
+        self._running: dict[str, tuple[Job, BaseProcess, str]] = {}
         os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # looking for a GPU must not spoil the forks for it
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // self.workers)))
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads take no turns from those that work
@@ -72,11 +73,13 @@ class LocalLauncher(Launcher):
                 raise UserError("The training program cannot be imported; see what `python train.py` says") from error
 
     def ended(self) -> list[tuple[Job, int]]:
-        gone = [(job, process) for job, process, _ in self._running.values() if not process.is_alive()]
-        for job, process in gone:
-            process.join()
-            del self._running[job.folder]
-        return [(job, process.exitcode) for job, process in gone]
+        gone = []
+        for job, process, _ in list(self._running.values()):
+            if (status := process.exitcode) is not None:
+                process.join()
+                del self._running[job.folder]
+                gone.append((job, status))
+        return gone
 
     def wait(self, seconds: float) -> None:
         running = [process.sentinel for _, process, _ in self._running.values()]
@@ -100,7 +103,7 @@ class LocalLauncher(Launcher):
         self._running.clear()
 
 
-def _join(processes: list[multiprocessing.Process], seconds: float) -> None:
+def _join(processes: list[BaseProcess], seconds: float) -> None:
     """Wait until all processes have ended, at most so long."""
     until = time.monotonic() + seconds
     for process in processes:

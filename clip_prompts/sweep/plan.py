@@ -6,8 +6,10 @@ import itertools
 import json
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from clip_prompts.common.errors import UserError, unknown
 from clip_prompts.common.files import FileRefused, open_to_write, read_json, write_text_atomically
@@ -59,8 +61,8 @@ def read_requests(file: str, given: dict) -> list[Request]:
     return [request for entry in entries for request in _requests(entry, file, given)]
 
 
-def _requests(entry: dict, file: str, given: dict):
-    fields = {}
+def _requests(entry: dict, file: str, given: dict) -> Iterator[Request]:
+    fields: dict[str, Any] = {}
     for key, value in entry.items():
         if key in _LISTS:
             fields[key] = _list(value, _LISTS[key], f"'{key}' in sweep file '{file}'")

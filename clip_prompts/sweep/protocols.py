@@ -148,8 +148,8 @@ def _transferred(r: Request, label: str, learned: Job, target: str, shots: int) 
     name = named.stem if r.config else config.stem
     settings = [*r.config_of(trainer, source, shots)[1], *r.settings]
     first = "" if source == papers().source else learned.dataset
-    place = ("evaluation", first, trainer, f"{name}_{shots}shots", r.variant_of(settings), r.name_of(target))
-    place += (f"seed{seed}",)
+    recipe = f"{name}_{shots}shots", r.variant_of(settings)
+    place = ("evaluation", first, trainer, *recipe, r.name_of(target), f"seed{seed}")
     return _job(r, label, trainer, config, name, target, "all", shots, seed, place, settings, True, learned)
 
 
@@ -162,8 +162,8 @@ def _half(r, trainer, dataset, shots, seed, classes, settings=(), base: Job | No
     """Learn and test on the base classes, or test on ``classes`` what the run ``base`` learned."""
     config, recipe = r.config_of(trainer, dataset, shots)
     changed = [*settings, *recipe, *r.settings]
-    place = ("base2new", PARTS[classes], r.name_of(dataset), f"shots_{shots}", trainer, config.stem)
-    place += (r.variant_of(changed), f"seed{seed}")
+    run = trainer, config.stem, r.variant_of(changed), f"seed{seed}"
+    place = ("base2new", PARTS[classes], r.name_of(dataset), f"shots_{shots}", *run)
     evaluates = base is not None or read_facts(trainer).is_zero_shot
     pairs = [*([] if evaluates else _checkpoints(config, changed)), "DATASET.NUM_SHOTS", str(shots), *changed]
     pairs += ["DATASET.SUBSAMPLE_CLASSES", classes]

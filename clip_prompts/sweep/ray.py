@@ -43,8 +43,7 @@ class RayLauncher(RemoteLauncher):
             raise
         ray.cloudpickle.register_pickle_by_value(remote)
         # Retries are ours: Ray's have no end where memory runs out.
-        resources = {"num_cpus": self.cpus, "num_gpus": self.gpus}
-        self._task = ray.remote(max_retries=0, **resources)(run_worker)
+        self._task = ray.remote(max_retries=0, num_cpus=self.cpus, num_gpus=self.gpus)(run_worker)
 
     def _submit(self, calls: list[tuple]) -> list:
         return [self._task.remote(*call) for call in calls]

@@ -114,6 +114,7 @@ def run_worker(command: list[str], root: str, environment: dict[str, str]) -> tu
         )  # fmt: skip
     except OSError as error:
         return 127, f"{error}, on {socket.gethostname()}: the repository and Python must be at the same paths there"
+    assert process.stdin and process.stdout  # pipes
     try:
         said = process.stdout.read()  # not communicate(), which closes stdin
         status = process.wait()

@@ -63,7 +63,7 @@ class Request:
             if not facts.takes_part(self.protocol):
                 raise UserError(
                     f"{facts.name} learns {facts.learns} and takes part only in {', '.join(facts.protocols)}, not in "
-                    f"{self.protocol} ({facts.folder / FILE}). Leave it out"
+                    f"{self.protocol} ({facts.folder}/{FILE}). Leave it out"
                 )
 
     @property

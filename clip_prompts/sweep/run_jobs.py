@@ -91,10 +91,10 @@ class _Run:
             self.waiting.remove(job)
             self.failed.append(job)
         ready = []
-        while len(self.running) < self.launcher.workers and (job := self._next()):
-            self.waiting.remove(job)
-            self.running[job.folder] = job
-            ready.append(job)
+        while len(self.running) < self.launcher.workers and (following := self._next()):
+            self.waiting.remove(following)
+            self.running[following.folder] = following
+            ready.append(following)
         if ready:
             self.launcher.start(ready)
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from clip_prompts.common.files import open_regular, open_to_write, write_text_atomically
 from clip_prompts.common.files import read_json as read_json_file
@@ -47,7 +48,7 @@ def state_of(folder: Path, key: str) -> State:
     """The state of the job with this key in its folder."""
     done = read_json(folder / DONE)
     if is_done(folder, key, done):
-        seconds = done.get("seconds")
+        seconds: Any = done.get("seconds")
         return State("done", seconds=float(seconds) if type(seconds) in (int, float) else None)
     if is_locked(folder):
         return State("running", epoch=epoch(folder))

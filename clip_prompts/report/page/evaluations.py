@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 from clip_prompts.report.numbers import AVERAGE, Number, Row, Table
 from clip_prompts.report.reading import ReportError, Run
@@ -61,8 +62,8 @@ def groups(table: Table) -> list[Group]:
 
 
 def _entry(row: Row, column: str) -> Entry | None:
-    value = row.values.get(column)
-    if not isinstance(value, Number) or not value.runs or any(len(runs) != 1 for runs in value.runs.values()):
+    value = row.number(column)
+    if not value or not value.runs or any(len(runs) != 1 for runs in value.runs.values()):
         return None
     return Entry(row, tuple(runs[0] for runs in value.runs.values()))
 
@@ -138,16 +139,17 @@ def _whole(value: object) -> int:
     return value
 
 
-def _finite(value: object) -> float:
+def _finite(value: Any) -> float:
     if type(value) not in (int, float) or not abs(value) < 10**15:
         raise ValueError
     return float(value)
 
 
 def _share(value: object) -> float:
-    if not 0 <= _finite(value) <= 1 + 1e-6:
+    share = _finite(value)
+    if not 0 <= share <= 1 + 1e-6:
         raise ValueError
-    return float(value)
+    return share
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import math
 
 from clip_prompts.report.cost import LEARNED, MEMORIES, SPEED, cost_of
-from clip_prompts.report.numbers import AVERAGE, Block, Number, Row, Table
+from clip_prompts.report.numbers import AVERAGE, Block, Row, Table
 from clip_prompts.report.page.evaluations import Entry, Group, calibration, calibration_error, losses
 from clip_prompts.report.page.svg import Chart, around, round_factors
 from clip_prompts.report.statistics import spread
@@ -25,7 +25,7 @@ def shot_curves(table: Table, kind: str, styles: Styles) -> list[Chart]:
 
 
 def _shot_panel(block: Block, shots: list[str], kind: str, styles: Styles) -> Chart | None:
-    places = {shot: i for i, shot in enumerate(shots)}
+    places = {shot: float(i) for i, shot in enumerate(shots)}
     series = {row.label: _points(row, places, kind) for row in block.rows}
     series = {label: points for label, points in series.items() if points}
     if not series:
@@ -59,10 +59,10 @@ def _shots(count: str) -> str:
     return f"{count} shot{'s' * (count != '1')}"
 
 
-def _points(row: Row, places: dict[str, int], kind: str) -> list[tuple[float, float, float, str]]:
+def _points(row: Row, places: dict[str, float], kind: str) -> list[tuple[float, float, float, str]]:
     found = []
     for shot, place in places.items():
-        if isinstance(value := row.values.get(shot), Number):
+        if value := row.number(shot):
             half = 0.0 if row.is_zero_shot else spread(list(value.by_seed.values()), kind) or 0.0
             found.append((place, value.mean, half, shot))
     return found
@@ -73,9 +73,8 @@ def base_against_new(table: Table, styles: Styles) -> Chart | None:
     points = []
     for block in table.blocks:
         for row in block.rows:
-            base, new = row.values.get("base"), row.values.get("new")
-            if isinstance(base, Number) and isinstance(new, Number):
-                points.append((block.name, row.label, base.mean, new.mean))
+            if (one := row.number("base")) and (other := row.number("new")):
+                points.append((block.name, row.label, one.mean, other.mean))
     if not points:
         return None
     low, high = around([v for point in points for v in point[2:]], 0, 100)
@@ -120,10 +119,9 @@ def accuracy_against_cost(table: Table, styles: Styles) -> list[Chart]:
     Zero-shot methods cost no training: they are a dashed line.
     """
     block = table.blocks[-1]
-    columns = [c for c in table.columns if any(isinstance(row.values.get(c), Number) for row in block.rows)]
+    columns = [c for c in table.columns if any(row.number(c) for row in block.rows)]
     column = next((c for c in columns if c == "H" or c.startswith(AVERAGE)), columns[-1] if columns else "")
-    levels = {row: row.values.get(column) or row.values.get("0") for row in block.rows}
-    levels = {row: level.mean for row, level in levels.items() if isinstance(level, Number)}
+    levels = {row: level.mean for row in block.rows if (level := row.number(column) or row.number("0"))}
     costs = {row: cost_of(row) for row in levels if not row.is_zero_shot}
     for cost in costs.values():
         if (speed := cost.get(SPEED, 0)) > 1e-9:

@@ -62,7 +62,9 @@ def class_data(groups: list[Group], styles: dict[str, int]) -> list[dict]:
 
 def confusion_view(group: Group) -> dict | None:
     """Returns the most confused pairs, as images per test run, by method; None without a record of them."""
-    counts, names, images = {}, {}, {}
+    counts: dict[str, dict[tuple, float]] = {}
+    names: dict[int, str] = {}
+    images: dict[int, float] = {}
     for entry in group.entries:
         classes = per_class(entry)
         if not classes:
