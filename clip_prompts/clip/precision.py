@@ -1,5 +1,6 @@
 """One policy for numerical precision, so that no trainer asks which one is on."""
 
+import platform
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
@@ -11,6 +12,19 @@ from clip_prompts.common.errors import unknown
 PRECISIONS = ("fp32", "fp16", "bf16", "amp")
 
 
+def has_native_bf16() -> bool:
+    """Whether this machine's CPU has instructions for products of bfloat16 numbers, and PyTorch uses them.
+
+    oneDNN computes such products for PyTorch, and its answer heeds ``ONEDNN_MAX_CPU_ISA``. It is not enough on x86,
+    where any AVX-512 will do for it: without AVX512-BF16 it converts to float32. PyTorch has no public function for
+    either question; a version that lacks the second one is trusted on the first.
+    """
+    if not torch.backends.mkldnn.is_available() or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return False
+    has_instructions = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    return platform.machine().lower() not in ("x86_64", "amd64") or has_instructions()
+
+
 class Precision:
     """fp32, fp16, bf16 or amp.
 
@@ -19,10 +33,13 @@ class Precision:
     ========  =====================================  ==================================
     fp32      float32                                the same
     fp16      as stored by OpenAI (half)             fp32 instead
-    bf16      bfloat16 where fp16 has half           the same
+    bf16      bfloat16 where fp16 has half           the same, or fp32 (see below)
     amp       float32, autocast to half, with        autocast to bfloat16, which needs
-              scaling of the loss                    no scaling
+              scaling of the loss                    no scaling, or fp32 (see below)
     ========  =====================================  ==================================
+
+    A CPU without bfloat16 instructions converts every number, and was 34 times slower than in fp32. It computes bf16
+    and amp in fp32 and says so in one line; ``name`` and ``description``, which records hold, are those of fp32.
 
     What is learned is float32 in all of them, and cast where it is used; so are similarities, logits and the loss.
 
@@ -36,6 +53,9 @@ class Precision:
         on_cpu = device.type == "cpu"
         if name == "fp16" and on_cpu:
             print("Precision fp16 needs a GPU: this run computes in fp32 on the CPU")
+            name = "fp32"
+        if name in ("bf16", "amp") and on_cpu and not has_native_bf16():
+            print(f"Precision {name} needs bfloat16, which this CPU does not compute in: this run computes in fp32")
             name = "fp32"
         if name == "amp" and on_cpu:
             print("Precision amp on the CPU: autocast to bfloat16")

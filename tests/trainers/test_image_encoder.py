@@ -4,6 +4,7 @@ import pytest
 import torch
 from clip.model import CLIP, ResidualAttentionBlock, convert_weights
 
+from clip_prompts.clip import precision
 from clip_prompts.clip.precision import Precision
 from clip_prompts.common.errors import UserError
 from clip_prompts.encoders import blocks, image_encoder
@@ -241,7 +242,8 @@ def test_numbers_of_rows_that_do_not_fit_are_refused():
         encoder(images(), inserted={0: rows(2), 1: rows(3)})
 
 
-def test_precisions_cast_what_is_learned():
+def test_precisions_cast_what_is_learned(monkeypatch):
+    monkeypatch.setattr(precision, "has_native_bf16", lambda: True)
     visual = small_visual()
     convert_weights(visual)
     features = ImageEncoder(Precision("bf16", torch.device("cpu")).convert(visual))(images(), rows(2), {1: rows(2)})

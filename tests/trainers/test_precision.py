@@ -6,15 +6,25 @@ import re
 import pytest
 import torch
 
+from clip_prompts.clip import precision as module
 from clip_prompts.clip.learners import PromptLearner
 from clip_prompts.clip.model import PromptedCLIP, similarity, unit
-from clip_prompts.clip.precision import PRECISIONS, Precision
+from clip_prompts.clip.precision import PRECISIONS, Precision, has_native_bf16
 from clip_prompts.encoders.text_encoder import TextEncoder
 from tests.conftest import METHODS
 from tests.trainers import plain
 
 CPU = torch.device("cpu")
 NAMES = ["cat", "great_pyrenees", "F/A-18"]
+
+
+# What a run computes in on this machine, by what it is asked for.
+COMPUTED = {name: "fp32" for name in PRECISIONS} | ({"bf16": "bf16", "amp": "amp"} if has_native_bf16() else {})
+
+
+@pytest.fixture
+def _native(monkeypatch):
+    monkeypatch.setattr(module, "has_native_bf16", lambda: True)
 
 
 def half_clip():
@@ -41,9 +51,9 @@ def test_training_in_every_precision(trainer, name, run):
         found[precision] = losses(run.stdout)
     assert len(found[name]) == 8
     assert found[name] == pytest.approx(found["fp32"], rel=0.05)
-    assert (found[name] == found["fp32"]) == (name in ("fp32", "fp16"))  # fp16 is fp32 on a CPU
+    assert (found[name] == found["fp32"]) == (COMPUTED[name] == "fp32")
     assert ("Precision fp16 needs a GPU" in run.stdout) == (name == "fp16")
-    assert ("autocast to bfloat16" in run.stdout) == (name == "amp")
+    assert ("autocast to bfloat16" in run.stdout) == (COMPUTED[name] == "amp")
 
     saved = torch.load(run.out / "prompt_learner/model.pth.tar-2", weights_only=True)
     assert {value.dtype for value in saved["state_dict"].values()} == {torch.float32}
@@ -62,13 +72,14 @@ def test_zero_shot_in_every_precision(name, run):
 
 def test_features_of_one_precision_are_not_anothers(run, tmp_path):
     config = "configs/trainers/ZeroshotCLIP/vit_b16.yaml"
-    for count, name in enumerate(("fp32", "bf16", "amp", "fp16"), start=1):
+    names = ("fp32", "bf16", "amp", "fp16")
+    for count, name in enumerate(names, start=1):
         settings = {"TRAINER__ZEROSHOTCLIP__PREC": name, "FEATURES__DIR": tmp_path / "features"}
         assert run("ZeroshotCLIP", config=config, out=name, **settings) == 0
-        assert len(list((tmp_path / "features").glob("*.safetensors"))) == min(count, 3)  # fp16 runs in fp32 here
+        assert len(list((tmp_path / "features").glob("*.safetensors"))) == len({COMPUTED[one] for one in names[:count]})
 
 
-def test_bf16_converts_what_is_half_and_nothing_else():
+def test_bf16_converts_what_is_half_and_nothing_else(_native):
     before = {name: value.dtype for name, value in half_clip().named_parameters()}
     after = {name: value.dtype for name, value in Precision("bf16", CPU).convert(half_clip()).named_parameters()}
     assert set(before.values()) == {torch.float16, torch.float32}
@@ -77,13 +88,13 @@ def test_bf16_converts_what_is_half_and_nothing_else():
 
 
 @pytest.mark.parametrize("name", ("fp32", "amp"))
-def test_fp32_and_amp_hold_the_weights_in_float32(name):
+def test_fp32_and_amp_hold_the_weights_in_float32(name, _native):
     model = Precision(name, CPU).convert(half_clip())
     assert {value.dtype for value in model.parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize("name", ("fp32", "bf16", "amp"))
-def test_logits_and_gradients_are_float32(name):
+def test_logits_and_gradients_are_float32(name, _native):
     precision = Precision(name, CPU)
     model = precision.convert(half_clip()).requires_grad_(False)
     encoder = TextEncoder(model)
@@ -95,7 +106,7 @@ def test_logits_and_gradients_are_float32(name):
     assert logits.isfinite().all() and prompted.prompt_learner.ctx.grad.abs().sum() > 0
 
 
-def test_similarities_are_not_rounded_to_half():
+def test_similarities_are_not_rounded_to_half(_native):
     """bfloat16 keeps 3 digits: a logit of 27.5 would be off by up to 0.06."""
     model = Precision("bf16", CPU).convert(half_clip())
     x, w = (unit(torch.randn(n, 64, generator=torch.Generator().manual_seed(n)).bfloat16()) for n in (2, 3))
@@ -115,6 +126,41 @@ def test_a_seed_gives_upstreams_start_in_fp16_too():
     learner = PromptLearner(encoder, NAMES, n_ctx=4, dtype=torch.float16)
     assert learner.ctx.dtype == torch.float32
     assert torch.equal(learner.ctx, expected.float())
+
+
+@pytest.mark.parametrize("name", ("bf16", "amp"))
+def test_a_cpu_without_bfloat16_computes_in_fp32_and_records_it(name, run, small, monkeypatch):
+    monkeypatch.setattr(module, "has_native_bf16", lambda: False)
+    for asked in ("fp32", name):  # --root: a machine that has bfloat16 would not replay the records
+        assert run("CoOp", "--root", str(small), out=asked, TRAINER__COOP__PREC=asked) == 0
+        record = json.loads((run.out / "results.json").read_text())[-1]
+        assert record["precision"] == "fp32" and record["settings"]["TRAINER"]["COOP"]["PREC"] == asked
+        assert run.stdout.count("this run computes in fp32") == (asked == name)
+        assert "autocast" not in run.stdout
+        assert '"precision": "fp32 on cpu"' in (run.out / "identity.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("machine", "onednn", "instructions", "expected"),
+    (
+        ("x86_64", True, True, True),
+        ("x86_64", True, False, False),  # AVX-512 that converts each number
+        ("AMD64", True, False, False),
+        ("x86_64", False, True, False),  # ONEDNN_MAX_CPU_ISA=AVX2
+        ("aarch64", True, False, True),
+        ("arm64", False, False, False),
+    ),
+)
+def test_native_bfloat16_is_that_of_instructions_which_pytorch_uses(
+    machine, onednn, instructions, expected, monkeypatch
+):
+    monkeypatch.setattr(module.platform, "machine", lambda: machine)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: onednn)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions, raising=False)
+    assert has_native_bf16() == expected
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert not has_native_bf16()
 
 
 @pytest.mark.parametrize("trainer", METHODS)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from clip.model import convert_weights
 
+from clip_prompts.clip import precision
 from clip_prompts.clip.learners import PromptLearner
 from clip_prompts.clip.precision import Precision
 from clip_prompts.clip.tokens import POSITIONS
@@ -180,7 +181,8 @@ def test_weights_that_learn_get_their_gradients():
     assert weight.grad.norm() > 0
 
 
-def test_precisions_cast_what_is_learned():
+def test_precisions_cast_what_is_learned(monkeypatch):
+    monkeypatch.setattr(precision, "has_native_bf16", lambda: True)
     given = {"deep": {1: rows(4), 2: per_class(4, 1)}, "inserted": {3: rows(2)}}
     clip_model = plain.small_clip(text_layers=LAYERS)
     convert_weights(clip_model)
