@@ -1,30 +1,31 @@
 """CLIP backbones: OpenAI's by name, any checkpoint by path, and the embedded ``tiny``."""
 
-import hashlib
 from pathlib import Path
 
 import clip.clip as openai
 import torch
-from clip.model import CLIP, build_model
+from clip.model import CLIP
 
+from clip_prompts.common.contents import content_hashes
 from clip_prompts.common.errors import UserError, unknown
-from clip_prompts.common.text import one_line
 
+from .building import build
 from .state_dicts import find_clip
 from .structure import Structure, describe
-from .weights_file import read_weights
+from .weights_file import free_mapped, read_weights
 
 TINY = "tiny"
 
 
-def load_clip(name: str, heads: int = 0, text_heads: int = 0, activation: str = "") -> CLIP:
-    """Build a frozen CLIP in evaluation mode on the CPU, in its stored precision (see ``Precision.convert``).
+def load_clip(name: str, heads: int = 0, text_heads: int = 0, activation: str = "", *, half: bool = True) -> CLIP:
+    """Build a frozen CLIP in evaluation mode on the CPU, in OpenAI's precision: half, except for norms and embeddings.
 
     Args:
         name: an OpenAI model name (``ViT-B/16``), ``tiny``, or the path of a checkpoint: a TorchScript
             archive, a state dict, or a safetensors file, in OpenAI's naming, maybe wrapped (see ``state_dicts.py``).
         heads, text_heads: attention heads of a file of another make, whose weights do not tell them; 0: width / 64.
         activation: of such a file: "" or ``quickgelu``, or ``gelu``.
+        half: False stores float32 everywhere. The values are the same, rounded to half where OpenAI's are half.
 
     Building draws from torch's global generator: CLIP initialises itself before the weights are loaded. Upstream
     does the same, and seeds promise equal numbers only while we do too.
@@ -32,7 +33,7 @@ def load_clip(name: str, heads: int = 0, text_heads: int = 0, activation: str = 
     Raises UserError: unknown name, a file that does not hold CLIP weights, or one whose heads are a guess.
     """
     structure = Structure(heads, text_heads, activation)
-    weights, note = _weights(name)
+    weights, note, is_mapped = _weights(name)
     known = name == TINY or backbone_sha256(name) in {url.split("/")[-2] for url in openai._MODELS.values()}
     if known and (heads or text_heads or activation not in ("", "quickgelu")):
         raise UserError(
@@ -41,18 +42,7 @@ def load_clip(name: str, heads: int = 0, text_heads: int = 0, activation: str = 
         )
     if not known:
         structure.check(weights, name)
-    try:
-        with torch.device("meta"):  # without memory: sizes that do not belong together may ask for any amount of it
-            build_model({key: value.to("meta") for key, value in weights.items()})
-        model = build_model(dict(weights))
-    except Exception as error:  # the structure is told by the sizes of the weights, and these may say anything
-        reason = (str(error) or type(error).__name__).splitlines()[-1].strip()
-        raise UserError(
-            f"Backbone '{name}' is not a CLIP checkpoint that fits together: {one_line(reason, 400)} Save the whole "
-            "state dict of a CLIP model, and nothing else"
-        ) from error
-    if not all(torch.isfinite(parameter).all() for parameter in model.parameters()):
-        raise UserError(f"Backbone '{name}' holds values that are too large for half precision, which CLIP stores")
+    model = build(weights, name, half, free_mapped if is_mapped else None)
     structure.apply(model, name)
     if not known:
         print(f"Backbone '{name}' is not a file of OpenAI's. {note}It is read as {describe(model)}")
@@ -70,6 +60,9 @@ def backbone_file(name: str) -> Path:
         return WEIGHTS
     if name in openai._MODELS:
         url, folder = openai._MODELS[name], Path("~/.cache/clip").expanduser()
+        file = folder / url.split("/")[-1]
+        if file.is_file() and content_hashes([file])[0] == backbone_sha256(name):  # clip would read the whole file
+            return file
         try:
             return Path(openai._download(url, str(folder)))
         except (OSError, RuntimeError) as error:
@@ -95,21 +88,18 @@ def backbone_sha256(name: str) -> str:
     """SHA-256 of the weights file, in hexadecimal; it belongs to what determines a result."""
     if name in openai._MODELS:
         return openai._MODELS[name].split("/")[-2]  # part of the address; checked when downloaded
-    digest = hashlib.sha256()
-    with open(backbone_file(name), "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return content_hashes([backbone_file(name)])[0]
 
 
-def _weights(name: str) -> tuple[dict[str, torch.Tensor], str]:
-    """Weights by OpenAI's names, and where in the file they are if it is a wrapped one."""
+def _weights(name: str) -> tuple[dict[str, torch.Tensor], str, bool]:
+    """Weights by OpenAI's names; a note on where in the file they are; whether they are mapped from it."""
     if name == TINY:
         from .tiny import tiny_state_dict
 
-        return tiny_state_dict(), ""
+        return tiny_state_dict(), "", False
     path = backbone_file(name)
-    reading = find_clip(read_weights(path), path, path.stat().st_size)
+    content, is_mapped = read_weights(path)
+    reading = find_clip(content, path, path.stat().st_size)
     note = "" if reading.place == "the file itself" else f"Its weights are in {reading.place}. "
     note += f"{reading.left_out} other tensors in it are not used. " if reading.left_out else ""
-    return reading.weights, note
+    return reading.weights, note, is_mapped

@@ -42,7 +42,7 @@ def find_clip(content: object, path: Path, size: int) -> Reading:
     Args:
         content: of the file. path: for messages. size: bytes of the file; no tensor may stand for more.
 
-    Raises UserError: no reading fits, or several; or a tensor is too large, not finite, complex or no floating point.
+    Raises UserError: no reading fits, or several; or a tensor is too large, complex or no floating point.
     """
     readings = list(_readings(content))
     if len(readings) > 1:
@@ -135,11 +135,6 @@ def _check(weights: Mapping[str, Tensor], path: Path, size: int) -> None:
             raise UserError(
                 f"Backbone file '{path}': '{name}' holds numbers of type {value.dtype}, which are no weights of CLIP. "
                 "Save the weights in float32 or float16"
-            )
-        if not torch.isfinite(value).all():
-            raise UserError(
-                f"Backbone file '{path}': '{name}' holds values that are not finite (NaN or infinite). The file is "
-                "damaged, or its training failed; use another one"
             )
     words = weights["token_embedding.weight"]
     if words.dim() == 2 and len(words) != _VOCABULARY:

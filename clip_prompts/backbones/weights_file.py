@@ -4,15 +4,18 @@ A TorchScript archive is a program, and ``torch.jit.load`` runs parts of it. Her
 beside it are read: the modules become records without code, of which the tensors are taken.
 """
 
+import ctypes
 import io
+import mmap
 import pickle
 import re
+import struct
 import tarfile
 import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,7 +28,11 @@ from .state_dicts import ACCEPTED
 
 _MAX_PICKLE = 2**24  # bytes of a pickle that are looked at to tell a module
 _MAX_HEADER = 4 * 2**20  # bytes of the header of a safetensors file; ViT-L/14 has 60,000
+_BLOCK = 2**20  # bytes read at once
+# A record of a zip archive has a header of 30 bytes and two texts, whose lengths are in the last four bytes.
+_HEADER, _LENGTHS = 30, 26
 _MAX_VALUES = 100_000  # attributes of all modules; ViT-L/14 has some 2,000
+_LIBRARY = ctypes.CDLL(None) if hasattr(mmap, "MADV_DONTNEED") else None  # the C library; None on Windows
 _DTYPES = {
     ("torch", f"{name}Storage"): dtype
     for name, dtype in {
@@ -36,15 +43,26 @@ _DTYPES = {
 }  # fmt: skip
 
 
-def read_weights(path: Path) -> object:
-    """Content of the file: parameters and buffers by name, on the CPU, in their stored precision, maybe wrapped.
+class Content(NamedTuple):
+    """Content of a file: parameters and buffers by name, on the CPU, in their stored precision, maybe wrapped.
+
+    ``is_mapped``: the tensors take no memory until they are used; ``free_mapped`` gives it back.
+    """
+
+    content: object
+    is_mapped: bool
+
+
+def read_weights(path: Path) -> Content:
+    """Read a file of weights. Tensors are mapped in all formats except that of PyTorch before 1.6.
 
     Nothing in the file is executed. ``state_dicts.find_clip`` finds the weights in the content.
 
     Raises UserError: the file cannot be read, is a pickled module, or asks for code; names what it asks for.
     """
     try:
-        return _reader(path)(path)
+        reader = _reader(path)
+        return Content(reader(path), reader is not _read_unmapped)
     except Exception as error:  # bytes that are no checkpoint make the libraries fail in many ways
         if not isinstance(error, ValueError) and _is_pickled_module(path):
             raise UserError(
@@ -53,6 +71,16 @@ def read_weights(path: Path) -> object:
             ) from error
         reason = _reason(error)
         raise UserError(f"Backbone file '{path}' is not readable as CLIP weights ({reason}). {ACCEPTED}") from error
+
+
+def free_mapped(mapped: Tensor) -> None:
+    """Give the memory of a mapped tensor back. A later use reads the numbers from the file again."""
+    if _LIBRARY is None or not mapped.is_contiguous():  # a view may repeat numbers, and seem larger than it is
+        return
+    first = -(-mapped.data_ptr() // mmap.PAGESIZE) * mmap.PAGESIZE
+    size = (mapped.data_ptr() + mapped.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE - first
+    if size > 0:
+        _LIBRARY.madvise(ctypes.c_void_p(first), ctypes.c_size_t(size), mmap.MADV_DONTNEED)
 
 
 def _is_pickled_module(path: Path) -> bool:
@@ -102,17 +130,21 @@ def _reader(path: Path):
             for name in archive.namelist():
                 if name.endswith("data.pkl"):
                     check_instructions(io.BytesIO(archive.read(name)))
-    elif _is_tar(path):  # before 2.6, torch.load reads these without restriction
+        return _read_unmapped if path.suffix == ".safetensors" else _read_pickle  # torch.load goes by a path's ending
+    if _is_tar(path):  # before 2.6, torch.load reads these without restriction
         raise ValueError("it is a tar archive")
-    else:
-        with open(path, "rb") as file:  # a file before PyTorch 1.6: mark, version, machine, weights, names of storages
-            for _ in range(5):
-                check_instructions(file)
-    return _read_pickle
+    with open(path, "rb") as file:  # a file before PyTorch 1.6: mark, version, machine, weights, names of storages
+        for _ in range(5):
+            check_instructions(file)
+    return _read_unmapped
 
 
 def _read_pickle(path: Path) -> object:
-    with open(path, "rb") as file:  # given a path, torch.load goes by its ending
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+
+
+def _read_unmapped(path: Path) -> object:
+    with open(path, "rb") as file:
         return torch.load(file, map_location="cpu", weights_only=True)
 
 
@@ -126,7 +158,8 @@ def _is_tar(path: Path) -> bool:
 
 
 def _read_torchscript(path: Path) -> dict[str, Tensor]:
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(path) as archive, open(path, "rb") as file:
+        whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         top = next(name for name in archive.namelist() if name.endswith("/constants.pkl")).rpartition("/")[0]
         modules = type("Module", (), {})  # of this file alone: what it changes of the class ends with it
         storages: dict[str, Tensor] = {}
@@ -141,20 +174,27 @@ def _read_torchscript(path: Path) -> dict[str, Tensor]:
         def storage(reference: Any) -> Tensor:
             _, dtype, key, *_ = reference
             if key not in storages:
-                storages[key] = _numbers(archive, path, f"{top}/data/{key}", dtype)
+                storages[key] = _numbers(archive, whole, f"{top}/data/{key}", dtype)
             return storages[key]
 
         root = unpickle(archive.read(f"{top}/data.pkl"), allowed, storage)
     return dict(_tensors(root, modules))
 
 
-def _numbers(archive: zipfile.ZipFile, path: Path, name: str, dtype: torch.dtype) -> Tensor:
-    """A record of the archive as numbers (N,)."""
+def _numbers(archive: zipfile.ZipFile, whole: mmap.mmap, name: str, dtype: torch.dtype) -> Tensor:
+    """A record of the archive as numbers (N,), mapped from the ``whole`` file."""
     info = archive.getinfo(name)
-    if info.compress_type != zipfile.ZIP_STORED or info.file_size > path.stat().st_size:
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size > len(whole):
         raise ValueError(f"'{name}' is compressed")  # PyTorch never does; a few bytes could fill the memory
-    content = bytearray(archive.read(info))
-    return torch.frombuffer(content, dtype=dtype) if content else torch.empty(0, dtype=dtype)
+    if not info.file_size:
+        return torch.empty(0, dtype=dtype)
+    with archive.open(info) as record:
+        while record.read(_BLOCK):  # compares the checksum at the end
+            pass
+    start = info.header_offset + _HEADER + sum(struct.unpack_from("<HH", whole, info.header_offset + _LENGTHS))
+    if info.file_size % dtype.itemsize:
+        raise ValueError(f"'{name}' is no list of {dtype}")
+    return torch.frombuffer(whole, dtype=dtype, count=info.file_size // dtype.itemsize, offset=start)
 
 
 _REBUILT = {

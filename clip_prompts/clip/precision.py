@@ -73,9 +73,14 @@ class Precision:
         """Data type in which a random start is drawn: half for fp16, as upstream does, so seeds keep their meaning."""
         return torch.float16 if self.name == "fp16" else torch.float32
 
+    @property
+    def keeps_half(self) -> bool:
+        """True if weights that OpenAI stores in half precision have 16 bits."""
+        return self.name in ("fp16", "bf16")
+
     def convert(self, clip_model: nn.Module) -> nn.Module:
         """Bring a CLIP from its stored precision (half where OpenAI has half) to this one."""
-        if self.name in ("fp32", "amp"):
+        if not self.keeps_half:
             return clip_model.float()
         if self.name == "bf16":
             for parameter in clip_model.parameters():

@@ -143,13 +143,13 @@ class CLIPTrainer(TrainerX):
         """
         cfg, name = self.cfg, self.cfg.MODEL.BACKBONE.NAME
         structure = [cfg.MODEL.BACKBONE.get(key, default) for key, default in BACKBONE_CONFIG.items()]
+        self.precision = Precision(precision, self.device)
         clip_model = self.read_clip(name, *structure)
         size, needed = tuple(cfg.INPUT.SIZE), clip_model.visual.input_resolution
         if size != (needed, needed):
             raise UserError(
                 f"INPUT.SIZE {size} does not fit the backbone '{name}': set INPUT.SIZE \"({needed}, {needed})\""
             )
-        self.precision = Precision(precision, self.device)
         clip_model = self.precision.convert(clip_model)
         shared, features = self._shared, cfg.get("FEATURES", FEATURES_CONFIG)
         self.memory = MemoryBudget(shared["MEMORY_GB"])
@@ -167,9 +167,9 @@ class CLIPTrainer(TrainerX):
         return clip_model, self.text_encoder
 
     def read_clip(self, name: str, *structure) -> CLIP:
-        """Return the frozen backbone in its stored precision; set ``backbone_sha256`` and ``backbone_path``."""
+        """Return the frozen backbone, not yet in the run's precision; set ``backbone_sha256`` and ``backbone_path``."""
         print(f"Loading CLIP (backbone: {name})")
-        clip_model = load_clip(name, *structure)
+        clip_model = load_clip(name, *structure, half=self.precision.keeps_half)
         self.backbone_sha256, self.backbone_path = backbone_sha256(name), str(backbone_file(name))
         return clip_model
 

@@ -52,7 +52,7 @@ def test_a_torchscript_archive_gives_what_torch_gives(tmp_path, kind):
     model = Model().eval()
     made = torch.jit.script(model) if kind == "script" else torch.jit.trace(model, torch.ones(4, 2))
     made.save(str(tmp_path / "m.pt"))
-    expected, found = torch.jit.load(str(tmp_path / "m.pt")).state_dict(), read_weights(tmp_path / "m.pt")
+    expected, found = torch.jit.load(str(tmp_path / "m.pt")).state_dict(), read_weights(tmp_path / "m.pt").content
     assert set(found) == set(expected)
     for name, tensor in expected.items():
         assert torch.equal(found[name], tensor) and found[name].dtype == tensor.dtype
