@@ -17,7 +17,7 @@ require_packages("tools/benchmark.py")
 from tabulate import tabulate  # noqa: E402
 
 from measuring import loading  # noqa: E402
-from measuring.setting import METHODS, SHAPES, Setting  # noqa: E402
+from measuring.setting import SHAPES, Setting  # noqa: E402
 
 MB = 2**20
 _EXAMPLES = """
@@ -26,12 +26,18 @@ One training step is measured in parts, side by side:
   text, ours     each distinct position once; both from image features to gradients, forward and backward
   image encoder  one forward pass of the batch, without gradients; plain: through CLIP's own modules
   step, ours     a whole training step: image encoder, text encoder, backward, optimiser
+Methods whose images have learned prompts add:
+  prompted images, plain / prompted images   one forward and backward pass of the image encoder with its prompts
+  step, plain    the whole step through CLIP's own modules
+A method without a plain implementation (tools/measuring/plain/) is measured alone.
 The weights are random, so nothing is downloaded; time and memory do not depend on them. Class names are ImageNet's.
 
 examples:
   python tools/benchmark.py                                           CoCoOp, ViT-B/16, 50 classes, batch 1
   python tools/benchmark.py --batch 8                                 CoCoOp with larger batches
   python tools/benchmark.py --method CoOp --classes 100 --batch 32    CoOp's step
+  python tools/benchmark.py --method MaPLe --batch 4                  any method; see trainers/
+  python tools/benchmark.py --method MaPLe --batch 4 TRAINER.MAPLE.PROMPT_DEPTH 3
   python tools/benchmark.py --classes 1000 --memory-gb 0.5            ImageNet's size under a memory limit
   python tools/benchmark.py --evaluate                                an evaluation of 200 images
   python tools/benchmark.py --loading                                 the lists of large datasets
@@ -44,13 +50,17 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    choices = {"method": METHODS, "backbone": tuple(SHAPES), "device": ("cpu", "cuda")}
+    choices = {"backbone": tuple(SHAPES), "device": ("cpu", "cuda")}
     helps = {
         "method": "the trainer", "backbone": "whose shape the model has", "classes": "1 to 1000 of ImageNet's, spread",
-        "batch": "images a step", "n_ctx": "context vectors M", "device": "where to compute",
-        "precision": "as TRAINER.<METHOD>.PREC", "memory_gb": "limit of our way, as TRAINER.CLIP.MEMORY_GB; 0 is none",
+        "batch": "images a step", "n_ctx": "context vectors M; 0: 4 for CoOp and CoCoOp, else the method's default",
+        "device": "where to compute", "precision": "as TRAINER.<METHOD>.PREC",
+        "memory_gb": "limit of our way, as TRAINER.CLIP.MEMORY_GB; 0 is none",
+        "plugin": "module or file that registers the method, as of train.py",
     }  # fmt: skip
     for field in fields(Setting):
+        if field.name == "opts":
+            continue
         parser.add_argument(
             "--" + field.name.replace("_", "-"), type=field.type, default=field.default,
             choices=choices.get(field.name), help=f"{helps[field.name]} (default: {field.default})",
@@ -68,8 +78,10 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers there")
     parser.add_argument("--only-memory", help=argparse.SUPPRESS)  # one way, in a process of its own
     parser.add_argument("--separately", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="settings, as of train.py")
     args = parser.parse_args(argv)
-    for name in ("batch", "n_ctx", "repeat", "images", "plain_images", "threads"):
+    args.opts = tuple(args.opts)
+    for name in ("batch", "repeat", "images", "plain_images", "threads"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             parser.error(f"--{name.replace('_', '-')} {getattr(args, name)} is not 1 or more")
     return args
@@ -108,6 +120,13 @@ def training_notes(record: dict) -> str:
         f"Whole step: {ways['step, ours']['seconds'] / ways['image encoder']['seconds']:.2f} times a forward pass of "
         "its image encoder.",
     ]
+    if "prompted images" in ways:
+        step, images = ways["step, ours"]["seconds"], ways["prompted images"]["seconds"]
+        notes.append(f"Whole step: {step / images:.2f} times a forward and backward pass of its prompted images.")
+        if "step, plain" in ways:
+            notes.append(f"Whole step: {ways['step, plain']['seconds'] / step:.2f} times faster than plain.")
+    if "text, ours" not in ways:
+        notes.append("Nothing that is learned reaches the text: it is encoded once.")
     if record["equality"]:
         equal = record["equality"]
         verdict = {True: "equal (fp32: 1e-5, 1e-4)", False: "NOT EQUAL", None: "not judged in this precision"}
@@ -122,18 +141,19 @@ def training_notes(record: dict) -> str:
 
 def evaluation_table(record: dict) -> str:
     """Times of the whole evaluation, with and without the image encoder."""
-    seconds, images = record["seconds"], record["images"]
-    plain, ours, encoder = (seconds[name] for name in ("text, plain", "text, ours", "image encoder"))
-    lines = [[name, value, value * 1e3 / images, plain / value if "text" in name else None]
-             for name, value in seconds.items()]  # fmt: skip
-    lines.append(["both, plain", plain + encoder, (plain + encoder) * 1e3 / images, 1.0])
-    lines.append(["both, ours", ours + encoder, (ours + encoder) * 1e3 / images, (plain + encoder) / (ours + encoder)])
+    seconds, images, encoder = record["seconds"], record["images"], record["seconds"]["image encoder"]
+    plain = seconds.get("text, plain")
+    ratio = plain and {"text, plain": 1.0, "text, ours": plain / seconds["text, ours"]}
+    lines = [[name, value, value * 1e3 / images, (ratio or {}).get(name)] for name, value in seconds.items()]
+    both = {"both, plain": plain and plain + encoder, "both, ours": seconds["text, ours"] + encoder}
+    for name, value in both.items():
+        if value:
+            lines.append([name, value, value * 1e3 / images, plain and both["both, plain"] / value])
     table = tabulate(lines, ["", "s", "ms an image", "faster"], tablefmt="github", floatfmt=("", ".2f", ".2f", ".1f"),
                      missingval="")  # fmt: skip
-    return (
-        f"{table}\n\n{images} images. The plain way was timed on {record['plain_images']} of them, the image encoder "
-        f"on {record['encoded_images']}, and scaled. Relative difference of the logits: {record['difference']:.1e}."
-    )
+    timed = f"The plain way was timed on {record['plain_images']} of them, the" if plain else "The"
+    difference = f" Relative difference of the logits: {record['difference']:.1e}." if plain else ""
+    return f"{table}\n\n{images} images. {timed} image encoder on {record['encoded_images']}, and scaled.{difference}"
 
 
 def run(args: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import torch
+from dassl.engine import TRAINER_REGISTRY
 
 from clip_prompts.encoders import blocks
 from measuring import counters
@@ -47,6 +48,45 @@ def test_both_ways_are_equal_and_all_parts_are_timed(tmp_path, capsys, method, b
     said = capsys.readouterr().out
     assert f"{method}, tiny, 6 classes, batch {batch}, fp32" in said
     assert "equal (fp32: 1e-5, 1e-4)" in said
+
+
+# Settings that the three text layers of ``tiny`` can take.
+TINY_SETTINGS = {
+    "MaPLe": ("TRAINER.MAPLE.PROMPT_DEPTH", "2"),
+    "VPT": ("TRAINER.VPT.PROMPT_DEPTH_VISION", "3"),
+    "TCP": ("TRAINER.TCP.LAYER", "2"),
+    "ProGrad": (),
+}
+
+
+@pytest.mark.parametrize("method", TINY_SETTINGS)
+def test_any_method_is_measured_next_to_its_plain_implementation(tmp_path, capsys, method):
+    path = tmp_path / "numbers.json"
+    flags = ["--method", method, "--no-memory", "--json", str(path)]
+    assert benchmark.main([*TINY, *flags, *TINY_SETTINGS[method]]) == 0
+    record, said = json.loads(path.read_text()), capsys.readouterr().out
+    assert record["equality"]["holds"] is True
+    text = {"text, plain", "text, ours"} if method != "VPT" else set()
+    prompted = {"prompted images, plain", "prompted images", "step, plain"} if method in ("MaPLe", "VPT") else set()
+    assert set(record["ways"]) == {*text, *IMAGES, *prompted, "step, ours"}
+    assert ("forward and backward pass of its prompted images" in said) == bool(prompted)
+    assert ("it is encoded once" in said) == (method == "VPT")
+
+
+def test_a_method_without_a_plain_implementation_is_measured_alone(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(TRAINER_REGISTRY, "_objects", dict(TRAINER_REGISTRY._objects))
+    record = measure(tmp_path, "--method", "DeepText", "--plugin", str(ROOT / "tests/examples/deep_text.py"))
+    assert record["equality"] is None and set(record["ways"]) == {"text, ours", *IMAGES, "step, ours"}
+    assert all(way["process_bytes"] > 2**20 for way in record["ways"].values())
+
+
+def test_rows_of_their_own_are_counted_from_their_layer_on():
+    """TCP's prompts share no row from layer 2 of 3 on."""
+    settings = Setting("TCP", "tiny", 6, opts=("TRAINER.TCP.LAYER", "2"))
+    task = Task(settings, with_plain=False)
+    shape, prompts = task.encoder.shape, task.learner.prompts
+    counted = [counters.text_flops(shape, prompts, 1, False, start) for start in (None, task.separate_from, 1)]
+    assert task.separate_from == 2 and counted[0] < counted[1] < counted[2]
 
 
 def test_a_memory_limit_leaves_the_ways_equal(tmp_path):
@@ -124,6 +164,9 @@ def test_class_names_are_spread_and_different():
         (["--classes", "1001"], "--classes 1001 is not between 1 and 1000"),
         (["--batch", "0"], "--batch 0 is not 1 or more"),
         (["--backbone", "ViT-B/17"], "invalid choice: 'ViT-B/17'"),
+        (["--method", "CoOpp"], "Unknown method 'CoOpp'. Did you mean 'CoOp'?"),
+        (["--method", "MaPLe"], "Lower the prompt depth"),
+        (["TRAINER.COCOOP.N_CTX"], "'TRAINER.COCOOP.N_CTX' has no partner"),
     ],
 )
 def test_bad_input_is_one_clear_line(flags, line, capsys):

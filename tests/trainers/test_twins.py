@@ -114,6 +114,10 @@ def test_a_step_equals_that_of_the_plain_implementation(case):
         for most_rows in (None, 12):
             trainer.memory.most_rows = most_rows  # as after memory ran out
             assert_equal_steps(trainer, twin, batch_of(count))
+    image = batch_of(4)["img"]
+    with torch.no_grad():
+        scores = twin.scores(twin.see(image))
+        torch.testing.assert_close(trainer.model_inference(image), scores, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("conflict", (True, False))

@@ -7,7 +7,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -21,15 +21,23 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 def seconds(call: Callable[[], object], repeat: int, device: torch.device, warm_up: int = 1) -> float:
     """Median wall-clock time of a call."""
-    times = []
+    return seconds_in_turn({"": call}, repeat, device, warm_up)[""]
+
+
+def seconds_in_turn(
+    calls: Mapping[str, Callable[[], object]], repeat: int, device: torch.device, warm_up: int = 1
+) -> dict[str, float]:
+    """Median wall-clock time of each call. They take turns, so that a machine that slows down slows all of them."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
     for i in range(warm_up + repeat):
-        _wait(device)
-        started = time.perf_counter()
-        call()
-        _wait(device)
-        if i >= warm_up:
-            times.append(time.perf_counter() - started)
-    return statistics.median(times)
+        for name, call in calls.items():
+            _wait(device)
+            started = time.perf_counter()
+            call()
+            _wait(device)
+            if i >= warm_up:
+                times[name].append(time.perf_counter() - started)
+    return {name: statistics.median(of) for name, of in times.items()}
 
 
 def peak_memory(call: Callable[[], object], device: torch.device) -> tuple[int, int]:
@@ -60,16 +68,25 @@ def machine_flops(device: torch.device, dtype: torch.dtype, repeat: int) -> floa
     return 2 * n**3 / min(seconds(call, 1, device, warm_up=1) for call in products for _ in range(max(3, repeat)))
 
 
-def text_flops(shape: TextShape, prompts: PromptSet, contexts: int, backward: bool) -> float:
+def text_flops(
+    shape: TextShape, prompts: PromptSet, contexts: int, backward: bool, separate_from: int | None = None
+) -> float:
     """Operations of text encoding that the packed rows need; weights are frozen, so have no gradients.
 
     A linear layer has one product forward, one backward; attention's two products have two each backward.
+
+    Args:
+        separate_from: the first layer at which every prompt has rows of its own.
     """
-    d, rows, ends = shape.width, len(prompts.positions), len(prompts.rank)
-    linear = 24 * d * d * rows * (shape.layers - 1)
-    linear += 4 * d * d * rows + 20 * d * d * ends + 2 * d * shape.joint * ends  # last layer: keys, values, ends
-    pairs = int((prompts.positions + 1).sum())  # a row looks at those before it, and at itself
-    attention = 4 * d * pairs * (shape.layers - 1)
+    d, ends, linear, attention = shape.width, len(prompts.rank), 0, 0
+    for layer in range(shape.layers):
+        packing = prompts.packing(separate_from is not None and layer >= separate_from)
+        if layer == shape.layers - 1:  # keys, values, and the rest for ends only
+            linear += 4 * d * d * packing.rows + 20 * d * d * ends + 2 * d * shape.joint * ends
+            continue
+        depth = {row: i + 1 for path in packing.paths for i, row in enumerate(path)}
+        linear += 24 * d * d * packing.rows
+        attention += 4 * d * sum(depth.values())  # a row looks at those before it, and at itself
     return contexts * (linear * (2 if backward else 1) + attention * (3 if backward else 1))
 
 

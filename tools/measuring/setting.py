@@ -2,7 +2,6 @@
 
 from dataclasses import asdict, dataclass
 
-METHODS = ("CoOp", "CoCoOp")
 # Joint width D; image size, layers, width and patch; text width d, heads and layers.
 SHAPES = {
     "tiny": (128, 32, 4, 128, 8, 128, 2, 3),
@@ -20,17 +19,20 @@ SHAPES = {
 
 @dataclass(frozen=True)
 class Setting:
-    """Settings of a measurement. Every field is a flag of the program."""
+    """Settings of a measurement. Every field is a flag of the program, except the last."""
 
     method: str = "CoCoOp"
     backbone: str = "ViT-B/16"
     classes: int = 50
     batch: int = 1
-    n_ctx: int = 4
+    n_ctx: int = 0
     device: str = "cpu"
     precision: str = "fp32"
     memory_gb: float = 0.0
+    plugin: str = ""
+    opts: tuple[str, ...] = ()  # KEY VALUE pairs, as of train.py
 
     def flags(self) -> list[str]:
-        """The command line that gives this setting."""
-        return [str(part) for key, value in asdict(self).items() for part in ("--" + key.replace("_", "-"), value)]
+        """The command line that gives this setting, without ``opts``, which come last."""
+        named = {key: value for key, value in asdict(self).items() if key != "opts" and value != ""}
+        return [str(part) for key, value in named.items() for part in ("--" + key.replace("_", "-"), value)]

@@ -1,31 +1,23 @@
 """One thing to measure: a method, a backbone's shape, classes, a batch; computed the plain way and ours."""
 
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import torch
 from clip.model import CLIP, convert_weights
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 from torchvision.models._meta import _IMAGENET_CATEGORIES
 
-from clip_prompts.clip.learners import PromptLearner
-from clip_prompts.clip.model import PromptedCLIP, unit
-from clip_prompts.clip.precision import Precision
+from clip_prompts.clip.model import unit
 from clip_prompts.clip.tokens import CONTEXT_LENGTH
 from clip_prompts.common.errors import UserError, unknown
-from clip_prompts.encoders.image_encoder import ImageEncoder
-from clip_prompts.encoders.memory import MemoryBudget, peak_bytes
-from clip_prompts.encoders.text_encoder import TextEncoder
-from clip_prompts.run.checkout import load_checkout
+from clip_prompts.encoders.memory import peak_bytes
+from clip_prompts.run.config import import_plugin
 from measuring.plain import twin_of
 from measuring.setting import SHAPES, Setting
-
-load_checkout("trainers")
-
-from trainers.cocoop import ConditionalPromptLearner  # noqa: E402
+from measuring.trainers import build_trainer, method_class, random_text_features
 
 _PLAIN_WIDTHS = 20  # numbers that the plain way keeps per position and layer, in units of d
+_SHORT = ("CoOp", "CoCoOp")  # measured with 4 context vectors, where their papers have 16
 
 
 def random_clip(name: str, stored: bool = False) -> CLIP:
@@ -52,43 +44,46 @@ def class_names(count: int) -> list[str]:
 
 
 class Task:
-    """Models and inputs of a setting; what is learned starts at random.
+    """A method's trainer, its plain twin if it has one, and random inputs. Steps leave what is learned as it is.
 
-    Raises UserError: unknown backbone or precision, or a number of classes that ImageNet has not.
+    Raises UserError: unknown method, backbone, precision or setting, or a number of classes that ImageNet has not.
+
+    Attributes:
+        learns_text, learns_images: whether what is learned reaches the text encoder, and the image encoder.
+        separate_from: the first text layer at which classes have rows of their own; None if there is none.
     """
 
     def __init__(self, setting: Setting, with_plain: bool = True) -> None:
-        self.setting = setting
-        self.device = torch.device(setting.device)
-        self.precision = Precision(setting.precision, self.device)
+        if setting.plugin:
+            import_plugin(setting.plugin)
+        self.setting, names = setting, class_names(setting.classes)
+        node = f"TRAINER.{method_class(setting.method).__name__.upper()}"
+        n_ctx = setting.n_ctx or 4 * (setting.method in _SHORT)
         clip_model = random_clip(setting.backbone, stored=setting.precision != "fp32")
-        clip_model = self.precision.convert(clip_model)
-        names = class_names(setting.classes)
-        self.encoder = encoder = TextEncoder(clip_model, MemoryBudget(setting.memory_gb))
-        self.image_encoder = ImageEncoder(clip_model.visual)
-        if setting.method == "CoCoOp":
-            width = clip_model.visual.output_dim
-            learner = ConditionalPromptLearner(encoder, names, width, setting.n_ctx, "", torch.float32)
-        else:
-            learner = PromptLearner(encoder, names, setting.n_ctx)
-        self.model = PromptedCLIP(clip_model, encoder, learner, self.image_encoder)
-        self.learner = learner
-        self.model.to(self.device)
+        pairs = [f"{node}.PREC", setting.precision, "TRAINER.CLIP.MEMORY_GB", setting.memory_gb]
+        pairs += ["USE_CUDA", setting.device == "cuda", *[f"{node}.N_CTX", n_ctx][: 2 * bool(n_ctx)], *setting.opts]
+        self.trainer = trainer = build_trainer(setting.method, clip_model, names, "", pairs, random_teacher=True)
+        self.device, self.precision, self.learner = trainer.device, trainer.precision, trainer.learner
+        self.encoder, self.image_encoder, self.model = trainer.text_encoder, trainer.image_encoder, trainer.model
+        with torch.no_grad():
+            given = self.learner.text_inputs(self.features(1) if self.learner.is_conditional else None)
+        self.separate_from = min((at for at, rows in given.get("deep", {}).items() if rows.dim() == 3), default=None)
+        self.learns_images = bool(self.learner.image_inputs())
+        self.learns_text = bool(given)
         self.plain = None
-        if with_plain:
-            settings = SimpleNamespace(N_CTX=setting.n_ctx)
-            self.plain = twin_of(setting.method)(clip_model, names, settings)
-            self.plain.load(dict(learner.named_parameters()))
-        self.optimizer = torch.optim.SGD(learner.parameters(), lr=0.002)
+        if with_plain and (twin := twin_of(setting.method)):
+            w0 = unit(random_text_features(len(names), self.image_encoder.output_dim)).to(self.device)
+            self.plain = twin(clip_model, names, trainer.settings, "", w0)
+            self.plain.load(dict(self.learner.named_parameters()))
 
     @property
     def contexts(self) -> int:
-        """Different contexts of a batch: one per image for CoCoOp, one altogether for CoOp."""
-        return self.setting.batch if self.setting.method == "CoCoOp" else 1
+        """Different contexts of a batch: one per image if prompts depend on it, else one altogether."""
+        return self.setting.batch if self.learner.is_conditional else 1
 
     @property
     def positions(self) -> dict[str, int]:
-        """Positions that each way computes per batch."""
+        """Positions that each way computes per batch, at the input of the text encoder."""
         prompts = {"plain": self.setting.classes * CONTEXT_LENGTH, "ours": len(self.learner.prompts.positions)}
         return {way: self.contexts * count for way, count in prompts.items()}
 
@@ -108,44 +103,48 @@ class Task:
     def plain_separately(self, available: int) -> bool:
         """Whether the plain way must go backward after every image, because the batch does not fit ``available``."""
         shape = self.encoder.shape
-        return self.positions["plain"] * shape.layers * _PLAIN_WIDTHS * shape.width * shape.bytes > 0.7 * available
+        size = self.positions["plain"] * shape.layers * _PLAIN_WIDTHS * shape.width * shape.bytes
+        return self.learner.is_conditional and size > 0.7 * available
 
-    def backward(self, way: str, x: Tensor, label: Tensor, separately: bool = False) -> Tensor:
-        """Loss of image features (B, D) and labels (B,); gradients arrive at what is learned."""
-        if way == "plain":
-            self.plain.separately = separately
-            with self.precision.autocast():
-                return torch.tensor(sum(self.plain.backward(x, label).values()))
-        self.learner.zero_grad()
+    def step(self, image: Tensor, label: Tensor) -> dict[str, float]:
+        """One whole training step, ours: loss terms by name.
+
+        Args:
+            image: (B, 3, H, W), or features (B, D), which leave the image encoder out.
+        """
+        return self.trainer.forward_backward({"img": image, "label": label})
+
+    def plain_step(self, image: Tensor, label: Tensor, separately: bool = False) -> dict[str, float]:
+        """The same the plain way, up to the gradients."""
+        if separately:
+            self.plain.separately = True
         with self.precision.autocast():
-            loss = cross_entropy(self.model(x).logits, label)
-        loss.backward()
-        return loss.detach()
+            return self.plain.backward(image, label)
 
     def encode_images(self, images: Tensor, way: str = "ours") -> Tensor:
-        """Images (B, 3, H, W) to features (B, D), through CLIP's own modules or ours."""
+        """Images (B, 3, H, W) to features (B, D) without prompts, through CLIP's own modules or ours."""
         encoder = self.image_encoder.visual if way == "plain" else self.image_encoder
         with torch.no_grad(), self.precision.autocast():
             return encoder(images.to(self.image_encoder.dtype))
 
-    def step(self, images: Tensor, label: Tensor) -> None:
-        """One whole training step, ours: image encoder, text encoder, backward, optimiser."""
-        self.optimizer.zero_grad()
+    def prompted_images(self, images: Tensor, way: str = "ours") -> None:
+        """One forward and backward pass of the image encoder with what is learned."""
+        encode = self.plain.image_features if way == "plain" else self.model.encode_image
         with self.precision.autocast():
-            loss = cross_entropy(self.model(images).logits, label)
-        loss.backward()
-        self.optimizer.step()
+            features = encode(images)
+        features.backward(torch.ones_like(features))
 
     def evaluate(self, way: str, x: Tensor) -> Tensor:
-        """Logits (B, C) of image features, in batches of 100."""
+        """Scores (B, C) of image features, in batches of 100."""
         with torch.no_grad(), self.precision.autocast():
             if way == "plain":
-                return self.plain.see(x).logits
+                return self.plain.scores(self.plain.see(x))
             return torch.cat([self.model.logits(part) for part in x.split(100)])
 
-    def gradients(self, way: str) -> list[Tensor]:
+    def gradients(self, way: str) -> dict[str, Tensor]:
+        """Gradients of the last step by name."""
         learned = dict(self.learner.named_parameters()) if way == "ours" else self.plain.learned
-        return [learned[name].grad.clone() for name in sorted(learned)]
+        return {name: tensor.grad.clone() for name, tensor in learned.items() if tensor.grad is not None}
 
     def predicted_bytes(self) -> int:
         """Bytes that ``memory.py`` predicts for our text encoding, without a limit."""
@@ -158,12 +157,18 @@ def relative(ours: Tensor, theirs: Tensor) -> float:
 
 
 def calls(task: Task, separately: bool) -> dict[str, Callable[[], object]]:
-    """Calls whose memory is measured, by name."""
+    """Calls that are measured, by name. A whole plain step is more than its parts only if images have prompts."""
     x, label, images = task.features(), task.labels(), task.images()
-    return {
-        "text, plain": lambda: task.backward("plain", x, label, separately),
-        "text, ours": lambda: task.backward("ours", x, label),
-        "image encoder, plain": lambda: task.encode_images(images, "plain"),
-        "image encoder": lambda: task.encode_images(images),
-        "step, ours": lambda: task.step(images, label),
-    }
+    found: dict[str, Callable[[], object]] = {}
+    if task.learns_text:
+        found["text, plain"] = lambda: task.plain_step(x, label, separately)
+        found["text, ours"] = lambda: task.step(x, label)
+    found["image encoder, plain"] = lambda: task.encode_images(images, "plain")
+    found["image encoder"] = lambda: task.encode_images(images)
+    if task.learns_images:
+        found["prompted images, plain"] = lambda: task.prompted_images(images, "plain")
+        found["prompted images"] = lambda: task.prompted_images(images)
+        found["step, plain"] = lambda: task.plain_step(images, label)
+    found["step, ours"] = lambda: task.step(images, label)
+    no_twin = ("text, plain", "prompted images, plain", "step, plain")
+    return {name: call for name, call in found.items() if task.plain is not None or name not in no_twin}

@@ -17,14 +17,19 @@ from clip_prompts.run.config import build_config
 load_checkout("trainers")
 
 
+def random_text_features(classes: int, width: int) -> Tensor:
+    """The same random features (C, D) at every call."""
+    return torch.randn(classes, width, generator=torch.Generator().manual_seed(0))
+
+
 class RandomTextFeatures:
-    """In place of the teacher's text features: random ones (C, D), because they take minutes for large measurements."""
+    """In place of the teacher's stored text features: random ones, because computing them may take minutes."""
 
     def __init__(self, width: int) -> None:
         self.width = width
 
     def of(self, texts, encode) -> Tensor:
-        return torch.randn(len(texts[0]), self.width, generator=torch.Generator().manual_seed(0))
+        return random_text_features(len(texts[0]), self.width)
 
 
 class WithoutData:
@@ -49,11 +54,19 @@ class WithoutData:
             self.teacher.kept = RandomTextFeatures(loaded[0].visual.output_dim)
         return loaded
 
+    def build_model(self) -> None:
+        super().build_model()
+        self._gradients_are_checked = True  # steps on features leave out what is learned for images
+
 
 def method_class(method: str) -> type[CLIPTrainer]:
-    """The trainer class of a prompt learning method. Raises UserError for any other name."""
+    """The trainer class of a method that learns in steps. Raises UserError for any other name."""
     known = {name: TRAINER_REGISTRY.get(name) for name in TRAINER_REGISTRY.registered_names()}
-    learning = {name: cls for name, cls in known.items() if issubclass(cls, CLIPTrainer) and "PREC" in cls.CONFIG}
+    learning = {
+        name: cls
+        for name, cls in known.items()
+        if issubclass(cls, CLIPTrainer) and cls.loss_terms is not CLIPTrainer.loss_terms
+    }
     if method not in learning:
         raise unknown("method", method, learning)
     return learning[method]

@@ -22,22 +22,22 @@ def measure(setting: Setting, repeat: int, with_plain: bool = True, with_memory:
 
     Returns:
         A record for JSON: ``ways`` (per way: seconds of a step, positions computed, bytes at the peak), ``machine``
-        (operations per second of a matrix product), ``necessary_operations``, ``equality``.
+        (operations per second of a matrix product), ``necessary_operations``, ``equality``. Ways are left out that
+        the method does not have, and the plain ones if there is no plain implementation.
     """
     task = Task(setting, with_plain)
     separately = task.plain_separately(_available(task.device))
-    ways = {name: {"seconds": None} for name in calls(task, separately) if with_plain or "plain" not in name}
-    record = {"equality": _equality(task, separately) if with_plain else None, "ways": ways}
-    for name, call in calls(task, separately).items():
-        if name in ways:
-            ways[name]["seconds"] = counters.seconds(call, repeat, task.device)
+    measured = {name: call for name, call in calls(task, separately).items() if with_plain or "plain" not in name}
+    record: dict = {"equality": _equality(task, separately) if task.plain else None}
+    times = counters.seconds_in_turn(measured, repeat, task.device)
+    record["ways"] = ways = {name: {"seconds": time} for name, time in times.items()}
     for way, count in task.positions.items():
         if f"text, {way}" in ways:
             ways[f"text, {way}"]["positions"] = count
     shape, prompts = task.encoder.shape, task.learner.prompts
     record |= {
         "machine_flops": counters.machine_flops(task.device, task.encoder.dtype, repeat),
-        "necessary_operations": counters.text_flops(shape, prompts, task.contexts, backward=True),
+        "necessary_operations": counters.text_flops(shape, prompts, task.contexts, True, task.separate_from),
         "predicted_bytes": task.predicted_bytes(),
         "plain_backward_after_each_image": separately,
     }
@@ -58,15 +58,18 @@ def measure_evaluation(setting: Setting, images: int, plain_images: int, repeat:
     """
     task = Task(setting)
     x = task.features(images)
-    timed = min(images, plain_images) if setting.method == "CoCoOp" else images
+    timed = min(images, plain_images) if task.learner.is_conditional else images
     few, batch = x[:timed], min(images, 20)
     pictures = task.images(batch)
     seconds = {
-        "text, plain": counters.seconds(lambda: task.evaluate("plain", few), 1, task.device, 0) * images / timed,
         "text, ours": counters.seconds(lambda: task.evaluate("ours", x), repeat, task.device),
         "image encoder": counters.seconds(lambda: task.encode_images(pictures), repeat, task.device) * images / batch,
     }
-    difference = relative(task.evaluate("ours", few[:5]), task.evaluate("plain", few[:5]))
+    difference = None
+    if task.plain:
+        plain = counters.seconds(lambda: task.evaluate("plain", few), 1, task.device, 0) * images / timed
+        seconds = {"text, plain": plain, **seconds}
+        difference = relative(task.evaluate("ours", few[:5]), task.evaluate("plain", few[:5]))
     return {"seconds": seconds, "images": images, "plain_images": timed, "encoded_images": batch,
             "difference": difference}  # fmt: skip
 
@@ -78,14 +81,8 @@ def memory(task: Task, name: str, separately: bool) -> dict:
 
 
 def _memory_of_own_process(task: Task, name: str, separately: bool) -> dict:
-    command = [
-        sys.executable,
-        str(PROGRAM),
-        *task.setting.flags(),
-        "--only-memory",
-        name,
-        *["--separately"] * separately,
-    ]
+    flags = [*task.setting.flags(), "--only-memory", name, *["--separately"] * separately, *task.setting.opts]
+    command = [sys.executable, str(PROGRAM), *flags]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONWARNINGS": "ignore"})
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or [f"status {done.returncode}, perhaps out of memory"])[-1]
@@ -94,15 +91,17 @@ def _memory_of_own_process(task: Task, name: str, separately: bool) -> dict:
 
 
 def _equality(task: Task, separately: bool) -> dict:
-    x, label = task.features(), task.labels()
-    expected = task.backward("plain", x, label, separately)
-    loss = task.backward("ours", x, label)
-    found = {
-        "loss": relative(loss, expected),
-        "gradient": max(relative(a, b) for a, b in zip(task.gradients("ours"), task.gradients("plain"), strict=True)),
-    }
+    """Relative difference of the loss and, at most, of a gradient, in a step on images if these have prompts."""
+    x, label = task.images() if task.learns_images else task.features(), task.labels()
+    terms = task.plain_step(x, label, separately)
+    expected = torch.tensor(sum(terms.values()))
+    found = task.step(x, label)
+    loss = torch.tensor(found["loss"] if "loss" in found else sum(found[name] for name in terms))
+    ours, theirs = task.gradients("ours"), task.gradients("plain")
+    worst = max(relative(ours[name], theirs[name]) for name in theirs)
     exact = task.encoder.dtype == torch.float32 and task.precision.name == "fp32"
-    return found | {"holds": all(found[key] <= TOLERANCES[key] for key in TOLERANCES) if exact else None}
+    differences = {"loss": relative(loss, expected), "gradient": worst}
+    return differences | {"holds": all(differences[key] <= TOLERANCES[key] for key in TOLERANCES) if exact else None}
 
 
 def _available(device: torch.device) -> int:

@@ -35,6 +35,12 @@ class DePT(Plain):
     def image_features(self, image):
         return self.base.image_features(image)
 
+    def scores(self, seen):
+        """Of a test on the classes of the training."""
+        f = self.learned["film_lp_img.scale"] * seen.f + self.learned["film_lp_img.bias"]
+        h = linear(f, self.learned["linear_probe_proj.weight"], self.learned["linear_probe_proj.bias"])
+        return (1 - self.settings.WEIGHT) * seen.logits + self.settings.WEIGHT * h
+
     def terms(self, seen, label):
         p, weight, terms = self.learned, self.settings.WEIGHT, self.base.terms(seen, label)
         t = seen.t if seen.t.dim() == 3 else seen.t.expand(len(label), -1, -1)

@@ -80,6 +80,10 @@ class Plain:
         """Terms of the loss, scalars."""
         raise NotImplementedError
 
+    def scores(self, seen: Seen) -> Tensor:
+        """Scores (B, C) of a test."""
+        return seen.logits
+
     # What all share
 
     def load(self, values: Mapping[str, Tensor]) -> None:
