@@ -1,4 +1,4 @@
-"""docs/protocols.md and docs/results.md: every command is accepted, every link and picture is there.
+"""The pages of docs/: every command is accepted, every link and picture is there, every example is a tested file.
 
 Scripts and sweeps are only planned (--dry-run); that they run is for other tests.
 """
@@ -13,13 +13,17 @@ import pytest
 
 from clip_prompts.report import log_summary
 from tests.conftest import ROOT
-from tools import report, sweep
+from tests.tools.test_check_method import EXAMPLES
+from tools import check_method, report, sweep
 
 pytestmark = pytest.mark.integration
 
-DOCS = [ROOT / "docs/protocols.md", ROOT / "docs/results.md"]
-LINKED = [*DOCS, ROOT / "CONTRIBUTING.md", ROOT / "README.md"]
-PROGRAMS = {"tools/report.py": report, "tools/sweep.py": sweep, "tools/parse_test_res.py": log_summary}
+DOCS = [ROOT / "docs/protocols.md", ROOT / "docs/results.md", ROOT / "docs/extending.md"]
+LINKED = [*DOCS, ROOT / "docs/architecture.md", ROOT / "CONTRIBUTING.md", ROOT / "README.md"]
+PROGRAMS = {
+    "tools/report.py": report, "tools/sweep.py": sweep, "tools/parse_test_res.py": log_summary,
+    "tools/check_method.py": check_method,
+}  # fmt: skip
 
 
 def commands(doc):
@@ -53,6 +57,22 @@ def test_scripts_and_sweeps_are_planned(command, tmp_path):
 def test_options_of_programs_exist(command):
     program, *argv = shlex.split(command)[1:]
     PROGRAMS[program].parse(argv)  # ends the process where they do not
+
+
+def test_examples_are_tested_files():
+    """``test_check_method.py`` runs them."""
+    text = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"^<!-- example: (\w+)\.py -->\n```python\n(.*?)^```\n<!-- end -->$", text, re.M | re.S))
+    assert set(shown) == set(EXAMPLES.values())
+    for name, code in shown.items():
+        assert code == (ROOT / f"tests/examples/{name}.py").read_text(encoding="utf-8")
+
+
+def test_files_that_the_table_of_seams_names_exist():
+    table = (ROOT / "docs/extending.md").read_text(encoding="utf-8").partition("## What is cached")[0]
+    files = re.findall(r"`(\w+/\w+\.py)`", table)
+    assert len(files) > 10
+    assert all((ROOT / file).is_file() or (ROOT / "clip_prompts" / file).is_file() for file in files)
 
 
 def anchors(text):

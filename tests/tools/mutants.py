@@ -9,6 +9,7 @@ from torch import nn
 
 from clip_prompts.clip import CLIPTrainer, PromptLearner, unit
 from clip_prompts.encoders.blocks import BlockHook
+from trainers.cocoop import CoCoOp
 from trainers.coop import CoOp
 from trainers.ivlp import IVLP
 from trainers.kgcoop import KgCoOp
@@ -190,6 +191,18 @@ class RowsMixed(Broken):
 
         def text_inputs(self, x=None):
             return super().text_inputs() | {"hooks": {1: self.Centred()}}
+
+
+@TRAINER_REGISTRY.register()
+class PartsMixed(CoCoOp):
+    """A term compares the images of a batch, but the loss counts as the mean over images."""
+
+    CONFIG = CoCoOp.CONFIG | {"N_CTX": 2, "PREC": "fp32"}
+    WORDS_SET_LENGTH = False
+    LOSS_IS_MEAN = True
+
+    def loss_terms(self, seen, label):
+        return {"ce": F.cross_entropy(seen.logits, label), "spread": seen.w.std(dim=0, correction=0).mean()}
 
 
 @TRAINER_REGISTRY.register()

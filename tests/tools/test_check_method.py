@@ -18,7 +18,10 @@ from tools import check_method
 pytestmark = pytest.mark.integration
 
 MUTANTS = ROOT / "tests/tools/mutants.py"
-EXAMPLES = {"AnchoredCoOp": "my_trainer", "ImageTokens": "image_tokens", "DeepText": "deep_text"}
+EXAMPLES = {
+    "AnchoredCoOp": "my_trainer", "DeepText": "deep_text", "ImageTokens": "image_tokens", "Distilled": "distilled",
+    "ClippedCoOp": "own_update", "NearestMean": "own_loop",
+}  # fmt: skip
 MAPLE = ("TRAINER.DEPT.BASE", "MaPLe", "TRAINER.DEPT.PROMPT_DEPTH", "3")
 FAULTS = [  # broken method, the check that fails, its reason
     ("LossRises", "loss", "in 20 steps on one batch. Check the sign of each term"),
@@ -34,6 +37,7 @@ FAULTS = [  # broken method, the check that fails, its reason
     ("CachedAnyway", "cache", "with features encoded for the cache, the scores of the test differ"),
     ("NeedsPixels", "cache", "on features that were encoded ahead, a step has loss"),
     ("RowsMixed", "chunks", "in chunks, the scores differ"),
+    ("PartsMixed", "chunks", "in chunks, a step has loss"),
     ("OldNames", "new", "the new classes have the scores of the base classes"),
     ("BiasOfClasses", "new", "bias"),
     ("TokensLeftOut", "test", "the scores of a test, and those of the training's forward pass, differ"),

@@ -122,7 +122,11 @@ class Bench:
 
     def loaded(self, seed: int = 1, **settings: object) -> Any:
         """A new trainer that has loaded what the whole run saved."""
-        saved, trainer = self.whole.output_dir, self.build(seed, **settings)
+        return self.load_into(self.build(seed, **settings))
+
+    def load_into(self, trainer) -> Any:
+        """The trainer, with what the whole run saved."""
+        saved = self.whole.output_dir
         with quiet():
             trainer.load_model(saved)
             trainer.set_model_mode("eval")

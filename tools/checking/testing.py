@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from clip_prompts.clip import PromptedCLIP, Seen
+from clip_prompts.run.errors import USER_ERRORS
 
 from .bench import Bench, scores, step, test_scores
 from .outcome import SAME, Failed, NotApplicable, compare, compare_steps, difference_of, some
@@ -35,7 +36,7 @@ def cache(bench: Bench) -> str:
 
 def chunks(bench: Bench) -> str:
     """Prompts encoded one by one give the same step and the same scores as all at once."""
-    hint = "A hook must treat each row alone, and a term must not depend on how prompts are encoded"
+    hint = "A hook must treat each row alone; LOSS_IS_MEAN must be False unless every term is a mean over images"
     limited = bench.build(TRAINER__CLIP__MEMORY_GB=CHUNK_GB)
     compare(scores(limited, bench.images), scores(bench.built, bench.images), "in chunks, the scores", hint)
     if bench.has_steps:
@@ -53,7 +54,11 @@ def new(bench: Bench) -> str:
     if bench.facts.learns != "prompts" or not bench.facts.takes_part("base2new"):
         raise NotApplicable("takes no part, says its method.yml")
     hint = "Prompts and features of classes must come from this run's names: save only what is learned"
-    fresh = bench.loaded(DATASET__SUBSAMPLE_CLASSES="new")
+    try:
+        fresh = bench.build(DATASET__SUBSAMPLE_CLASSES="new")
+    except USER_ERRORS as error:
+        raise NotApplicable(f"takes no part: {error}") from error
+    bench.load_into(fresh)
     found, names = scores(fresh, bench.images), list(fresh.dm.dataset.classnames)
     if found.shape != (len(bench.images), len(names)) or not torch.isfinite(found).all():
         raise Failed(f"scores of {len(names)} new classes have the shape {tuple(found.shape)}, or are not finite", hint)
