@@ -81,14 +81,14 @@ class LookaheadLoader:
         return [{**batch, "features": own} for batch, own in zip(group, features.split(sizes), strict=True)]
 
     def _load_again(self, batch: dict) -> dict:
-        return default_collate(self.loader.dataset.__getitems__(batch["index"].tolist()))
+        return default_collate([self.loader.dataset[index] for index in batch["index"].tolist()])
 
 
 def _can_load_again(loader: DataLoader) -> bool:
     """True if a batch can be loaded again. Custom samplers, collate functions and datasets are left alone."""
     sampler = type(loader.batch_sampler) is BatchSampler and type(loader.sampler) in (RandomSampler, SequentialSampler)
     known = getattr(type(loader.dataset), "__getitem__", None) is DatasetWrapper.__getitem__
-    return sampler and known and loader.collate_fn is default_collate and hasattr(loader.dataset, "__getitems__")
+    return sampler and known and loader.collate_fn is default_collate
 
 
 def _random_states() -> tuple:

@@ -1,5 +1,3 @@
-import contextlib
-
 import torchvision.transforms as T
 from torch.utils.data import Dataset
 
@@ -7,9 +5,6 @@ from dassl.utils import ConfigError
 
 from .decoded import DecodedImages
 from .transforms import interpolation_mode
-from .transforms.batches import transform_all
-
-_MAKES_ITEMS = ("__getitem__", "_transform_image")  # methods of a wrapper that a subclass may have of its own
 
 
 class DatasetWrapper(Dataset):
@@ -57,9 +52,10 @@ class DatasetWrapper(Dataset):
         return len(self.data_source)
 
     def __getitem__(self, idx):
-        output = self._facts(idx)
-        img0 = self.decoded.read(*_key(self.data_source[idx]))
-        with _naming([output["impath"]]):
+        item = self.data_source[idx]
+        output = {"label": item.label, "domain": item.domain, "impath": item.impath, "index": idx}
+        img0 = self.decoded.read(*_key(item))
+        try:
             if self.transform is None:
                 output["img"] = img0
             elif isinstance(self.transform, (list, tuple)):
@@ -67,45 +63,16 @@ class DatasetWrapper(Dataset):
                     output["img" if number == 1 else f"img{number}"] = self._transform_image(transform, img0)
             else:
                 output["img"] = self._transform_image(self.transform, img0)
+        except ConfigError as error:
+            raise ConfigError(f'"{item.impath}" cannot be transformed: {error}') from error
         if self.return_img0:
             output["img0"] = self.to_tensor(img0)
         return output
-
-    def __getitems__(self, indices):
-        """The items of a batch, as a DataLoader asks for them; like ``[self[idx] for idx in indices]``."""
-        is_plain = self.k_tfm == 1 and not self.return_img0 and callable(self.transform)
-        if not is_plain or any(getattr(type(self), n) is not getattr(DatasetWrapper, n) for n in _MAKES_ITEMS):
-            return [self[idx] for idx in indices]
-        items = [self._facts(idx) for idx in indices]
-        read = []
-
-        def images():
-            for item, idx in zip(items, indices, strict=True):
-                image = self.decoded.read(*_key(self.data_source[idx]))
-                read.append(item["impath"])
-                yield image
-
-        with _naming(read):
-            views = transform_all(self.transform, images())
-        return [{**item, "img": view} for item, view in zip(items, views, strict=True)]
-
-    def _facts(self, idx):
-        item = self.data_source[idx]
-        return {"label": item.label, "domain": item.domain, "impath": item.impath, "index": idx}
 
     def _transform_image(self, tfm, img0):
         """Return one view of the image, or a list of ``k_tfm`` of them."""
         views = [tfm(img0) for _ in range(self.k_tfm)]
         return views[0] if self.k_tfm == 1 else views
-
-
-@contextlib.contextmanager
-def _naming(paths):
-    """Name the image, the last of ``paths``, in a ConfigError of its transform."""
-    try:
-        yield
-    except ConfigError as error:
-        raise ConfigError(f'"{paths[-1]}" cannot be transformed: {error}') from error
 
 
 def _key(item):

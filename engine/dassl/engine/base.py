@@ -7,7 +7,7 @@ import torch
 
 from dassl.utils import OutputError, tolist_if_not
 from dassl.utils.atomic import refuse_link
-from dassl.utils.meters import Curves, EpochProgress
+from dassl.utils.meters import EpochProgress, naming_folder
 
 from .saved_models import load_models, restore_newest, save_models
 from .steps import StepRecorder
@@ -40,7 +40,6 @@ class TrainerBase:
         self._optims = OrderedDict()
         self._scheds = OrderedDict()
         self._writer = None
-        self._curves = Curves()
         self._steps = StepRecorder()
         self.observers = []
 
@@ -207,12 +206,14 @@ class TrainerBase:
     def flush_writer(self):
         """Write the curves to the disk, so that they reach as far as the checkpoint that is about to be saved."""
         if self._writer is not None:
-            self._curves.flush(self._writer)
+            with naming_folder(self._writer):
+                self._writer.flush()
 
     def write_scalar(self, tag, scalar_value, global_step=None):
         """Write one point of a curve; does nothing while no writer is open."""
         if self._writer is not None:
-            self._curves.add(self._writer, tag, scalar_value, global_step)
+            with naming_folder(self._writer):
+                self._writer.add_scalar(tag, scalar_value, global_step)
 
     # The run
 

@@ -1,14 +1,11 @@
-"""Running averages of metrics, and the lines and curves that report them during a run."""
+"""Running averages of metrics, and the lines that report them during a run."""
 
 import contextlib
 import datetime
-import itertools
 import time
 from collections import defaultdict
 
 import torch
-
-_SECONDS = 1.0  # between two writes of curves
 
 
 class AverageMeter:
@@ -116,51 +113,8 @@ class EpochProgress:
         )
 
 
-class Curves:
-    """TensorBoard's scalars, kept for up to a second; those of one step are written together.
-
-    Written one at a time, a thread wakes up for each, which small training steps feel.
-    """
-
-    def __init__(self):
-        self._points = []  # (step, time, tag, value)
-        self._written = time.time()
-
-    def add(self, writer, tag, value, step):
-        """Keep a point for a SummaryWriter."""
-        now = time.time()
-        try:
-            self._points.append((step, now, tag, float(value)))
-        except (TypeError, ValueError, RuntimeError):  # SummaryWriter says what is wrong
-            writer.add_scalar(tag, value, step)
-        if now - self._written > _SECONDS:
-            self.write(writer)
-
-    def flush(self, writer):
-        """Write all points to the disk."""
-        self.write(writer)
-        with _naming_folder(writer):
-            writer.flush()
-
-    def write(self, writer):
-        """Hand all points to the writer.
-
-        Raises:
-            OSError: the disk is full; the error names the folder.
-        """
-        from tensorboard.compat.proto.summary_pb2 import Summary  # slow to import, and only training needs it
-
-        points, self._points, self._written = self._points, [], time.time()
-        with _naming_folder(writer):
-            for step, group in itertools.groupby(points, key=lambda point: point[0]):
-                _, times, tags, values = zip(*group, strict=True)
-                pairs = zip(tags, values, strict=True)
-                summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in pairs])
-                writer._get_file_writer().add_summary(summary, step, times[0])
-
-
 @contextlib.contextmanager
-def _naming_folder(writer):
+def naming_folder(writer):
     """Inside this context, a full disk is an error that names the folder of a SummaryWriter."""
     try:
         yield
