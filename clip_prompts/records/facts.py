@@ -19,7 +19,7 @@ from .sources import dataset_of
 from .stored_identity import facts_of
 
 _PACKAGES = (
-    "torch", "torchvision", "torchmetrics", "clip-anytorch", "dassl-engine", "dassl", "numpy", "pillow", "scikit-learn",
+    "torch", "torchvision", "clip-anytorch", "dassl-engine", "dassl", "numpy", "pillow", "scikit-learn",
     "yacs",
 )  # fmt: skip
 OWN_PICTURES = "ImageFolder"  # the dataset that reads a user's own folder

@@ -34,10 +34,15 @@ def source_file(module: str) -> Path | None:
     if module not in sys.modules and (module.rpartition(".")[0] or "sys") in sys.modules:
         with contextlib.suppress(ImportError, ValueError, AttributeError):
             file = getattr(importlib.util.find_spec(module), "origin", None)
-    if not file or not file.endswith(".py") or not os.path.isfile(file):  # torch has modules that name no real file
-        return None
-    path = Path(file).resolve()
-    return None if any(path.is_relative_to(place) for place in _INSTALLED) else path
+    if not file or not file.endswith(".py") or _is_installed(os.path.dirname(file)) or not os.path.isfile(file):
+        return None  # torch has modules that name no real file
+    return Path(file).resolve()
+
+
+@functools.cache  # of thousands of modules, most are in the same folders
+def _is_installed(folder: str) -> bool:
+    path = Path(folder).resolve()
+    return any(path.is_relative_to(place) for place in _INSTALLED)
 
 
 _loaded: dict[Path, int] = {}  # file -> time of its last change when the process had loaded it

@@ -15,4 +15,5 @@ from clip_prompts.run.checkout import load_checkout  # noqa: E402
 load_checkout()
 remember_sources()  # a sweep's process serves many runs: code that is edited meanwhile is not the code that runs
 
+gc.freeze()  # what was imported stays: when a run ends, Python would look through all of it for garbage, for a second
 gc.enable()

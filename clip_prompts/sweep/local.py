@@ -38,8 +38,7 @@ class LocalLauncher(Launcher):
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // self.workers)))
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads take no turns from those that work
         self._context = multiprocessing.get_context("forkserver")
-        # torchmetrics: every run needs it in the end, and takes a second to import it.
-        modules = ["clip_prompts.run.libraries", "clip_prompts.sweep.worker", "torchmetrics"]
+        modules = ["clip_prompts.run.libraries", "clip_prompts.sweep.worker"]
         self._hears_ctrl_c = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
         self._context.set_forkserver_preload(["clip_prompts.sweep.quiet", *modules] if self._hears_ctrl_c else modules)
         self._is_ready = False

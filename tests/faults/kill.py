@@ -19,7 +19,6 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch  # noqa: E402
-import torchmetrics  # noqa: E402, F401  (every run needs it in the end)
 from torch.utils.tensorboard import SummaryWriter  # noqa: E402, F401
 
 import train  # noqa: E402

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
+from torchmetrics.functional.classification import multiclass_calibration_error
 
 from clip_prompts.records.metrics import BINS, PredictionLog, nothing, summarize
 
@@ -60,6 +61,9 @@ def test_values(name):
     f1 = f1_score(y, prediction, average="macro", labels=np.unique(y), zero_division=0)
     assert metrics["macro_f1"] == pytest.approx(100 * f1, abs=1e-9)
     assert metrics["ece"] == pytest.approx(plain_ece(p, y), abs=1e-3)
+    if classes > 1 and name != "certain":  # torchmetrics has a bin of its own for certainty
+        theirs = multiclass_calibration_error(torch.from_numpy(p), label, classes, n_bins=BINS, norm="l1")
+        assert metrics["ece"] == pytest.approx(100 * theirs.item(), abs=1e-3)
     exact = torch.log_softmax(output.double(), dim=1).gather(1, label[:, None]).mean().neg().item()
     assert metrics["nll"] == pytest.approx(exact, rel=1e-5, abs=1e-6)
     if classes > 1 and name != "certain":  # scikit-learn clips probabilities
