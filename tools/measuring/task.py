@@ -46,6 +46,9 @@ def class_names(count: int) -> list[str]:
 class Task:
     """A method's trainer, its plain twin if it has one, and random inputs. Steps leave what is learned as it is.
 
+    Args:
+        clip_model: in place of a new random one; tasks of the same backbone, precision and device may share it.
+
     Raises UserError: unknown method, backbone, precision or setting, or a number of classes that ImageNet has not.
 
     Attributes:
@@ -53,13 +56,13 @@ class Task:
         separate_from: the first text layer at which classes have rows of their own; None if there is none.
     """
 
-    def __init__(self, setting: Setting, with_plain: bool = True) -> None:
+    def __init__(self, setting: Setting, with_plain: bool = True, clip_model: CLIP | None = None) -> None:
         if setting.plugin:
             import_plugin(setting.plugin)
         self.setting, names = setting, class_names(setting.classes)
         node = f"TRAINER.{method_class(setting.method).__name__.upper()}"
         n_ctx = setting.n_ctx or 4 * (setting.method in _SHORT)
-        clip_model = random_clip(setting.backbone, stored=setting.precision != "fp32")
+        clip_model = clip_model or random_clip(setting.backbone, stored=setting.precision != "fp32")
         pairs = [f"{node}.PREC", setting.precision, "TRAINER.CLIP.MEMORY_GB", setting.memory_gb]
         pairs += ["USE_CUDA", setting.device == "cuda", *[f"{node}.N_CTX", n_ctx][: 2 * bool(n_ctx)], *setting.opts]
         self.trainer = trainer = build_trainer(setting.method, clip_model, names, "", pairs, random_teacher=True)

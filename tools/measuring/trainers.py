@@ -10,6 +10,7 @@ from torch import Tensor
 
 from clip_prompts.clip import CLIPTrainer
 from clip_prompts.common.errors import unknown
+from clip_prompts.common.method_facts import row_order
 from clip_prompts.run import arguments
 from clip_prompts.run.checkout import load_checkout
 from clip_prompts.run.config import build_config
@@ -59,15 +60,20 @@ class WithoutData:
         self._gradients_are_checked = True  # steps on features leave out what is learned for images
 
 
-def method_class(method: str) -> type[CLIPTrainer]:
-    """The trainer class of a method that learns in steps. Raises UserError for any other name."""
+def learning_methods() -> dict[str, type[CLIPTrainer]]:
+    """Trainer classes of all registered methods that learn in steps, by name, in the order of tables."""
     known = {name: TRAINER_REGISTRY.get(name) for name in TRAINER_REGISTRY.registered_names()}
-    learning = {
-        name: cls
+    learning = (
+        name
         for name, cls in known.items()
         if issubclass(cls, CLIPTrainer) and cls.loss_terms is not CLIPTrainer.loss_terms
-    }
-    if method not in learning:
+    )
+    return {name: known[name] for name in sorted(learning, key=row_order)}
+
+
+def method_class(method: str) -> type[CLIPTrainer]:
+    """The trainer class of a method that learns in steps. Raises UserError for any other name."""
+    if method not in (learning := learning_methods()):
         raise unknown("method", method, learning)
     return learning[method]
 

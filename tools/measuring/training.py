@@ -28,7 +28,7 @@ def measure(setting: Setting, repeat: int, with_plain: bool = True, with_memory:
     task = Task(setting, with_plain)
     separately = task.plain_separately(_available(task.device))
     measured = {name: call for name, call in calls(task, separately).items() if with_plain or "plain" not in name}
-    record: dict = {"equality": _equality(task, separately) if task.plain else None}
+    record: dict = {"equality": equality(task, separately) if task.plain else None}
     times = counters.seconds_in_turn(measured, repeat, task.device)
     record["ways"] = ways = {name: {"seconds": time} for name, time in times.items()}
     for way, count in task.positions.items():
@@ -90,7 +90,7 @@ def _memory_of_own_process(task: Task, name: str, separately: bool) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _equality(task: Task, separately: bool) -> dict:
+def equality(task: Task, separately: bool) -> dict:
     """Relative difference of the loss and, at most, of a gradient, in a step on images if these have prompts."""
     x, label = task.images() if task.learns_images else task.features(), task.labels()
     terms = task.plain_step(x, label, separately)
