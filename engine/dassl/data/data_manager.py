@@ -15,16 +15,9 @@ from .wrapper import DatasetWrapper
 
 
 def build_data_loader(
-    cfg,
-    sampler_type="SequentialSampler",
-    data_source=None,
-    batch_size=64,
-    n_domain=0,
-    n_ins=2,
-    tfm=None,
-    is_train=True,
-    dataset_wrapper=None,
-):
+    cfg, sampler_type="SequentialSampler", data_source=None, batch_size=64, n_domain=0, n_ins=2, tfm=None,
+    is_train=True, dataset_wrapper=None,
+):  # fmt: skip
     """Return a torch DataLoader over ``data_source``.
 
     A training loader drops an incomplete last batch, unless it is the only one.
@@ -42,16 +35,12 @@ def build_data_loader(
             f"Cannot build a {'training' if is_train else 'test'} loader: the list of images is empty. "
             "Check the dataset's split and the selection of classes."
         )
-    if dataset_wrapper is None:
-        dataset_wrapper = DatasetWrapper
-    sampler = build_sampler(
-        sampler_type, cfg=cfg, data_source=data_source, batch_size=batch_size, n_domain=n_domain, n_ins=n_ins
-    )
+    sampler = build_sampler(sampler_type, cfg, data_source, batch_size, n_domain, n_ins)
     workers = cfg.DATALOADER.NUM_WORKERS
     # No generator, and workers that end with their epoch: anything else would change the draws from torch's global
     # generator (each start of workers draws their seed), and with them the batches that a seed stands for.
     loader = (TrainLoader if is_train else DataLoader)(
-        dataset_wrapper(cfg, data_source, transform=tfm, is_train=is_train),
+        (dataset_wrapper or DatasetWrapper)(cfg, data_source, transform=tfm, is_train=is_train),
         batch_size=batch_size,
         sampler=sampler,
         num_workers=workers,
@@ -124,17 +113,10 @@ class DataManager:
             tfm_test = custom_tfm_test
 
         def loader(settings, data_source, is_train):
-            domains_and_classes = {"n_domain": settings.N_DOMAIN, "n_ins": settings.N_INS} if is_train else {}
-            return build_data_loader(
-                cfg,
-                sampler_type=settings.SAMPLER,
-                data_source=data_source,
-                batch_size=settings.BATCH_SIZE,
-                tfm=tfm_train if is_train else tfm_test,
-                is_train=is_train,
-                dataset_wrapper=dataset_wrapper,
-                **domains_and_classes,
-            )
+            more = {"n_domain": settings.N_DOMAIN, "n_ins": settings.N_INS} if is_train else {}
+            more |= {"tfm": tfm_train if is_train else tfm_test, "is_train": is_train}
+            own = settings.SAMPLER, data_source, settings.BATCH_SIZE
+            return build_data_loader(cfg, *own, dataset_wrapper=dataset_wrapper, **more)
 
         loaders = cfg.DATALOADER
         settings_u = loaders.TRAIN_X if loaders.TRAIN_U.SAME_AS_X else loaders.TRAIN_U

@@ -171,9 +171,7 @@ def build_sampler(sampler_type, cfg=None, data_source=None, batch_size=32, n_dom
         UnknownNameError: (a ValueError) no sampler has that name.
     """
     if sampler_type not in _SAMPLERS:
-        known = list(_SAMPLERS)
-        raise UnknownNameError(
-            f"Unknown sampler type: {sampler_type}. "
-            f"Did you mean '{get_most_similar_str_to_a_from_b(str(sampler_type), known)}'? Known: {', '.join(known)}"
-        )
+        near = get_most_similar_str_to_a_from_b(str(sampler_type), list(_SAMPLERS))
+        known = ", ".join(_SAMPLERS)
+        raise UnknownNameError(f"Unknown sampler type: {sampler_type}. Did you mean '{near}'? Known: {known}")
     return _SAMPLERS[sampler_type](data_source, batch_size, n_domain, n_ins)

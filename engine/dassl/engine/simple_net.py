@@ -26,16 +26,9 @@ class SimpleNet(nn.Module):
         self.head = None
         head = model_cfg.HEAD
         if head.NAME and head.HIDDEN_LAYERS:
-            self.head = build_head(
-                head.NAME,
-                verbose=cfg.VERBOSE,
-                in_features=width,
-                hidden_layers=head.HIDDEN_LAYERS,
-                activation=head.ACTIVATION,
-                bn=head.BN,
-                dropout=head.DROPOUT,
-                **kwargs,
-            )
+            own = {"hidden_layers": head.HIDDEN_LAYERS, "activation": head.ACTIVATION, "bn": head.BN}
+            own |= {"dropout": head.DROPOUT, "in_features": width}
+            self.head = build_head(head.NAME, verbose=cfg.VERBOSE, **own, **kwargs)
             width = self.head.out_features
 
         self.classifier = nn.Linear(width, num_classes) if num_classes > 0 else None

@@ -87,14 +87,8 @@ class Classification(EvaluatorBase):
         accuracy = 100.0 * correct / total
         macro_f1 = 100.0 * _macro_f1(true, predicted)
         results = OrderedDict(accuracy=accuracy, error_rate=100.0 - accuracy, macro_f1=macro_f1)
-        print(
-            "=> result\n"
-            f"* total: {total:,}\n"
-            f"* correct: {correct:,}\n"
-            f"* accuracy: {accuracy:.1f}%\n"
-            f"* error: {100.0 - accuracy:.1f}%\n"
-            f"* macro_f1: {macro_f1:.1f}%"
-        )
+        print(f"=> result\n* total: {total:,}\n* correct: {correct:,}\n* accuracy: {accuracy:.1f}%")
+        print(f"* error: {100.0 - accuracy:.1f}%\n* macro_f1: {macro_f1:.1f}%")
         if self.cfg.TEST.PER_CLASS_RESULT:
             results["perclass_accuracy"] = self._evaluate_classes(true, predicted)
         if self.cfg.TEST.COMPUTE_CMAT:

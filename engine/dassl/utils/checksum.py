@@ -6,6 +6,7 @@ reader of such files, ``torch.load`` of any version included, passes over it.
 """
 
 import hashlib
+import io
 import os
 
 import torch
@@ -24,15 +25,12 @@ def save_with_checksum(state, path):
     Raises:
         OSError: the file cannot be written.
     """
+    buffer = io.BytesIO()  # torch.save into a file says only that writing failed, and not why
+    torch.save(state, buffer)
+    archive = buffer.getbuffer()
     with open(path, "wb") as file:
-        hashing = _HashingFile(file)
-        try:
-            torch.save(state, hashing)
-        except RuntimeError as error:
-            # torch says only that writing failed.
-            raise (hashing.error or error) from error
-        file.seek(-2, os.SEEK_END)
-        file.write(_SIZE + _MARK + hashing.digest.hexdigest().encode())
+        file.write(archive[:-2])
+        file.write(_SIZE + _MARK + hashlib.sha256(archive).hexdigest().encode())
 
 
 def check_checksum(path):
@@ -63,23 +61,3 @@ def check_checksum(path):
             "or load another epoch."
         )
     return True
-
-
-class _HashingFile:
-    """A file as ``torch.save`` needs it; keeps the error that made writing fail."""
-
-    def __init__(self, file):
-        self.file = file
-        self.digest = hashlib.sha256()
-        self.error = None
-
-    def write(self, data):
-        self.digest.update(data)
-        try:
-            return self.file.write(data)
-        except OSError as error:
-            self.error = error
-            raise
-
-    def flush(self):
-        self.file.flush()

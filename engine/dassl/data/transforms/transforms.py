@@ -9,26 +9,12 @@ from .autoaugment import CIFAR10Policy, ImageNetPolicy, SVHNPolicy
 from .operations import Cutout, GaussianNoise, InstanceNormalization, Random2DTranslation, RandomCrop
 from .randaugment import RandAugment, RandAugment2, RandAugmentFixMatch
 
+# center_crop is accepted for old configs: testing always crops the centre, training never does.
 AVAI_CHOICES = [
-    "random_flip",
-    "random_resized_crop",
-    "normalize",
-    "instance_norm",
-    "random_crop",
-    "random_translation",
-    "center_crop",  # accepted for old configs; testing always crops the centre, training never does
-    "cutout",
-    "imagenet_policy",
-    "cifar10_policy",
-    "svhn_policy",
-    "randaugment",
-    "randaugment_fixmatch",
-    "randaugment2",
-    "gaussian_noise",
-    "colorjitter",
-    "randomgrayscale",
-    "gaussian_blur",
-]
+    "random_flip", "random_resized_crop", "normalize", "instance_norm", "random_crop", "random_translation",
+    "center_crop", "cutout", "imagenet_policy", "cifar10_policy", "svhn_policy", "randaugment",
+    "randaugment_fixmatch", "randaugment2", "gaussian_noise", "colorjitter", "randomgrayscale", "gaussian_blur",
+]  # fmt: skip
 
 INTERPOLATION_MODES = {
     "bilinear": InterpolationMode.BILINEAR,
@@ -96,12 +82,9 @@ def _train_steps(settings, choices, mode):
         )
     if "random_flip" in choices:
         yield "random flip", T.RandomHorizontalFlip()
-    if "imagenet_policy" in choices:
-        yield "imagenet policy", ImageNetPolicy()
-    if "cifar10_policy" in choices:
-        yield "cifar10 policy", CIFAR10Policy()
-    if "svhn_policy" in choices:
-        yield "svhn policy", SVHNPolicy()
+    for name, policy in (("imagenet", ImageNetPolicy), ("cifar10", CIFAR10Policy), ("svhn", SVHNPolicy)):
+        if f"{name}_policy" in choices:
+            yield f"{name} policy", policy()
     n, m = settings.RANDAUGMENT_N, settings.RANDAUGMENT_M
     if "randaugment" in choices:
         yield f"randaugment (n={n}, m={m})", RandAugment(n, m)
