@@ -30,7 +30,7 @@ class StanfordCars(BenchmarkDataset):
         meta = os.path.join(self.dataset_dir, "devkit", "cars_meta.mat")
         models, records = (read_mat(*m, self.missing_hint()) for m in ((meta, "class_names"), (path, "annotations")))
         models = [mat_text(model, f"{meta}: class_names {i}") for i, model in enumerate(models, start=1)]
-        if not {"fname", "class"} <= set(records.dtype.names or ()):
+        if not all(isinstance(record, dict) and {"fname", "class"} <= record.keys() for record in records):
             raise UserError(f"{path}: 'annotations' lacks the field fname or class. {self.missing_hint()}")
         rows = []
         for i, record in enumerate(records, start=1):

@@ -62,9 +62,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         add("trainers", nargs="?", help=f"with commas (default: {names})")
         add("datasets", nargs="?", help="names or YAML files, with commas, or all (default); of transfers, the targets")
         add("config", nargs="?", help="name in configs/trainers/TRAINER/, or a YAML file (default: the papers')")
-        add(
-            "--source", default="", help="of transfers: where prompts are learned (default: imagenet; embedded: shapes)"
-        )
+        text = "of transfers: where prompts are learned (default: imagenet; embedded: shapes)"
+        add("--source", default="", help=text)
         if name == "ablation":
             add("--studies", nargs="+", default=[], help=f"of {', '.join(protocols.STUDIES)} (default: all)")
         _common(sub)
@@ -91,13 +90,8 @@ def _common(sub: argparse.ArgumentParser) -> None:
     add("--jobs", type=int, default=0, help="runs at a time (default: one a GPU, two on the CPU)")
     add("--launcher", default="local", choices=LAUNCHERS, help="where jobs run (default: local); see docs/protocols.md")
     add("--plugin", action="append", help="module that registers more trainers or datasets; repeatable")
-    add(
-        "--set",
-        nargs="+",
-        action="extend",
-        metavar="KEY VALUE",
-        help="settings of every run, as pairs; they name its folder; repeatable",
-    )
+    text = "settings of every run, as pairs; they name its folder; repeatable"
+    add("--set", nargs="+", action="extend", metavar="KEY VALUE", help=text)
     add("--part", default="", choices=("train", "test"), help="only the runs that learn, or only those that evaluate")
     add("--variant", help="name of the folder between config and seed (default: the settings of --set)")
     add("--again", action="store_true", help="move earlier results of these runs aside, and make all of them again")

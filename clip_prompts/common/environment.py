@@ -95,13 +95,8 @@ def _is_met(requirement: str) -> bool:
         version = _numbers(importlib.metadata.version(name))
     except (importlib.metadata.PackageNotFoundError, ValueError):
         return True  # the package comes from another distribution, such as CLIP from its repository
-    return all(_allows(bound, version) for bound in re.findall(r"[<>]=?[\d.]+", requirement))
-
-
-def _allows(bound: str, version: tuple[int, ...]) -> bool:
-    """True if a version is inside a bound, ">=2.4" or "<81"."""
-    limit = _numbers(bound)
-    return version < limit if bound.startswith("<") else version >= limit
+    bounds = [(bound, _numbers(bound)) for bound in re.findall(r"[<>]=?[\d.]+", requirement)]  # ">=2.4", "<81"
+    return all(version < limit if bound.startswith("<") else version >= limit for bound, limit in bounds)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

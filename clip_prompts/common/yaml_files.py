@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from .errors import UserError
 from .files import read_text
 
 MAX_LENGTH = 200_000  # characters; PyYAML reads some 100,000 in a second
@@ -35,6 +36,16 @@ def read_yaml(path: str | os.PathLike) -> Any:
         raise YamlError(" ".join(str(error).split()) or type(error).__name__) from error
     _count(content, 0, 0)
     return content
+
+
+def read_settings(path: str | os.PathLike, what: str) -> Any:
+    """:func:`read_yaml`, with a UserError for all that is wrong; ``what`` names the file in it."""
+    try:
+        return read_yaml(path)
+    except OSError as error:
+        raise UserError(f"{what} cannot be read: {error.strerror or error}") from error
+    except YamlError as error:
+        raise UserError(f"{what} is not valid YAML: {error}") from error
 
 
 def _load(text: str) -> object:

@@ -56,28 +56,21 @@ def find_unreadable(items: Iterable) -> dict[str, str]:
         return {}
     items = list(items)
     hashes, reasons = _hashes([item.impath for item in items])
-    judges = [f"{_READER}, {'as viewed' if getattr(item, 'as_viewed', False) else 'plain'}" for item in items]
-    known = {judge: read_verdicts(set(hashes.values()), judge) for judge in set(judges)}
-    unknown_items = [
-        (item, judge)
-        for item, judge in zip(items, judges, strict=True)
-        if item.impath in hashes and hashes[item.impath] not in known[judge]
-    ]
-    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as threads:
-        verdicts: Iterable = threads.map(_decode, [item for item, _ in unknown_items])
-        if len(unknown_items) >= _MANY:
-            from tqdm import tqdm
+    for as_viewed in (False, True):
+        own = [i for i in items if i.impath in hashes and getattr(i, "as_viewed", False) == as_viewed]
+        judge = f"{_READER}, {'as viewed' if as_viewed else 'plain'}"
+        verdicts = read_verdicts({hashes[item.impath] for item in own}, judge)
+        unknown_items = [item for item in own if hashes[item.impath] not in verdicts]
+        with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as threads:
+            found: Iterable = threads.map(_decode, unknown_items)
+            if len(unknown_items) >= _MANY:
+                from tqdm import tqdm
 
-            verdicts = tqdm(verdicts, total=len(unknown_items), desc="Checking pictures", unit="file", leave=False)
-        fresh: dict[str, dict[str, str]] = {}
-        for (item, judge), verdict in zip(unknown_items, verdicts, strict=True):
-            fresh.setdefault(judge, {})[hashes[item.impath]] = verdict
-    for judge, found in fresh.items():
-        store_verdicts(found, judge)
-        known[judge] |= found
-    for item, judge in zip(items, judges, strict=True):
-        if item.impath in hashes and (reason := known[judge][hashes[item.impath]]):
-            reasons[item.impath] = reason
+                found = tqdm(found, total=len(unknown_items), desc="Checking pictures", unit="file", leave=False)
+            fresh = {hashes[item.impath]: verdict for item, verdict in zip(unknown_items, found, strict=True)}
+        store_verdicts(fresh, judge)
+        verdicts |= fresh
+        reasons |= {item.impath: reason for item in own if (reason := verdicts[hashes[item.impath]])}
     return reasons
 
 

@@ -193,11 +193,8 @@ def _check(method: Method, cell: tuple, runs: list[Run]) -> None:
                 known.setdefault(value, run)
         if len(known) > 1:
             (one, a), (two, b) = list(known.items())[:2]
-            label = (
-                " (two datasets of your own are told apart by DATASET.LABEL)"
-                if a.record["dataset"] == "ImageFolder"
-                else ""
-            )
+            own = a.record["dataset"] == "ImageFolder"
+            label = " (two datasets of your own are told apart by DATASET.LABEL)" if own else ""
             raise _Conflict(
                 a, b, f"{_name(method, cell)}, seeds {a.seed} and {b.seed}, {what}: {one[:12]} and {two[:12]}. They "
                 f"cannot be averaged: run one of them again, or name only folders that belong together{label}"

@@ -107,11 +107,8 @@ def _record(folder: Path, lines: list[str], given: dict, markers: tuple) -> dict
         "format": 2,
         "imported": True,
         "protocol": _protocol(path, dataset, classes, source, zero_shot),
-        "time": None,
         "split": "test",
-        "epoch": None,
         "images": total,
-        "seconds": None,
         "metrics": metrics,
         "counts": {"total": total, "correct": correct},
         "trainer": trainer,
@@ -123,13 +120,10 @@ def _record(folder: Path, lines: list[str], given: dict, markers: tuple) -> dict
         "selection": selection,
         "precision": _setting(settings, f"TRAINER.{trainer.upper()}.PREC", str),
         "config": Path(given["config_file"]).stem if given.get("config_file") else path.get("config"),
-        "recipe": None,
         "source": source,
         "loaded": loaded,
-        "learned": None,
-        "hashes": None,
-        "versions": None,
         "settings": settings or None,
+        **dict.fromkeys(("time", "epoch", "seconds", "recipe", "learned", "hashes", "versions")),
     }
     line = problem(record)
     return one_line(f"the log: {line}") if line else record

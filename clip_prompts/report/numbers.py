@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from clip_prompts.report.cells import Method
 from clip_prompts.report.reading import Run
-from clip_prompts.report.statistics import harmonic_mean
 
 AVERAGE = "average"
 
@@ -111,9 +110,9 @@ def harmonic(base: Number | None, new: Number | None) -> Number | None:
     if base is None or new is None:
         return None
     seeds = [seed for seed in base.by_seed if seed in new.by_seed]
-    by_seed = {seed: harmonic_mean(base.by_seed[seed], new.by_seed[seed]) for seed in seeds}
+    by_seed = {seed: statistics.harmonic_mean([base.by_seed[seed], new.by_seed[seed]]) for seed in seeds}
     runs = {s: base.runs.get(s, ()) + new.runs.get(s, ()) for s in seeds}
-    return Number(harmonic_mean(base.mean, new.mean), by_seed, runs)
+    return Number(statistics.harmonic_mean([base.mean, new.mean]), by_seed, runs)
 
 
 def average(numbers: Sequence[Number | None]) -> Number | None:

@@ -1,4 +1,4 @@
-"""Mean, spread over seeds, harmonic mean, paired differences."""
+"""Mean, spread over seeds, paired differences."""
 
 import math
 import statistics
@@ -9,11 +9,6 @@ SPREADS = {
     "sample-std": "sample standard deviation",
     "ci95": "95 % t-interval",
 }
-
-
-def harmonic_mean(base: float, new: float) -> float:
-    """Returns H = 2BN / (B + N); 0 if both are 0."""
-    return 2 * base * new / (base + new) if base + new else 0.0
 
 
 def half_width(values: Sequence[float]) -> float | None:

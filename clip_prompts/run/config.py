@@ -22,7 +22,7 @@ from clip_prompts.common.errors import UserError, closest
 from clip_prompts.common.files import MIB, FileRefused, open_regular
 from clip_prompts.common.text import one_line
 from clip_prompts.common.trees import flat
-from clip_prompts.common.yaml_files import YamlError, read_yaml
+from clip_prompts.common.yaml_files import read_settings, read_yaml
 from clip_prompts.data.config import add_config
 from clip_prompts.records.settings import problem
 
@@ -116,12 +116,7 @@ def merge_file(cfg: CfgNode, path: str, trainer: str | None = None) -> None:
         raise UserError(f"No config file '{path}'.{hint}")
     if not path.endswith((".yaml", ".yml")):
         raise UserError(f"Config file '{path}' is not YAML (.yaml, .yml)")
-    try:
-        content = read_yaml(path) or {}
-    except OSError as error:
-        raise UserError(f"Config file '{path}' cannot be read: {error.strerror or error}") from error
-    except YamlError as error:
-        raise UserError(f"Config file '{path}' is not valid YAML: {error}") from error
+    content = read_settings(path, f"Config file '{path}'") or {}
     if not isinstance(content, dict):
         raise UserError(f"Config file '{path}' holds no settings (KEY: VALUE)")
     given: dict[str, Any] = flat(content)

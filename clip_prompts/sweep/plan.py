@@ -13,7 +13,7 @@ from typing import Any
 
 from clip_prompts.common.errors import UserError, unknown
 from clip_prompts.common.files import FileRefused, open_to_write, read_json, write_text_atomically
-from clip_prompts.common.yaml_files import YamlError, read_yaml
+from clip_prompts.common.yaml_files import read_settings
 
 from .job import Job
 from .protocols import jobs_of, unique_jobs
@@ -49,12 +49,7 @@ def read_requests(file: str, given: dict) -> list[Request]:
     """
     if not os.path.isfile(file):
         raise UserError(f"No sweep file '{file}'")
-    try:
-        content = read_yaml(file)
-    except OSError as error:
-        raise UserError(f"Sweep file '{file}' cannot be read: {error.strerror or error}") from error
-    except YamlError as error:
-        raise UserError(f"Sweep file '{file}' is not valid YAML: {error}") from error
+    content = read_settings(file, f"Sweep file '{file}'")
     entries = content.get("sweep") if isinstance(content, dict) and set(content) == {"sweep"} else None
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise UserError(f"Sweep file '{file}' should hold one key, sweep, with a list of entries (protocol: ...)")

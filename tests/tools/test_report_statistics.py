@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from clip_prompts.report.statistics import harmonic_mean, paired_difference, spread
+from clip_prompts.report.numbers import Number, harmonic
+from clip_prompts.report.statistics import paired_difference, spread
 
 VALUES = [91.81, 92.01, 92.17]
 
@@ -25,5 +26,6 @@ def test_paired_difference():
 
 
 def test_harmonic_mean():
-    assert round(harmonic_mean(80.47, 71.69), 2) == 75.83
-    assert harmonic_mean(0.0, 0.0) == 0.0
+    base, new, none = (Number(mean, {1: mean}) for mean in (80.47, 71.69, 0.0))
+    assert round(harmonic(base, new).mean, 2) == 75.83
+    assert harmonic(none, none).mean == harmonic(base, none).mean == 0.0

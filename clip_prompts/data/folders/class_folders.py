@@ -45,13 +45,14 @@ class Skipped:
         folder, prefix = os.path.join(root, inner), f"{inner}/" if inner else ""
         self.deeper += [prefix + name for name in sorted(_safe_listdir(folder)) if _is_picture(folder, name)]
 
-    def report(self) -> None:
-        """Print one line for files of other kinds, and one for pictures that are too deep."""
+    def report(self, folder: str, pictures: list[Picture]) -> Listing:
+        """Print one line for files of other kinds, and one for pictures that are too deep; return the listing."""
         if self.endings:
             print(one_line(f"Skipped {_files(self.endings)}"))
         if self.deeper:
             number = "1 picture that is" if len(self.deeper) == 1 else f"{len(self.deeper)} pictures that are"
             print(one_line(f"Skipped {number} not directly in a class folder, such as {self.deeper[0]}"))
+        return Listing(f"Folder {folder}", pictures, name_folders(folder, {str(p.key): 0 for p in pictures}))
 
 
 def list_classes(folder: str, ignored: Collection[str] = ()) -> Listing:
@@ -59,8 +60,7 @@ def list_classes(folder: str, ignored: Collection[str] = ()) -> Listing:
     skipped = Skipped()
     pictures = list(pictures_of(folder, skipped, ignored=ignored))
     skipped.add_loose(folder)
-    skipped.report()
-    return Listing(f"Folder {folder}", pictures, name_folders(folder, {str(picture.key): 0 for picture in pictures}))
+    return skipped.report(folder, pictures)
 
 
 def pictures_of(

@@ -13,7 +13,6 @@ from clip_prompts.data.class_folders import class_folders
 
 from .class_folders import LAYOUTS, NO_CLASSES, Skipped, pictures_of
 from .listing import PARTS, SPELLINGS, Listing
-from .names import name_folders
 
 
 def find_parts(folder: str) -> dict[str, str]:
@@ -44,8 +43,8 @@ def list_parts(folder: str, ignored: Collection[str] = ()) -> Listing:
 
     Raises UserError: no ``test`` folder, a part without class folders, a class folder without pictures.
     """
-    there = {part: name for part, name in find_parts(folder).items()}
-    there = {part: there[part] for part in PARTS if part in there}
+    found = find_parts(folder)
+    there = {part: found[part] for part in PARTS if part in found}
     shown = " and ".join(f"{name}/" for name in there.values())
     if "test" not in there:
         raise UserError(f"{folder} has {shown} but no test/. Add test/<class>/ folders.")
@@ -63,8 +62,7 @@ def list_parts(folder: str, ignored: Collection[str] = ()) -> Listing:
     pictures = [picture for part, name in there.items() for picture in pictures_of(folder, skipped, name, part=part)]
     for inner in ("", *there.values()):
         skipped.add_loose(folder, inner)
-    skipped.report()
-    return Listing(f"Folder {folder}", pictures, name_folders(folder, {str(picture.key): 0 for picture in pictures}))
+    return skipped.report(folder, pictures)
 
 
 def list_domains(folder: str, domains: Collection[str]) -> Listing:
@@ -75,8 +73,7 @@ def list_domains(folder: str, domains: Collection[str]) -> Listing:
             raise unknown(f"domain of {folder}", domain, there)
     skipped = Skipped()
     pictures = [p for domain in dict.fromkeys(domains) for p in pictures_of(folder, skipped, domain, domain=domain)]
-    skipped.report()
-    return Listing(f"Folder {folder}", pictures, name_folders(folder, sorted({str(p.key) for p in pictures})))
+    return skipped.report(folder, pictures)
 
 
 def _holds_folders(folder: str) -> bool:

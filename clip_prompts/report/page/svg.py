@@ -17,15 +17,9 @@ class Chart:
     """
 
     def __init__(
-        self,
-        title: str,
-        about: str,
-        x: tuple[float, float],
-        y: tuple[float, float],
-        names: tuple[str, str],
-        ticks: dict[float, str] | None = None,
-        size: tuple[int, int] = (300, 220),
-    ) -> None:
+        self, title: str, about: str, x: tuple[float, float], y: tuple[float, float], names: tuple[str, str],
+        ticks: dict[float, str] | None = None, size: tuple[int, int] = (300, 220),
+    ) -> None:  # fmt: skip
         self.width, self.height = size
         self.left, self.top, self.right, self.bottom = 44, 26, self.width - 12, self.height - 38
         self.x, self.y = x, y
