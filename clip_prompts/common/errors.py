@@ -1,7 +1,8 @@
 """User errors in one line, and the closest match for a name that is unknown. Imports nothing heavy."""
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from .text import one_line
 
@@ -14,6 +15,16 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         return one_line(super().__str__())
+
+
+@contextlib.contextmanager
+def reading(what: str, hint: str = "") -> Iterator[None]:
+    """Inside, a file or folder that cannot be read, or is not UTF-8, is a UserError that begins with ``what``."""
+    try:
+        yield
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{what} cannot be read: {reason}. {hint}".rstrip()) from error
 
 
 def closest(value: object, known: Iterable[str], cutoff: float = 0.5) -> str | None:

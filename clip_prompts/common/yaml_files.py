@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from .errors import UserError
+from .errors import UserError, reading
 from .files import read_text
 
 MAX_LENGTH = 200_000  # characters; PyYAML reads some 100,000 in a second
@@ -41,9 +41,8 @@ def read_yaml(path: str | os.PathLike) -> Any:
 def read_settings(path: str | os.PathLike, what: str) -> Any:
     """:func:`read_yaml`, with a UserError for all that is wrong; ``what`` names the file in it."""
     try:
-        return read_yaml(path)
-    except OSError as error:
-        raise UserError(f"{what} cannot be read: {error.strerror or error}") from error
+        with reading(what):
+            return read_yaml(path)
     except YamlError as error:
         raise UserError(f"{what} is not valid YAML: {error}") from error
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from clip_prompts.common.errors import UserError
+from clip_prompts.common.errors import UserError, reading
 from clip_prompts.common.files import LIST, parse_json, read_text
 from clip_prompts.common.text import one_line
 
@@ -74,8 +74,5 @@ def class_label(labels: Mapping[str, int], name: str, path: str, line: str) -> i
 
 
 def _read_text(path: str, hint: str) -> str:
-    try:
+    with reading(path, hint):
         return read_text(path, LIST, lines=True)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{path} cannot be read: {reason}. {hint}".rstrip()) from error

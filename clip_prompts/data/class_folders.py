@@ -4,7 +4,7 @@ import os
 import random
 from collections.abc import Collection, Mapping
 
-from clip_prompts.common.errors import UserError
+from clip_prompts.common.errors import UserError, reading
 
 from .benchmark import BenchmarkDataset
 from .items import Row, to_items
@@ -44,11 +44,8 @@ def class_folders(folder: str, ignored: Collection[str] = (), hint: str = "", no
 
     Raises UserError for none, unless ``none_is_fine``.
     """
-    try:
-        with os.scandir(folder) as entries:
-            names = [e.name for e in entries if e.is_dir() and not e.name.startswith(".") and e.name not in ignored]
-    except OSError as error:
-        raise UserError(f"Image folder {folder} cannot be read: {error.strerror or error}. {hint}".rstrip()) from error
+    with reading(f"Image folder {folder}", hint), os.scandir(folder) as entries:
+        names = [e.name for e in entries if e.is_dir() and not e.name.startswith(".") and e.name not in ignored]
     if not names and not none_is_fine:
         raise UserError(f"Image folder {folder} holds no class folders. {hint}".rstrip())
     return sorted(names)
@@ -64,14 +61,12 @@ def image_names(folder: str, hint: str = "") -> list[str]:
 
     Raises UserError for none, and for a link to an image that is not there.
     """
-    try:
+    with reading(f"Class folder {folder}", hint):
         with os.scandir(folder) as entries:
             images = [entry for entry in entries if image_suffixed(entry.name)]
         names = [entry.name for entry in images if entry.is_file()]
         if len(names) < len(images) and (lost := sorted(e.path for e in images if not os.path.exists(e.path))):
             raise UserError(f"{lost[0]} is a link to an image that is not there. {hint}".rstrip())
-    except OSError as error:
-        raise UserError(f"Class folder {folder} cannot be read: {error.strerror or error}. {hint}".rstrip()) from error
     if not names:
         raise UserError(f"Class folder {folder} holds no images. {hint}".rstrip())
     return sorted(names)

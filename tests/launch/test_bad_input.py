@@ -55,7 +55,7 @@ def pets(small, tmp_path):
         (["OPTIM.NAME", "sdg"], ["sdg", "Did you mean 'sgd'"]),
         (["OPTIM.WARMUP_TYPE", "const"], ["const", "Did you mean 'constant'"]),
         (["DATASET.SUBSAMPLE_CLASSES", "old"], ["old", "base"]),
-        (["INPUT.SIZE", "(224, 224)"], ["(224, 224)", "32 x 32"]),
+        (["INPUT.SIZE", "(224, 224)"], ["(224, 224)", "(32, 32)"]),
         (["--root", "/nowhere"], ["/nowhere"]),
         (["--resume", "/nowhere"], ["/nowhere", "--resume"]),
         (["--config-file", "configs/trainers/CoOp/vit.yaml"], ["vit.yaml"]),

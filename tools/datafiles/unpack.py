@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from clip_prompts.common.errors import UserError
+from clip_prompts.common.errors import UserError, reading
 from clip_prompts.common.files import open_regular
 
 from .download import CHUNK, storage_error
@@ -98,11 +98,8 @@ def _extract(archive: Path, folder: Path) -> None:
 
 
 def _check_file(archive: Path) -> None:
-    try:
-        with open_regular(archive, sys.maxsize) as file:
-            head = file.read(512)
-    except OSError as error:
-        raise UserError(f"Archive {archive} cannot be read: {error.strerror or error}") from error
+    with reading(f"Archive {archive}"), open_regular(archive, sys.maxsize) as file:
+        head = file.read(512)
     if not head.strip(b"\0"):  # xz would skip zeros without end
         raise UserError(f"{archive} is neither a tar nor a zip archive. Remove it and fetch it again")
 

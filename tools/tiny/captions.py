@@ -88,11 +88,8 @@ def all_words() -> list[str]:
 
 
 def fits(codes: np.ndarray, caption_codes: np.ndarray, stated: np.ndarray) -> np.ndarray:
-    """Tell which caption fits which picture: bool (images, captions).
+    """Which caption fits which picture, bool (images, captions), from the attributes ``codes`` of pictures (images, A).
 
-    Args:
-        codes: attributes of the pictures (images, A).
-        caption_codes: attributes of the scenes that the captions were made for (captions, A).
-        stated: which of them each caption states (captions, A).
+    ``caption_codes``: of the scenes that the captions were made for. ``stated``: which each states. Both (captions, A).
     """
     return ~((codes[:, None] != caption_codes) & stated).any(axis=2)

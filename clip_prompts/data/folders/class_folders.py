@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterator
 
-from clip_prompts.common.errors import UserError
+from clip_prompts.common.errors import UserError, reading
 from clip_prompts.common.text import one_line
 from clip_prompts.data.class_folders import IMAGE_SUFFIXES, class_folders
 
@@ -109,22 +109,19 @@ def _picture_names(folder: str, key: str, skipped: Skipped) -> list[str]:
     names: list[str] = []
     endings: Counter[str] = Counter()
     deeper: list[str] = []
-    try:
-        with os.scandir(path) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    deeper += [f"{key}/{entry.name}/{name}" for name in _safe_listdir(entry.path)
-                               if _is_picture(entry.path, name)]  # fmt: skip
-                elif _ending(entry.name).lower() in image_suffixes() and entry.is_file():
-                    names.append(entry.name)
-                elif not os.path.exists(entry.path):
-                    raise UserError(f"{entry.path} is a link to an image that is not there. {_EMPTY}")
-                else:  # of another kind, or a special file
-                    endings[_ending(entry.name)] += 1
-    except OSError as error:
-        raise UserError(f"Class folder {path} cannot be read: {error.strerror or error}. {_EMPTY}") from error
+    with reading(f"Class folder {path}", _EMPTY), os.scandir(path) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                inside = (name for name in _safe_listdir(entry.path) if _is_picture(entry.path, name))
+                deeper += [f"{key}/{entry.name}/{name}" for name in inside]
+            elif _ending(entry.name).lower() in image_suffixes() and entry.is_file():
+                names.append(entry.name)
+            elif not os.path.exists(entry.path):
+                raise UserError(f"{entry.path} is a link to an image that is not there. {_EMPTY}")
+            else:  # of another kind, or a special file
+                endings[_ending(entry.name)] += 1
     if not names:
         there = ""
         if deeper:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Collection
 
-from clip_prompts.common.errors import UserError
+from clip_prompts.common.errors import UserError, reading
 from clip_prompts.common.files import LIST, read_json
 from clip_prompts.common.text import one_line
 
@@ -40,10 +40,8 @@ def find_list(folder: str, wanted: str = "") -> str:
         if not path.endswith((*SUFFIXES, ".json")):
             raise UserError(f"DATASET.LIST_FILE: {path} is none of .csv, .jsonl and .json (a split file).")
         return path
-    try:
+    with reading(f"Folder {folder}"):
         names = sorted(os.listdir(folder))
-    except OSError as error:
-        raise UserError(f"Folder {folder} cannot be read: {error.strerror or error}.") from error
     found = [n for n in names if n in TABLES or (n.startswith("split_") and n.endswith(".json"))]
     if len(found) > 1:
         raise UserError(f"{folder} holds several lists: {', '.join(found)}. Choose one: DATASET.LIST_FILE {found[0]}")

@@ -44,17 +44,10 @@ class TrainerBase:
         self.observers = []
 
     def register_model(self, name="model", model=None, optim=None, sched=None):
-        """Give a model a name, under which it is saved, switched to train or eval mode, and stepped.
+        """Give a model a name, under which it is saved (the folder's name), switched to train or eval, and stepped.
 
-        Args:
-            name (str): also the name of the folder for its checkpoints.
-            model (nn.Module): the model.
-            optim (torch.optim.Optimizer or None): None for a model that does not learn.
-            sched (torch scheduler or None): its ``step()`` is called once per epoch.
-
-        Raises:
-            AttributeError: the base constructor has not run yet.
-            AssertionError: the name is taken.
+        ``optim``: None for a model that does not learn. ``sched``: its ``step()`` is called once per epoch.
+        Raises AttributeError before the base constructor has run, AssertionError for a name that is taken.
         """
         if "_models" not in self.__dict__:
             raise AttributeError("Cannot assign model before super().__init__() call")
@@ -67,8 +60,7 @@ class TrainerBase:
     def get_model_names(self, names=None):
         """Return a list of names: all in the order of registration for None, else those given.
 
-        Raises:
-            AssertionError: a name is not registered.
+        Raises AssertionError for a name that is not registered.
         """
         if names is None:
             return list(self._models)
@@ -128,11 +120,7 @@ class TrainerBase:
     # Switching and stepping all or some models
 
     def set_model_mode(self, mode="train", names=None):
-        """Switch models to ``train``, or to ``eval`` or ``test``, which are the same.
-
-        Raises:
-            KeyError: another mode.
-        """
+        """Switch models to ``train``, or to ``eval`` or ``test``, which are the same. Raises KeyError for others."""
         names = self.get_model_names(names)
         if mode not in ("train", "eval", "test"):
             raise KeyError(mode)
@@ -179,11 +167,7 @@ class TrainerBase:
     # TensorBoard
 
     def init_writer(self, log_dir):
-        """Open the TensorBoard writer, unless one is open.
-
-        Raises:
-            OutputError: (an OSError) the folder cannot be written.
-        """
+        """Open the TensorBoard writer, unless one is open. Raises OutputError: the folder cannot be written."""
         if self._writer is not None:
             return
         from torch.utils.tensorboard import SummaryWriter  # slow to import, and only training needs it

@@ -6,11 +6,7 @@ EVALUATOR_REGISTRY = Registry("EVALUATOR")
 
 
 def build_evaluator(cfg, **kwargs):
-    """Build the evaluator ``cfg.TEST.EVALUATOR``; the keyword arguments go to it.
-
-    Raises:
-        UnknownNameError: (a ValueError) no evaluator has that name.
-    """
+    """Build the evaluator ``cfg.TEST.EVALUATOR``; the keyword arguments go to it. Raises UnknownNameError."""
     name = cfg.TEST.EVALUATOR
     check_availability(name, EVALUATOR_REGISTRY.registered_names())
     if cfg.VERBOSE:

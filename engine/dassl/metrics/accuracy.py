@@ -5,15 +5,9 @@ import torch
 
 @torch.no_grad()
 def compute_accuracy(output, target, topk=(1,)):
-    """Return how many of the true classes are among the k highest scores.
+    """Return for each k of ``topk`` the percentage (1,) of true classes that are among the k highest scores.
 
-    Args:
-        output (Tensor): scores, (B, C); of a tuple or list the first element.
-        target (Tensor): true classes, (B,).
-        topk (tuple of int): the values of k, each at most C.
-
-    Returns:
-        list of Tensor: for each k the accuracy in percent, shape (1,).
+    ``output``: scores (B, C); of a tuple or list the first element. ``target``: true classes (B,).
     """
     if isinstance(output, (tuple, list)):
         output = output[0]

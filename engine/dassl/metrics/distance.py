@@ -5,19 +5,10 @@ from torch.nn import functional as F
 
 
 def compute_distance_matrix(input1, input2, metric="euclidean"):
-    """Return the distance of each row of the first to each row of the second.
+    """Return the distances (B1, B2) of the rows of ``input1`` (B1, D) to the rows of ``input2`` (B2, D).
 
-    Args:
-        input1 (Tensor): (B1, D).
-        input2 (Tensor): (B2, D).
-        metric (str): ``euclidean`` (squared) or ``cosine``.
-
-    Returns:
-        Tensor: (B1, B2).
-
-    Raises:
-        AssertionError: an input is not a 2-D tensor, or the widths differ.
-        ValueError: unknown metric.
+    ``metric``: ``euclidean`` (squared) or ``cosine``; ValueError for another.
+    Raises AssertionError if an input is not a 2-D tensor, or the widths differ.
     """
     for name, value in (("input1", input1), ("input2", input2)):
         if not isinstance(value, torch.Tensor) or value.dim() != 2:

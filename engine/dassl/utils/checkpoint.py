@@ -101,17 +101,10 @@ def load_checkpoint(fpath):
 
 
 def resume_from_checkpoint(fdir, model, optimizer=None, scheduler=None):
-    """Restore the model, and the optimiser and scheduler if given, from the newest checkpoint.
+    """:func:`restore` from the newest checkpoint in a folder that ``save_checkpoint`` wrote.
 
-    Args:
-        fdir (str): a folder that ``save_checkpoint`` wrote.
-
-    Returns:
-        int: the number of finished epochs, which is the zero-based epoch to go on with.
-
-    Raises:
-        MissingFileError: the folder has no pointer file, or that names a missing file.
-        CheckpointError: the file is corrupt or does not fit the model.
+    Returns the number of finished epochs, which is the epoch to go on with, from 0.
+    Raises MissingFileError without one, CheckpointError for a corrupt one.
     """
     fpath = os.path.join(fdir, newest_name(fdir))
     return restore(load_checkpoint(fpath), fpath, model, optimizer, scheduler)

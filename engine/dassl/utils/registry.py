@@ -46,11 +46,7 @@ class Registry:
         self._objects[name] = obj
 
     def get(self, name):
-        """Return the object entered under ``name``.
-
-        Raises:
-            RegistryError: (a KeyError) there is none.
-        """
+        """Return the object entered under ``name``. Raises RegistryError (a KeyError) if there is none."""
         if name not in self._objects:
             raise RegistryError(f'Object name "{name}" does not exist in "{self._name}" registry')
         return self._objects[name]

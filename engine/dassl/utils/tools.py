@@ -19,9 +19,7 @@ from .regular_files import read_text
 def mkdir_if_missing(dirname):
     """Create a folder and its parents; an existing one is left as it is.
 
-    Raises:
-        MissingFileError: (a FileNotFoundError) the name is empty.
-        OutputError: (an OSError) the folder cannot be created, or a file has that name.
+    Raises MissingFileError for an empty name, OutputError if the folder cannot be created.
     """
     if not os.fspath(dirname):
         raise MissingFileError("Cannot create a folder whose name is empty. Give a path, for example ./output.")
@@ -43,12 +41,7 @@ def check_isfile(fpath):
 
 
 def read_json(fpath):
-    """Return the content of a JSON file (UTF-8).
-
-    Raises:
-        MissingFileError: there is no such file.
-        ConfigError: (a ValueError) the file is not JSON, or is no regular file.
-    """
+    """Return the content of a JSON file in UTF-8. Raises MissingFileError, or ConfigError if it is not JSON."""
     try:
         return json.loads(read_text(fpath))
     except FileNotFoundError as error:
@@ -71,11 +64,7 @@ def write_json(obj, fpath):
 def set_random_seed(seed):
     """Seed Python's, NumPy's and torch's global generators, those of all CUDA devices included.
 
-    Args:
-        seed (int): 0 to 2**32 - 1, the range that NumPy takes.
-
-    Raises:
-        ConfigError: the seed is outside of that range.
+    Raises ConfigError unless the seed is from 0 to 2**32 - 1, the range that NumPy takes.
     """
     if not 0 <= seed < 2**32:
         raise ConfigError(f"SEED must be between 0 and {2**32 - 1}, but got {seed}.")
@@ -86,11 +75,7 @@ def set_random_seed(seed):
 
 
 def download_url(url, dst):
-    """Fetch ``url`` into the file ``dst`` with a progress bar; a partial file never stays.
-
-    Raises:
-        DownloadError: the address cannot be reached.
-    """
+    """Fetch ``url`` into the file ``dst`` with a progress bar; a partial file never stays. Raises DownloadError."""
     print(f'* url="{url}"')
     print(f'* destination="{dst}"')
     parent = os.path.dirname(dst)
@@ -106,14 +91,9 @@ def download_url(url, dst):
 
 
 def listdir_nohidden(path, sort=False):
-    """Return the names in a folder that do not start with a dot.
+    """Return the names in a folder that do not start with a dot, in the file system's order unless ``sort``.
 
-    Args:
-        path (str): the folder.
-        sort (bool): sort by name; otherwise the order is the file system's.
-
-    Raises:
-        MissingFileError: there is no such folder.
+    Raises MissingFileError: there is no such folder.
     """
     try:
         names = [name for name in os.listdir(path) if not name.startswith(".")]
@@ -124,20 +104,11 @@ def listdir_nohidden(path, sort=False):
 
 def get_most_similar_str_to_a_from_b(a, b):
     """Return the string of the list ``b`` closest to ``a``; ties go to the last, an empty list gives None."""
-    best, best_ratio = None, -1.0
-    for candidate in b:
-        ratio = difflib.SequenceMatcher(None, a, candidate).ratio()
-        if ratio >= best_ratio:
-            best, best_ratio = candidate, ratio
-    return best
+    return max(reversed(list(b)), key=lambda name: difflib.SequenceMatcher(None, a, name).ratio(), default=None)
 
 
 def check_availability(requested, available):
-    """Check that ``requested`` is one of the strings in ``available``.
-
-    Raises:
-        UnknownNameError: (a ValueError) it is not; the line lists all and suggests the closest.
-    """
+    """Raise UnknownNameError, which suggests the closest, unless ``requested`` is a string in ``available``."""
     if requested in available:
         return
     closest = get_most_similar_str_to_a_from_b(requested, available)

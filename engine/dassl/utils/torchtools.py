@@ -14,12 +14,9 @@ from .errors import CheckpointError
 def adjust_learning_rate(
     optimizer, base_lr, epoch, stepsize=20, gamma=0.1, linear_decay=False, final_lr=0, max_epoch=100
 ):
-    """Set the rate of every group by hand, without a scheduler.
+    """Set the rate of every group by hand, without a scheduler, in an ``epoch`` from 0.
 
-    Args:
-        epoch (int): zero-based.
-        stepsize (int): epochs between two multiplications by ``gamma``.
-        linear_decay (bool): go straight from ``base_lr`` to ``final_lr`` over ``max_epoch`` instead.
+    It is multiplied by ``gamma`` every ``stepsize`` epochs, or with ``linear_decay`` goes straight to ``final_lr``.
     """
     if linear_decay:
         share = epoch / max_epoch
@@ -43,13 +40,9 @@ def open_all_layers(model):
 
 
 def open_specified_layers(model, open_layers):
-    """Let only the named direct children learn; the others are frozen and in eval mode.
+    """Let only the direct children ``open_layers`` (one name, or a list) learn; the others are frozen, in eval mode.
 
-    Args:
-        open_layers (str or list of str): names of children.
-
-    Raises:
-        AssertionError: the model has no child of such a name.
+    Raises AssertionError for a name that is no child's.
     """
     if isinstance(model, nn.DataParallel):
         model = model.module
@@ -65,14 +58,9 @@ def open_specified_layers(model, open_layers):
 
 
 def count_num_param(model=None, params=None):
-    """Count the elements of all parameters, frozen ones included.
+    """Count the elements of all parameters, frozen ones included: of ``model``, or of ``params``.
 
-    Args:
-        model (nn.Module): count its parameters.
-        params (iterable): or count these: parameters, or param-group dicts.
-
-    Raises:
-        ValueError: neither is given.
+    ``params``: parameters, or param-group dicts. Raises ValueError if neither is given.
     """
     if model is not None:
         return sum(p.numel() for p in model.parameters())

@@ -8,6 +8,7 @@ import shutil
 import tarfile
 import warnings
 import zipfile
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -161,11 +162,12 @@ def _in_order(data: bytes) -> bytes:
 
 def read_features(path: Path) -> str | None:
     """A file of features that is not used is named in a line that is printed."""
-    said: list[str] = []
     file = FeatureFile(path.parent, KEY, 4)
-    file.path, file._warn = path, lambda reason: said.append(reason)
-    assert file.read() is not None or said
-    return " ".join(said) or None
+    file.path = path
+    with redirect_stdout(io.StringIO()) as said:
+        found = file.read()
+    assert found is not None or said.getvalue()
+    return None if found is not None else said.getvalue().removesuffix("\n")
 
 
 def image_seeds(folder: Path) -> list[bytes]:

@@ -24,11 +24,7 @@ INTERPOLATION_MODES = {
 
 
 def interpolation_mode(name):
-    """Return torchvision's mode for ``bilinear``, ``bicubic`` or ``nearest``.
-
-    Raises:
-        UnknownNameError: another name.
-    """
+    """Return torchvision's mode for ``bilinear``, ``bicubic`` or ``nearest``. Raises UnknownNameError for others."""
     _check_known("INPUT.INTERPOLATION", name, list(INTERPOLATION_MODES))
     return INTERPOLATION_MODES[name]
 
