@@ -33,7 +33,7 @@ class KgCoOp(CLIPTrainer):
             class_specific=cfg.CSC,
             dtype=self.precision.start_dtype,
         )
-        self.w0 = unit(self.teacher.text_features(self.template(TEMPLATES), classnames)).to(self.device)
+        self.w0 = unit(self.teacher.text_features(self.template(TEMPLATES), classnames))
         return learner
 
     def loss_terms(self, seen, label):

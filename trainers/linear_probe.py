@@ -45,7 +45,6 @@ class LinearProbe(CLIPTrainer):
 
     def build_model(self):
         self.load_clip(self.settings.PREC)
-        self.image_encoder.to(self.device)
         self.model = LinearHead(self.image_encoder.output_dim, self.dm.dataset.classnames).to(self.device)
         print(f"Learned: {sum(p.numel() for p in self.model.parameters()):,} parameters; CLIP is frozen")
         self.register_model("linear_probe", self.model)

@@ -37,7 +37,7 @@ class ProGrad(CLIPTrainer):
     def build_prompt_learner(self, clip_model, text_encoder, classnames):
         cfg, template = self.settings, self.template(TEMPLATES)
         words = template.removesuffix(" {}.") if cfg.CTX_INIT == "template" else cfg.CTX_INIT
-        self.w0 = unit(self.teacher.text_features(template, classnames)).to(self.device)
+        self.w0 = unit(self.teacher.text_features(template, classnames))
         self.logit_scale = clip_model.logit_scale
         return PromptLearner(
             text_encoder,

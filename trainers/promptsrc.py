@@ -62,7 +62,7 @@ class PromptSRC(IVLP):
     LEARNER = SelfRegulatedPromptLearner
 
     def build_prompt_learner(self, clip_model, text_encoder, classnames):
-        self.w0 = unit(self.teacher.text_features(SIXTY, classnames)).to(self.device)
+        self.w0 = unit(self.teacher.text_features(SIXTY, classnames))
         self.logit_scale = clip_model.logit_scale
         return super().build_prompt_learner(clip_model, text_encoder, classnames)
 

@@ -24,7 +24,7 @@ class ZeroshotCLIP(CLIPTrainer):
 
     def build_model(self):
         clip_model, _ = self.load_clip(self.settings.PREC)
-        self.model = clip_model.to(self.device)
+        self.model = clip_model
         templates = self.templates()
         print(f"Prompts ({len(templates)}): {'; '.join(templates)}")
         each = [unit(self.teacher.text_features(template, self.dm.dataset.classnames)) for template in templates]

@@ -150,7 +150,7 @@ class CLIPTrainer(TrainerX):
             raise UserError(
                 f"INPUT.SIZE {size} does not fit the backbone '{name}': set INPUT.SIZE \"({needed}, {needed})\""
             )
-        clip_model = self.precision.convert(clip_model)
+        clip_model = self.precision.convert(clip_model).to(self.device)  # a teacher computes before training begins
         shared, features = self._shared, cfg.get("FEATURES", FEATURES_CONFIG)
         self.memory = MemoryBudget(shared["MEMORY_GB"])
         self.image_encoder, self.text_encoder = ImageEncoder(clip_model.visual), TextEncoder(clip_model, self.memory)

@@ -51,8 +51,8 @@ class TextEncoder(nn.Module):
         self._compiled: Callable | None = None
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """Token ids (...) to embeddings (..., d), without positions."""
-        return self.token_embedding(tokens).to(self.dtype)
+        """Token ids (...), on any device, to embeddings (..., d) where the weights are, without positions."""
+        return self.token_embedding(tokens.to(self.token_embedding.weight.device)).to(self.dtype)
 
     def forward(
         self,

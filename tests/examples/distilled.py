@@ -20,7 +20,7 @@ class Distilled(CoOp):
     CONFIG = CoOp.CONFIG | {"WEIGHT": 1.0}
 
     def build_prompt_learner(self, clip_model, text_encoder, classnames):
-        self.w0 = unit(self.teacher.text_features(self.template(), classnames)).to(self.device)  # (C, D)
+        self.w0 = unit(self.teacher.text_features(self.template(), classnames))  # (C, D)
         self.logit_scale = clip_model.logit_scale
         return super().build_prompt_learner(clip_model, text_encoder, classnames)
 

@@ -34,7 +34,6 @@ class NearestMean(CLIPTrainer):
 
     def build_model(self):
         self.load_clip(self.settings.PREC)
-        self.image_encoder.to(self.device)
         self.model = ClassMeans(self.num_classes, self.image_encoder.output_dim).to(self.device)
         self.register_model("class_means", self.model)  # saved, loaded and resumed under this name
         self.max_epoch = 1
