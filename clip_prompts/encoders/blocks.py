@@ -81,7 +81,7 @@ def image_block(block: ResidualAttentionBlock, x: Tensor, hook: BlockHook = NO_H
         read: number of leading rows per image to compute, if the others are not read: (B, read, d).
     """
     normed, heads = block.ln_1(x), (block.attn.num_heads, -1)
-    if read is None or hook is not NO_HOOK:
+    if read is None or 2 * read > x.shape[1] or hook is not NO_HOOK:
         qkv = hook.queries_keys_values(normed.flatten(0, 1), queries_keys_values(block, normed.flatten(0, 1)))
         q, k, v = qkv.view(*x.shape[:2], 3, *heads).unbind(2)  # each (B, L, h, d/h)
         q = q[:, :read]

@@ -150,13 +150,15 @@ class ImageEncoder(nn.Module):
             x = torch.cat([x, _per_image(rows, x)], dim=1)
         x = visual.ln_pre(x)
         for layer, block in enumerate(blocks):
-            if layer in deep:
-                x = torch.cat([x[:, :-appended], _per_image(deep[layer], x)], dim=1)
+            if layer in deep:  # the layer before has left out the rows that are replaced
+                x = torch.cat([x, _per_image(deep[layer], x)], dim=1)
             if layer in inserted:
                 behind = 1 if layer == min(inserted) else 1 + added
                 x = torch.cat([x[:, :1], _per_image(inserted[layer], x), x[:, behind:]], dim=1)
-            is_last = layer == len(blocks) - 1  # only the class token and the inserted rows are read
-            x = image_block(block, x, hooks.get(layer, NO_HOOK), 1 + added if is_last else None)
+            read = x.shape[1] - appended if layer + 1 in deep else None
+            if layer == len(blocks) - 1:
+                read = 1 + added  # the class token and the inserted rows
+            x = image_block(block, x, hooks.get(layer, NO_HOOK), read)
         x = visual.ln_post(x)
         features = x[:, 0] if visual.proj is None else x[:, 0] @ visual.proj
         return EncodedImages(features, x[:, 1:].mean(dim=1) if added else None)

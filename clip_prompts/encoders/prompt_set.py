@@ -95,14 +95,16 @@ class PromptSet(nn.Module):
         """Return the packing of these prompts.
 
         Args:
-            separate: whether every prompt has all of its rows to itself; else they share what they have in common.
+            separate: whether prompts differ from position 1 on; else they share what they have in common.
             inserted: number of rows behind the first one that are not in the prompts.
         """
         key = (separate, inserted)
         if key not in self._packings:
-            if separate:
-                shared, bounds = 0, np.cumsum([0] + [len(prompt) + inserted for prompt in self.sources]).tolist()
-                paths = [list(range(*pair)) for pair in itertools.pairwise(bounds)]
+            if separate:  # position 0 sees no other, and the inserted rows see only what all prompts have
+                shared = min(1, self._shared) + inserted * (self._shared > 0)
+                rest = [len(prompt) + inserted - shared for prompt in self.sources]
+                bounds = np.cumsum([shared, *rest]).tolist()
+                paths = [[*range(shared), *range(*pair)] for pair in itertools.pairwise(bounds)]
             else:
                 shared = self._shared + inserted
                 prompts = [[prompt[0], *[prompt[0]] * inserted, *prompt[1:]] for prompt in self.sources]
@@ -130,7 +132,7 @@ class PromptSet(nn.Module):
         """Return what an encoder of so many layers reads, under B contexts.
 
         Deep and inserted rows make the packing change: inserted rows make all prompts longer, and rows per class make
-        prompts differ that shared their beginning. Then ``LayerRows.source`` names the new rows.
+        prompts differ that shared more than position 0. Then ``LayerRows.source`` names the new rows.
         """
         deep, inserted = dict(given.deep), dict(given.inserted)
         before = packing = self.packing()

@@ -134,7 +134,7 @@ def test_empty_arguments_change_no_bit(most_rows):
 def test_rows_stay_shared_until_they_differ():
     encoder = TextEncoder(CLIP)
     prompts = learner_and_contexts(encoder)[0].prompts
-    shared, each = prompts.packing().rows, sum(map(len, prompts.sources))
+    shared, each = prompts.packing().rows, 1 + sum(len(prompt) - 1 for prompt in prompts.sources)  # position 0 once
     lengths = []
 
     class Count(LowRank):
