@@ -17,16 +17,10 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON = (3, 10)
 # Packages whose import name is not the package's own name.
 _IMPORT_NAMES = {
-    ".": "clip_prompts",
-    "./engine": "dassl",
-    "clip-anytorch": "clip",
-    "pillow": "PIL",
-    "pytest-xdist": "xdist",
-    "scikit-learn": "sklearn",
-    "setuptools": "pkg_resources",
-    "types-PyYAML": "yaml-stubs",
+    ".": "clip_prompts", "./engine": "dassl", "clip-anytorch": "clip", "pillow": "PIL", "pytest-xdist": "xdist",
+    "scikit-learn": "sklearn", "setuptools": "pkg_resources", "types-PyYAML": "yaml-stubs",
     "types-tabulate": "tabulate-stubs",
-}
+}  # fmt: skip
 
 
 def require_python() -> None:

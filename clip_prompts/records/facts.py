@@ -34,10 +34,7 @@ def training_facts(trainer, cfg: CfgNode, determines: dict, config_file: str | N
     """
     items = getattr(dataset_of(trainer), "train_x", None) or []
     return {
-        "trainer": cfg.TRAINER.NAME,
-        "dataset": cfg.DATASET.NAME,
-        "label": label_of(cfg),
-        "classes": cfg.DATASET.SUBSAMPLE_CLASSES,
+        **_names(cfg),
         "shots": cfg.DATASET.NUM_SHOTS,
         "seed": cfg.SEED,
         "config": Path(config_file).stem if config_file else None,
@@ -49,6 +46,11 @@ def training_facts(trainer, cfg: CfgNode, determines: dict, config_file: str | N
         "training": {key: value for key, value in plain(cfg).items() if is_of_training(key)},
         "test": list_sha256(determines.get("data.test")),
     }
+
+
+def _names(cfg: CfgNode) -> dict[str, str]:
+    own = cfg.DATASET
+    return {"trainer": cfg.TRAINER.NAME, "dataset": own.NAME, "label": label_of(cfg), "classes": own.SUBSAMPLE_CLASSES}
 
 
 def schedule_of(cfg: CfgNode) -> str:
@@ -85,18 +87,15 @@ def run_facts(trainer, cfg: CfgNode, identity: Identity, weights: list[dict]) ->
         if is_of_training(key):  # a checkpoint may say anything
             _put(settings, key.split("."), value)
     data = {part: list_sha256(identity.lists.get(f"data.{part}")) for part in ("train_x", "val", "test")}
-    seed = trained.get("seed") if weights else None
+    seed, precision = trained.get("seed") if weights else None, getattr(trainer, "precision", None)
     return {
         "identity": identity.sha256,
-        "trainer": cfg.TRAINER.NAME,
-        "dataset": cfg.DATASET.NAME,
-        "label": label_of(cfg),
-        "classes": cfg.DATASET.SUBSAMPLE_CLASSES,
+        **_names(cfg),
         "shots": trained.get("shots"),
         "images_trained_on": trained.get("images"),
         "seed": cfg.SEED if seed is None else seed,
         "backbone": cfg.MODEL.BACKBONE.NAME,
-        "precision": _precision(trainer),
+        "precision": precision if isinstance(precision, str) else getattr(precision, "name", None),
         "recipe": identity.facts["recipe"],
         "learned": None if shapes is None else sum(math.prod(entry["shape"]) for entry in shapes),
         "parameters": shapes,
@@ -146,11 +145,6 @@ def learned_shapes(trainer) -> list[dict] | None:
         for parameter, value in model.named_parameters()
         if value.requires_grad
     ]
-
-
-def _precision(trainer) -> str | None:
-    precision = getattr(trainer, "precision", None)
-    return precision if isinstance(precision, str) else getattr(precision, "name", None)
 
 
 def _versions() -> dict[str, str]:

@@ -83,7 +83,8 @@ def write_sources(
         path.unlink(missing_ok=True)
         return
     code = {found for name in list(sys.modules) if (found := source_file(name))}
-    code |= {data for file in code if file.name == "__init__.py" for data in _data_files(file.parent)}
+    beside = [other for file in code if file.name == "__init__.py" for other in file.parent.iterdir()]
+    code |= {file for file in beside if file.suffix in (".json", ".yaml", ".yml") and file.is_file()}  # tables
     named = [*files, cfg.MODEL.INIT_WEIGHTS, cfg.DATASET.get("SHOTS_FILE", ""), getattr(trainer, "backbone_path", "")]
     named += [getattr(dataset, name, "") for name in ("list_file", "selection_file")]
     read = {os.path.abspath(os.path.expanduser(file)) for file in named if file}
@@ -91,11 +92,6 @@ def write_sources(
     if with_look:
         sources["look"] = look(sources)
     write_text_atomically(path, json.dumps(sources, indent=1) + "\n")
-
-
-def _data_files(package: Path) -> list[Path]:
-    """Tables that the code of a package reads, such as the engine's default settings."""
-    return [file for file in package.iterdir() if file.suffix in (".json", ".yaml", ".yml") and file.is_file()]
 
 
 def look(sources: dict) -> str | None:

@@ -17,13 +17,10 @@ RESULT = "=> result"
 
 def logs_of(folder: Path) -> list[Path]:
     """Returns the logs of a run's folder, the newest first by the time in their names."""
-    later = sorted((f for f in folder.glob("log.txt-*") if f.is_file()), key=_time, reverse=True)
+    later = [f for f in folder.glob("log.txt-*") if f.is_file()]
+    later.sort(key=lambda file: [int(part) for part in re.findall(r"\d+", file.name)], reverse=True)
     first = folder / "log.txt"
     return later + ([first] if first.is_file() else [])
-
-
-def _time(file: Path) -> tuple:
-    return tuple(int(part) for part in re.findall(r"\d+", file.name))
 
 
 def read_lines(file: Path) -> list[str]:

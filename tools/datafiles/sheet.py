@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
-from math import log
+from math import sqrt
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -132,24 +132,14 @@ def _compose(title, subtitles, names, notes, chosen, most: int, n_classes: int) 
     block = NAME + GAP + most * (PICTURE + GAP)  # width of a class
     heights = {label: max(PICTURE, 20 * len(names[label]) + 18) + 2 * GAP for label in labels}
 
-    def rows_of(columns: int) -> list[list[int]]:
-        n_rows = -(-len(labels) // columns)
-        return [labels[row::n_rows] for row in range(n_rows)]  # read down a column, then the next
-
-    def size_of(columns: int) -> tuple[int, int]:
-        tall = sum(max(heights[label] for label in row) for row in rows_of(columns))
-        return 2 * MARGIN + columns * block + (columns - 1) * MARGIN, tall + 4 * MARGIN
-
-    def distance(columns: int) -> float:
-        wide, tall = size_of(columns)
-        return abs(log(wide / tall / WIDEST))
-
-    columns = min(range(1, min(len(labels), 8) + 1), key=distance)
-    width = max(size_of(columns)[0], NARROWEST)
+    columns = round(sqrt(WIDEST * sum(heights.values()) / block))
+    columns = min(max(1, columns), len(labels), 8)
+    n_rows = -(-len(labels) // columns)
+    rows = [labels[row::n_rows] for row in range(n_rows)]  # read down a column, then the next
+    width = max(2 * MARGIN + columns * block + (columns - 1) * MARGIN, NARROWEST)
     head = _wrap(title, _font(26, bold=True), width - 2 * MARGIN)
     lines = [line for text in subtitles for line in _wrap(text, _font(15), width - 2 * MARGIN)]
     top = MARGIN + 34 * len(head) + 22 * len(lines) + 12
-    rows = rows_of(columns)
     height = top + sum(max(heights[label] for label in row) for row in rows) + MARGIN
     image = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(image)

@@ -58,7 +58,8 @@ def find_resume_point(directory, names):
     if broken and point is None:
         raise broken[0]
     for error in broken:
-        print(f"Warning: {_first_sentence(error)}. Going on from {point} instead")
+        reason = re.split(r"\.\s", str(error), maxsplit=1)[0].rstrip(".")
+        print(f"Warning: {reason}. Going on from {point} instead")
     return point
 
 
@@ -147,10 +148,6 @@ def _check_random_states(states, path):
         raise CheckpointError(f'"{path}" has a broken state of a random generator. Delete it.') from error
     finally:
         restore_random_states(before)
-
-
-def _first_sentence(error):
-    return re.split(r"\.\s", str(error), maxsplit=1)[0].rstrip(".")
 
 
 def newest_checkpoint(folder):

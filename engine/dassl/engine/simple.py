@@ -1,5 +1,6 @@
 """A trainer with everything but the training step: data, model, evaluation, saving, reporting."""
 
+import contextlib
 import datetime
 import os
 import shutil
@@ -195,16 +196,12 @@ class SimpleTrainer(TrainerBase):
             self.save_model(self.epoch, self.output_dir)
         if best_is_wanted:
             if is_saved:
-                self._remove_latest_model()
+                for name in self.get_model_names():
+                    with contextlib.suppress(FileNotFoundError):
+                        os.remove(os.path.join(self.output_dir, name, LATEST_MODEL))
             else:
                 # Otherwise an interrupted run would go on from its best epoch, not from its last.
                 self.save_model(self.epoch, self.output_dir, model_name=LATEST_MODEL)
-
-    def _remove_latest_model(self):
-        for name in self.get_model_names():
-            path = os.path.join(self.output_dir, name, LATEST_MODEL)
-            if os.path.exists(path):
-                os.remove(path)
 
     def after_train(self):
         """Test the model that the run is about, and report the time."""

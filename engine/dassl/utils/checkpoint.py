@@ -39,7 +39,8 @@ def save_checkpoint(state, save_dir, is_best=False, remove_module_from_keys=True
         OutputError: the folder or file cannot be written.
     """
     if remove_module_from_keys:
-        state = {**state, "state_dict": _without_module_prefix(state["state_dict"])}
+        weights = OrderedDict((key.removeprefix("module."), value) for key, value in state["state_dict"].items())
+        state = {**state, "state_dict": weights}
     model_name = model_name or f"model.pth.tar-{state['epoch']}"
     if os.path.isdir(save_dir):
         remove_left_over(save_dir)
@@ -167,8 +168,3 @@ def newest_name(fdir):
     if not name or os.path.basename(name) != name:
         raise CheckpointError(f'"{pointer}" should hold the name of a file in its folder, but holds "{name}".')
     return name
-
-
-def _without_module_prefix(state_dict):
-    prefix = "module."
-    return OrderedDict((key[len(prefix) :] if key.startswith(prefix) else key, v) for key, v in state_dict.items())

@@ -82,8 +82,8 @@ def is_number(value):
     return isinstance(value, int | float | np.generic) and not isinstance(value, np.character)
 
 
-def _is_result(value):
-    return value is None or is_number(value) or (isinstance(value, torch.Tensor) and value.numel() == 1)
+def _is_one_number(value):
+    return is_number(value) or (isinstance(value, torch.Tensor) and value.numel() == 1)
 
 
 def _is_state_dict(value):
@@ -166,7 +166,7 @@ def _is_none_or_dict(value):
 # Name -> (words for the message, test).
 _FIELDS = {
     "epoch": (f"a whole number of 0 to {MAX_EPOCH:,}", is_whole),
-    "val_result": ("a number or None", _is_result),
+    "val_result": ("a number or None", lambda value: value is None or _is_one_number(value)),
     "state_dict": ("real tensors by name", _is_state_dict),
 }
 _RUN_FIELDS = {
@@ -222,7 +222,7 @@ def _check_state(name, value, parameter):
         if not isinstance(value, torch.Tensor) or value.shape != parameter.shape:
             found = tuple(value.shape) if isinstance(value, torch.Tensor) else shown(value)
             raise ValueError(f"the optimizer's {name} is {found} for a parameter of shape {tuple(parameter.shape)}")
-    elif name == "step" and not (is_number(value) or (isinstance(value, torch.Tensor) and value.numel() == 1)):
+    elif name == "step" and not _is_one_number(value):
         raise ValueError(f"the optimizer's step is {shown(value)}, not a number")
 
 

@@ -96,12 +96,6 @@ class Logger(io.TextIOBase):
             with contextlib.suppress(ValueError, OSError):
                 self.console.flush()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
     def __del__(self):
         # The default finaliser of io objects would go through close() on half-built objects too.
         if self.__dict__.get("file") is not None:

@@ -171,7 +171,9 @@ def _stand_ins():
     numbers = [np.dtype, np.ndarray, *{type(np.dtype(code)) for code in "?bBhHiIlLqQefd"}]
     for package in ("numpy.core", "numpy._core"):  # NumPy 1 and 2
         numbers.append(_named(lambda *args: _scalar(*args), f"{package}.multiarray.scalar"))
-        numbers.append(_named(lambda *args: _empty_array(*args), f"{package}.multiarray._reconstruct"))
+        # The shape and the content of an array are set by the next instruction of the pickle.
+        empty = lambda *_: np.ndarray.__new__(np.ndarray, (0,), "b")  # noqa: E731
+        numbers.append(_named(empty, f"{package}.multiarray._reconstruct"))
     # The bytes of a number are pickled as a call of _codecs.encode.
     return [*classes, *containers, *numbers, encode]
 
@@ -187,8 +189,3 @@ def _scalar(dtype, raw):
     if dtype.hasobject or not isinstance(raw, bytes):
         raise CheckpointError("A NumPy number in the checkpoint is malformed. Save plain numbers instead.")
     return np.frombuffer(raw, dtype)[0]
-
-
-def _empty_array(kind, shape, typecode):
-    # The shape and the content are set by the next instruction of the pickle.
-    return np.ndarray.__new__(np.ndarray, (0,), "b")
