@@ -19,8 +19,7 @@ def find_checkpoint(directory: str, name: str, epoch: int | None = None) -> str:
     Args:
         directory: an output folder. name: the registered model's name. epoch: see ``CLIPTrainer.load_model``.
 
-    Raises:
-        UserError: no folder, or no checkpoint of that epoch; names the existing ones.
+    Raises UserError: no folder, or no checkpoint of that epoch; names the existing ones.
     """
     folder = os.path.join(directory, name)
     if not os.path.isdir(folder):

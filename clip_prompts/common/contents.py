@@ -38,9 +38,7 @@ def content_hashes(paths: Sequence[str | os.PathLike]) -> list[str]:
     The manifest answers for a file whose device, inode, size, mtime and ctime are those of the last look. A file that
     changed within the last two seconds is hashed each time, because another change may leave the same times.
     A manifest that cannot be used costs a printed warning and time.
-
-    Raises:
-        OSError: a file cannot be read, or is not a regular file.
+    Raises OSError: a file cannot be read, or is not a regular file.
     """
     states = {path: _state(os.stat(path)) for path in dict.fromkeys(os.fspath(path) for path in paths)}
     known = {state: text for state, text in _read(_LOOK_UP, states.values()) if _SHA256.fullmatch(text)}

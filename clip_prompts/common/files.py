@@ -45,9 +45,7 @@ def open_regular(path: str | os.PathLike, limit: int) -> BinaryIO:
     """Open a regular file of at most ``limit`` bytes for reading. Links to regular files are followed.
 
     Devices are never opened, and a FIFO never blocks.
-
-    Raises:
-        FileRefused: (an OSError) the file is of another kind, or too large. OSError: it cannot be read.
+    Raises FileRefused: (an OSError) the file is of another kind, or too large. OSError: it cannot be read.
     """
     _check_regular(os.stat(path), path, limit)
     file = open(os.open(path, os.O_RDONLY | _NONBLOCK), "rb")
@@ -87,8 +85,7 @@ def read_text(
     Args:
         lines: the text is a list of lines: refuse more than ``VALUES`` lines and cells.
 
-    Raises:
-        FileRefused, OSError: see :func:`open_regular`. UnicodeDecodeError: (a ValueError) it has another encoding.
+    Raises FileRefused, OSError: see :func:`open_regular`. UnicodeDecodeError: (a ValueError) it has another encoding.
     """
     content = read_bytes(path, limit)
     if lines and sum(map(content.count, (b"\n", b"\r", b","))) > VALUES:
@@ -121,9 +118,7 @@ def check_output_folder(folder: str | os.PathLike) -> None:
     """Refuse an output folder through which something would be written elsewhere, or which could block a run.
 
     The folder itself may be a link; its entries may not. Call it before anything is written.
-
-    Raises:
-        FileRefused: an entry is a link, a FIFO, a socket or a device, a folder in the place of a file, or too large.
+    Raises FileRefused: an entry is a link, a FIFO, a socket or a device, a folder in the place of a file, or too large.
     """
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(os.fspath(folder)) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
@@ -147,8 +142,7 @@ def _check_output(path: str, name: str) -> None:
 def open_to_write(path: str | os.PathLike, flags: int = os.O_TRUNC) -> int:
     """Open a regular file for reading and writing, creating it where there is none, and return its descriptor.
 
-    Raises:
-        FileRefused: (an OSError) the path is a link, or a file of another kind. OSError: it cannot be written.
+    Raises FileRefused: (an OSError) the path is a link, or a file of another kind. OSError: it cannot be written.
     """
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | _NOFOLLOW | _NONBLOCK | flags, 0o666)

@@ -105,9 +105,7 @@ def read_facts(name: str) -> MethodFacts:
 
     A name without a folder takes the folder of the longest name that it begins with, such as ``CoOp2`` that of
     ``CoOp``. Without any, the defaults hold.
-
-    Raises:
-        UserError: its file is not as the module says.
+    Raises UserError: its file is not as the module says.
     """
     return _read(name, FOLDER)
 

@@ -22,8 +22,7 @@ def unpickle(
             is refused.
         persistent: what a reference to an object outside of the pickle stands for; by default such are refused.
 
-    Raises:
-        pickle.UnpicklingError: in one line, for all that is wrong with the pickle; names what is refused.
+    Raises pickle.UnpicklingError: in one line, for all that is wrong with the pickle; names what is refused.
     """
     try:
         check_instructions(io.BytesIO(content))

@@ -21,9 +21,7 @@ def read_yaml(path: str | os.PathLike) -> Any:
     A tag that asks for a Python object is refused. So is a file whose aliases stand for more than ``MAX_VALUES``
     values, or for themselves: reading it takes no time, walking through it would never end. And so is a file that is
     too long, or too deep, to be read in a few seconds.
-
-    Raises:
-        YamlError: for all that is wrong with the content. OSError: the file cannot be read.
+    Raises YamlError: for all that is wrong with the content. OSError: the file cannot be read.
     """
     try:
         text = read_text(path, 4 * MAX_LENGTH)

@@ -132,8 +132,7 @@ def identity_of(
         trainer: with ``dm.dataset`` and, if it has a CLIP, ``backbone_sha256``. plugins: as ``--plugin`` names them.
         stated: config key -> "command line" or "config file". config_file: path of the method's YAML file, or None.
 
-    Raises:
-        UserError: an image or a file of weights cannot be read.
+    Raises UserError: an image or a file of weights cannot be read.
     """
     dataset = dataset_of(trainer)
     data, trained, tested = data_of(dataset)

@@ -121,9 +121,7 @@ def _check_images(model_dir: str, trained: dict, identity: Identity) -> None:
     In the training's own dataset, or wherever pictures are the user's own, they mean that pictures or the split have
     changed since. Elsewhere they are a warning, and so are those that were on the test list of the training as well:
     datasets hold some images twice.
-
-    Raises:
-        UserError: the model was trained on images that are tested now.
+    Raises UserError: the model was trained on images that are tested now.
     """
     try:
         known = set(read_text(os.path.join(model_dir, TRAINED_IMAGES), LIST, "ascii", lines=True).split())

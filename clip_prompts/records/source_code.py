@@ -21,9 +21,7 @@ def code_of(trainer: object, dataset: object, plugins: Sequence[str]) -> dict[st
     """Module -> SHA-256 of its source: the trainer's, the dataset's, the plug-ins', and all that these import.
 
     Installed packages and the standard library do not count.
-
-    Raises:
-        UserError: a file was changed after this process had loaded it.
+    Raises UserError: a file was changed after this process had loaded it.
     """
     names = [cls.__module__ for cls in type(trainer).__mro__]
     names += [Path(name).stem if name.endswith(".py") else name for name in plugins]

@@ -160,8 +160,7 @@ class _Conflict(ReportError):
 def _by_seed(method: Method, cell: tuple, runs: list[Run]) -> dict[int | None, Run]:
     """Returns the runs of a cell. The same result twice (a repeated evaluation, a copied folder) is one.
 
-    Raises:
-        _Conflict: the runs cannot be averaged.
+    Raises _Conflict: the runs cannot be averaged.
     """
     found: dict[int | None, Run] = {}
     for run in runs:

@@ -14,8 +14,7 @@ def compare(tables: Iterable[Table], a: str, b: str) -> list[Table]:
     Args:
         a, b: labels of rows, or methods or trainers of which a table has one row.
 
-    Raises:
-        ReportError: no table has both, or a method has several rows.
+    Raises ReportError: no table has both, or a method has several rows.
     """
     tables, found = list(tables), []
     for table in tables:

@@ -22,8 +22,7 @@ def render_page(runs: list[Run], tables: list[Table], kind: str = "std") -> str:
     Args:
         tables: of the runs. kind: meaning of the ±, one of ``SPREADS``.
 
-    Raises:
-        ReportError: a record is damaged.
+    Raises ReportError: a record is damaged.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup

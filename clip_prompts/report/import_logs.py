@@ -34,9 +34,7 @@ def import_logs(folders: Iterable[str | Path], say=print) -> int:
     """Write ``results.json`` next to every log with a result below the folders. Returns the number of records.
 
     A folder keeps a ``results.json`` of our own. ``say`` is called with a line for every log that is skipped.
-
-    Raises:
-        ReportError: no such folder, or no log below it.
+    Raises ReportError: no such folder, or no log below it.
     """
     runs: dict[Path, None] = {}
     for folder in map(Path, folders):

@@ -53,8 +53,7 @@ def take(opened, page: str | Path, names: list[str], folder: str | Path) -> list
     Args:
         opened: a browser. names: of the sections, in their order; a repeated one gets its number.
 
-    Raises:
-        OSError: a file cannot be written.
+    Raises OSError: a file cannot be written.
     """
     unique = [
         name if names.count(name) == 1 else f"{name}-{names[: i + 1].count(name)}" for i, name in enumerate(names)

@@ -74,8 +74,7 @@ class Run:
 def collect(folders: Iterable[str | Path]) -> list[Run]:
     """Returns the test records of every ``results.json`` below the folders, in the order of their paths.
 
-    Raises:
-        ReportError: no such folder, no record in them, or a file that is not a list of whole records.
+    Raises ReportError: no such folder, no record in them, or a file that is not a list of whole records.
     """
     tops = [Path(folder) for folder in folders]
     for top in tops:

@@ -19,9 +19,7 @@ def build(runs: list[Run], protocol: str | None = None) -> list[Table]:
     """Returns every table that the runs give, or those of one protocol.
 
     Cells with runs that cannot be averaged are skipped, see ``cells``; ``Table.conflicts`` says why.
-
-    Raises:
-        ReportError: nothing else is left.
+    Raises ReportError: nothing else is left.
     """
     order = {name: i for i, name in enumerate(TITLES)}
     names = sorted({run.protocol for run in runs}, key=lambda p: (order.get(p, len(order)), p))

@@ -34,8 +34,7 @@ def config_of(
         given: the user's settings, which win over the recipe's. One that names the method that this one is put on
             chooses the file for it.
 
-    Raises:
-        UserError: no folder, or no such file in it; names the existing ones.
+    Raises UserError: no folder, or no such file in it; names the existing ones.
     """
     if name and name.endswith((".yaml", ".yml")):
         return existing(name), []
@@ -82,8 +81,7 @@ def shots_of(protocol: str, trainer: str, dataset: str) -> list[int]:
 def dataset_file(name: str) -> Path:
     """Returns the dataset's YAML, from its name in ``configs/datasets/`` or its path.
 
-    Raises:
-        UserError: no such file; names the existing ones.
+    Raises UserError: no such file; names the existing ones.
     """
     if name.endswith((".yaml", ".yml")):
         return existing(name)

@@ -44,8 +44,7 @@ def read_requests(file: str, given: dict) -> list[Request]:
     Args:
         given: fields of ``Request`` that the command line gives; they win over the file's.
 
-    Raises:
-        UserError: no such file, not YAML, an unknown key, a value of the wrong kind.
+    Raises UserError: no such file, not YAML, an unknown key, a value of the wrong kind.
     """
     if not os.path.isfile(file):
         raise UserError(f"No sweep file '{file}'")

@@ -34,8 +34,7 @@ PARTS = {"base": "train_base", "new": "test_new", "all": "test_all"}
 def jobs_of(request: Request) -> list[Job]:
     """Returns the jobs of a request; each folder once, a run before those that wait for it.
 
-    Raises:
-        UserError: unknown protocol, config or dataset; two runs that would share a folder.
+    Raises UserError: unknown protocol, config or dataset; two runs that would share a folder.
     """
     if request.protocol not in PROTOCOLS:
         raise unknown("protocol", request.protocol, PROTOCOLS)

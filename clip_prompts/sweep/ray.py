@@ -79,8 +79,7 @@ def share(machines: list[dict], workers: int, cpus: float | None, gpus: float | 
     Returns:
         Jobs at a time, and cores and GPUs of each.
 
-    Raises:
-        UserError: no machine is large enough for one job.
+    Raises UserError: no machine is large enough for one job.
     """
     if gpus is None:
         gpus = 1.0 if any(machine.get("GPU") for machine in machines) else 0.0

@@ -90,9 +90,7 @@ def _gather(url: str, part: Path, note_file: Path) -> None:
 
     ``note_file`` is JSON with the origin of the bytes for later calls: the address, the size of the whole file, and
     the server's marks of this version of the file (ETag, Last-Modified).
-
-    Raises:
-        Unavailable: the server does not serve the file. OSError: an error of the disk.
+    Raises Unavailable: the server does not serve the file. OSError: an error of the disk.
     """
     problem = ""
     for _ in range(TRIES):

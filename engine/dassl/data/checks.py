@@ -98,8 +98,7 @@ def skip_unreadable(dataset, choice):
         dataset (DatasetBase): with ``skip``, unreadable images are taken out of its lists.
         choice (str): ``error`` or ``skip``.
 
-    Raises:
-        ImageReadError: there are unreadable images, and the choice is ``error``.
+    Raises ImageReadError: there are unreadable images, and the choice is ``error``.
     """
     if choice not in ("error", "skip"):
         raise ConfigError(f"DATASET.UNREADABLE must be error or skip, but got '{choice}'.")

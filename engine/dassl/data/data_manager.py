@@ -27,8 +27,7 @@ def build_data_loader(
         tfm (callable or list): one transform, or one for each view of an image.
         dataset_wrapper (type): takes the place of :class:`DatasetWrapper`.
 
-    Raises:
-        ConfigError: there is no image, or the sampler makes no batch of them.
+    Raises ConfigError: there is no image, or the sampler makes no batch of them.
     """
     if not data_source:
         raise ConfigError(
@@ -90,8 +89,7 @@ class DataManager:
         train_loader_x, test_loader: loaders of labelled training images and of test images.
         train_loader_u, val_loader: the same for unlabelled and validation images, or None.
 
-    Raises:
-        ConfigError, ImageReadError: the lists do not fit together, or hold images that cannot be read.
+    Raises ConfigError, ImageReadError: the lists do not fit together, or hold images that cannot be read.
     """
 
     def __init__(self, cfg, custom_tfm_train=None, custom_tfm_test=None, dataset_wrapper=None):

@@ -24,8 +24,7 @@ class DecodedImages:
     def read(self, path, as_viewed=False):
         """Return the image at ``path``, as ``dassl.utils.load_image`` does; the caller may change it.
 
-        Raises:
-            ImageReadError, MissingFileError: as ``load_image``.
+        Raises ImageReadError, MissingFileError: as ``load_image``.
         """
         key = path, as_viewed
         image = self._images.get(key)

@@ -81,8 +81,7 @@ class RandomDomainSampler(_DomainBlockSampler):
         batch_size (int): images per batch, a multiple of ``n_domain``.
         n_domain (int): domains per batch; None, 0 or less: all.
 
-    Raises:
-        ConfigError: the batch cannot be shared equally.
+    Raises ConfigError: the batch cannot be shared equally.
     """
 
     def _domains_of_round(self):
@@ -112,8 +111,7 @@ class RandomClassSampler(_TrialLengthSampler):
         batch_size (int): images per batch.
         n_ins (int): images per class in a batch.
 
-    Raises:
-        ConfigError: (a ValueError) ``batch_size < n_ins``, or there are too few classes.
+    Raises ConfigError: (a ValueError) ``batch_size < n_ins``, or there are too few classes.
     """
 
     def __init__(self, data_source, batch_size, n_ins):
@@ -167,8 +165,7 @@ _SAMPLERS = {
 def build_sampler(sampler_type, cfg=None, data_source=None, batch_size=32, n_domain=0, n_ins=16):
     """Return the sampler of that name for ``data_source``; each takes the settings it needs.
 
-    Raises:
-        UnknownNameError: (a ValueError) no sampler has that name.
+    Raises UnknownNameError: (a ValueError) no sampler has that name.
     """
     if sampler_type not in _SAMPLERS:
         near = get_most_similar_str_to_a_from_b(str(sampler_type), list(_SAMPLERS))

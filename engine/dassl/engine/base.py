@@ -82,8 +82,7 @@ class TrainerBase:
             val_result (float or None): result on the validation set.
             model_name (str): file name instead of ``model.pth.tar-{epoch + 1}``.
 
-        Raises:
-            OutputError: a file cannot be written; the earlier ones are kept.
+        Raises OutputError: a file cannot be written; the earlier ones are kept.
         """
         save_models(self, epoch, directory, is_best, val_result, model_name)
 

@@ -21,8 +21,7 @@ PREVIOUS = "state-previous.pth.tar"
 def write(directory, content):
     """Write the state to an output folder, and return the file's path.
 
-    Raises:
-        OutputError: the folder or file cannot be written; the files that were there are kept.
+    Raises OutputError: the folder or file cannot be written; the files that were there are kept.
     """
     folder = os.path.join(directory, FOLDER)
     refuse_link(folder)

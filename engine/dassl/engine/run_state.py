@@ -46,8 +46,7 @@ def run_state(trainer, states=None):
 def restore_run_state(trainer, checkpoint):
     """Put the result of :func:`run_state` back; what an older checkpoint lacks stays as it is.
 
-    Raises:
-        CheckpointError: a part does not fit the trainer.
+    Raises CheckpointError: a part does not fit the trainer.
     """
     check_run_fields(checkpoint, "the checkpoint")
     try:

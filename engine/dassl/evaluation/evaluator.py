@@ -37,8 +37,7 @@ class Classification(EvaluatorBase):
         cfg (CfgNode): TEST.PER_CLASS_RESULT, TEST.COMPUTE_CMAT and OUTPUT_DIR are read.
         lab2cname (dict): label -> class name, for the result per class.
 
-    Raises:
-        ConfigError: TEST.PER_CLASS_RESULT without ``lab2cname``.
+    Raises ConfigError: TEST.PER_CLASS_RESULT without ``lab2cname``.
     """
 
     def __init__(self, cfg, lab2cname=None, **kwargs):

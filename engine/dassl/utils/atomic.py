@@ -17,9 +17,7 @@ def atomic_path(path):
 
     A reader, or a run that is killed half-way, sees the old file or the new one, never a part of
     it. The folder must exist.
-
-    Raises:
-        OutputError: the file cannot be written (no permission, disk full).
+    Raises OutputError: the file cannot be written (no permission, disk full).
     """
     folder, temporary = _temporary(path)
     try:
@@ -40,9 +38,7 @@ def atomic_folder(path):
     """Yield a temporary folder beside ``path``; on success, with all that was put into it, it becomes ``path``.
 
     ``path`` must not exist; its parent is created.
-
-    Raises:
-        OutputError: the folder cannot be made, or ``path`` exists.
+    Raises OutputError: the folder cannot be made, or ``path`` exists.
     """
     parent, temporary = _temporary(path)
     try:

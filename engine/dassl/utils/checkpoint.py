@@ -35,8 +35,7 @@ def save_checkpoint(state, save_dir, is_best=False, remove_module_from_keys=True
         remove_module_from_keys (bool): strip a leading ``module.`` from the names of parameters.
         model_name (str): file name to use instead.
 
-    Raises:
-        OutputError: the folder or file cannot be written.
+    Raises OutputError: the folder or file cannot be written.
     """
     if remove_module_from_keys:
         weights = OrderedDict((key.removeprefix("module."), value) for key, value in state["state_dict"].items())
@@ -121,8 +120,7 @@ def restore(checkpoint, fpath, model, optimizer=None, scheduler=None):
     Returns:
         int: the number of finished epochs.
 
-    Raises:
-        CheckpointError: it does not fit the model.
+    Raises CheckpointError: it does not fit the model.
     """
     print(f'Loading checkpoint from "{fpath}"')
     check_values(checkpoint.get("state_dict"), model, fpath)

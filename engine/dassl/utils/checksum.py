@@ -22,8 +22,7 @@ _SIZE = _LENGTH.to_bytes(2, "little")  # the last field of an archive is the len
 def save_with_checksum(state, path):
     """``torch.save`` to a path, with a checksum.
 
-    Raises:
-        OSError: the file cannot be written.
+    Raises OSError: the file cannot be written.
     """
     buffer = io.BytesIO()  # torch.save into a file says only that writing failed, and not why
     torch.save(state, buffer)

@@ -24,8 +24,7 @@ class Logger(io.TextIOBase):
     Args:
         fpath (str or None): the log file; an existing one is overwritten, its folder is created.
 
-    Raises:
-        OutputError: the file cannot be opened; the console is untouched.
+    Raises OutputError: the file cannot be opened; the console is untouched.
     """
 
     def __init__(self, fpath=None):
@@ -48,8 +47,7 @@ class Logger(io.TextIOBase):
     def write(self, message):
         """Write to both; returns the number of characters, as text streams do.
 
-        Raises:
-            OutputError: the file cannot be written any more.
+        Raises OutputError: the file cannot be written any more.
         """
         length, message = len(message), _without_control(message)
         try:
@@ -140,8 +138,7 @@ def setup_logger(output=None):
             the folder of ``log.txt``. None does nothing. A file that exists is kept: the new one
             gets the time as a suffix.
 
-    Raises:
-        OutputError: the folder cannot be created or the file not opened.
+    Raises OutputError: the folder cannot be created or the file not opened.
     """
     if output is None:
         return

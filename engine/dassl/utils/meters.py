@@ -49,8 +49,7 @@ class MetricMeter:
     def update(self, input_dict):
         """Add a dict of name -> number or one-element tensor. None is ignored.
 
-        Raises:
-            TypeError: the input is neither a dict nor None.
+        Raises TypeError: the input is neither a dict nor None.
         """
         if input_dict is None:
             return

@@ -25,9 +25,7 @@ class Registry:
 
         Without ``obj`` a decorator is returned, which hands the object back unchanged. With ``obj``
         the result is None. ``force`` replaces an earlier entry, which keeps its place in the list.
-
-        Raises:
-            RegistryError: (a KeyError) the name is taken and ``force`` is False.
+        Raises RegistryError: (a KeyError) the name is taken and ``force`` is False.
         """
         if obj is not None:
             self._enter(obj, force)

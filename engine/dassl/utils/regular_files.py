@@ -14,9 +14,7 @@ def open_regular(path):
     """Open a regular file for reading bytes. Links to regular files are followed.
 
     Devices are never opened, and a FIFO never blocks.
-
-    Raises:
-        OSError: the file is of another kind, or cannot be read.
+    Raises OSError: the file is of another kind, or cannot be read.
     """
     _check(os.stat(path), path)
     file = open(os.open(path, os.O_RDONLY | _NONBLOCK), "rb")
@@ -46,8 +44,7 @@ def read_text(path, limit=MAX_TEXT, errors="strict"):
 def open_to_write(path):
     """Open a regular file for writing text in UTF-8, emptied. Links are not followed, and a FIFO never blocks.
 
-    Raises:
-        OSError: the path is a link, a file of another kind, or cannot be written.
+    Raises OSError: the path is a link, a file of another kind, or cannot be written.
     """
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NOFOLLOW | _NONBLOCK, 0o666)
     try:

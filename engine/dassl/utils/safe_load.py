@@ -138,8 +138,7 @@ def _check_archive(file, path):
 def _check_instructions(file, path, pickles):
     """Count the instructions of pickles without following them. torch follows a million, or 10,000 tensors, a second.
 
-    Raises:
-        CheckpointError: they are too many. ValueError: the file is no such pickle.
+    Raises CheckpointError: they are too many. ValueError: the file is no such pickle.
     """
     count = 0
     for _ in range(pickles):

@@ -79,8 +79,7 @@ def load_pretrained_weights(model, weight_path):
     Args:
         weight_path (str): a state dict, or a checkpoint with one under ``state_dict``.
 
-    Raises:
-        MissingFileError, CheckpointError: as ``load_checkpoint``.
+    Raises MissingFileError, CheckpointError: as ``load_checkpoint``.
     """
     checkpoint = load_checkpoint(weight_path)
     loaded = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, dict) else None
@@ -112,8 +111,7 @@ def init_network_weights(model, init_type="normal", gain=0.02):
         init_type (str): ``normal``, ``xavier``, ``kaiming`` or ``orthogonal``.
         gain (float): standard deviation of ``normal``, gain of ``xavier`` and ``orthogonal``.
 
-    Raises:
-        NotImplementedError: another ``init_type``.
+    Raises NotImplementedError: another ``init_type``.
     """
     fill = {
         "normal": lambda w: nn.init.normal_(w, 0.0, gain),

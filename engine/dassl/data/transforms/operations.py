@@ -44,8 +44,7 @@ class Random2DTranslation:
 class RandomCrop(T.RandomCrop):
     """torchvision's, with one line for an image that is too small.
 
-    Raises:
-        ConfigError: the padded image is smaller than the crop; names the settings.
+    Raises ConfigError: the padded image is smaller than the crop; names the settings.
     """
 
     def forward(self, img):

@@ -21,8 +21,7 @@ class RandAugment(T.RandAugment):
         n (int): operations per image.
         m (int): strength, 0 to 30.
 
-    Raises:
-        ConfigError: ``m`` is out of range.
+    Raises ConfigError: ``m`` is out of range.
     """
 
     def __init__(self, n=2, m=10):

@@ -40,8 +40,7 @@ def build_transform(cfg, is_train=True, choices=None):
     Returns:
         torchvision Compose, or None when INPUT.NO_TRANSFORM is set.
 
-    Raises:
-        UnknownNameError: a choice, or the interpolation, is unknown.
+    Raises UnknownNameError: a choice, or the interpolation, is unknown.
     """
     if cfg.INPUT.NO_TRANSFORM:
         print("Note: no transform is applied!")
