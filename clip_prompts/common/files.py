@@ -98,6 +98,15 @@ def read_json(path: str | os.PathLike, limit: int = JSON) -> Any:
     return parse_json(read_text(path, limit))
 
 
+def read_object(path: str | os.PathLike, limit: int = JSON) -> dict[str, Any]:
+    """The object in a JSON file of ours; {} if the file is missing or broken, or holds something else."""
+    try:
+        content = read_json(path, limit)
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def parse_json(text: str) -> Any:
     """The content of a JSON text. Raises ValueError, also for too many values, deep nesting and infinite numbers."""
     if sum(map(text.count, ",[{")) > VALUES:

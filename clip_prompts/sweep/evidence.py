@@ -14,12 +14,12 @@ from clip_prompts.common.trees import branch
 from clip_prompts.records.sources import FILE, look
 
 from .job import Job
-from .state import DONE, is_done, read_json
+from .state import DONE, is_done, read_object
 
 
 def take(job: Job, output: str | os.PathLike) -> dict:
     """The evidence for ``done.json``, when a job has ended; {} if the run does not say what it has read."""
-    sources = read_json(job.path(output) / FILE)
+    sources = read_object(job.path(output) / FILE)
     if not _are_sources(sources):
         return {}
     return {"command": [*job.flags, *job.settings], "sources": sources, "models": _models(job, output)}
@@ -28,7 +28,7 @@ def take(job: Job, output: str | os.PathLike) -> dict:
 def holds(job: Job, output: str | os.PathLike) -> bool:
     """True if a job is done and nothing that it has read has changed since."""
     folder = job.path(output)
-    done = read_json(folder / DONE)
+    done = read_object(folder / DONE)
     if not is_done(folder, job.key, done):
         return False
     sources = branch(done, "sources")

@@ -19,8 +19,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from clip_prompts.common.files import open_regular, open_to_write, write_text_atomically
-from clip_prompts.common.files import read_json as read_json_file
+from clip_prompts.common.files import open_regular, open_to_write, read_json, read_object, write_text_atomically
 from clip_prompts.common.text import one_line, printable
 from clip_prompts.records.results_file import FILE as RESULTS
 from clip_prompts.records.schema import is_intact
@@ -46,13 +45,13 @@ class State:
 
 def state_of(folder: Path, key: str) -> State:
     """The state of the job with this key in its folder."""
-    done = read_json(folder / DONE)
+    done = read_object(folder / DONE)
     if is_done(folder, key, done):
         seconds: Any = done.get("seconds")
         return State("done", seconds=float(seconds) if type(seconds) in (int, float) else None)
     if is_locked(folder):
         return State("running", epoch=epoch(folder))
-    failed = read_json(folder / FAILED)
+    failed = read_object(folder / FAILED)
     line = one_line(str(failed.get("line", "")), 500)
     if failed and not was_stopped(failed.get("status")):
         return State("failed", line=line)
@@ -66,7 +65,7 @@ def was_stopped(status: object) -> bool:
 
 def is_done(folder: Path, key: str, done: dict | None = None) -> bool:
     """True if the marker names this job and the results hold a test record."""
-    done = read_json(folder / DONE) if done is None else done
+    done = read_object(folder / DONE) if done is None else done
     return done.get("job") == key and has_test_record(folder)
 
 
@@ -80,21 +79,12 @@ def has_test_record(folder: Path) -> bool:
         stat = file.stat()
         seen = (stat.st_mtime_ns, stat.st_size)
         if _tested.get(file, (None,))[0] != seen:
-            found = read_json_file(file)
+            found = read_json(file)
             tests = [r for r in found if isinstance(r, dict) and r.get("split") == "test" and is_intact(r)]
             _tested[file] = (seen, bool(tests))
     except (OSError, ValueError, TypeError):  # no file, or not a list
         return False
     return _tested[file][1]
-
-
-def read_json(file: Path) -> dict:
-    """A small file of ours; {} where it is missing or broken."""
-    try:
-        content = read_json_file(file)
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def mark_done(folder: Path, key: str, seconds: float | None, evidence: dict | None = None) -> None:
@@ -113,7 +103,7 @@ def _mark(file: Path, content: dict) -> None:
 
 def failed_since(folder: Path, key: str, since: float) -> bool:
     """True if a run of this job ended badly after a moment (of ``time.time()``)."""
-    failed = read_json(folder / FAILED)
+    failed = read_object(folder / FAILED)
     try:
         return failed.get("job") == key and datetime.fromisoformat(failed["finished"]).timestamp() >= since
     except (KeyError, TypeError, ValueError):

@@ -21,7 +21,7 @@ from clip_prompts.common.files import ASIDE, check_output_folder, move_aside, op
 from . import evidence, state
 from .job import ROOT, Job
 from .plan import read
-from .state import CONSOLE, DONE, FAILED, JOB, LOCK, RESULTS, mark_done, mark_failed, read_json
+from .state import CONSOLE, DONE, FAILED, JOB, LOCK, RESULTS, mark_done, mark_failed, read_object
 
 BUSY = 75  # exit status: another process runs this job
 
@@ -57,7 +57,7 @@ def run_job(job: Job, output: str, environment: dict[str, str]) -> int:
             os.dup2(stream.fileno(), 2)
             sys.stdout = sys.stderr = stream
             os.chdir(ROOT)
-            started, earlier, before = time.time(), read_json(folder / DONE), _results_time(folder)
+            started, earlier, before = time.time(), read_object(folder / DONE), _results_time(folder)
             try:
                 _prepare(folder, job, output)
                 status = _train(job, output)
@@ -106,7 +106,7 @@ def _results_time(folder: Path) -> int | None:
 
 def _prepare(folder: Path, job: Job, output: str) -> None:
     """Remove all files from the folder that this job cannot continue from."""
-    if read_json(folder / JOB).get("key") != job.key:
+    if read_object(folder / JOB).get("key") != job.key:
         if os.path.exists(folder / JOB):  # without it, train.py was called by hand, and compares for itself
             set_aside(folder)
         content = {**asdict(job), "output": str(output), "command": ["train.py", *job.argv(output)]}

@@ -69,7 +69,7 @@ def test_a_reader_refuses_all_but_regular_files(reader, kind, tmp_path):
 # What the project writes itself and can do without: nothing is read, and the file is written again.
 QUIET = {
     "records": ("results.json", lambda folder: read_records(folder / "results.json"), []),
-    "marker of a sweep": ("done.json", lambda folder: state.read_json(folder / "done.json"), {}),
+    "marker of a sweep": ("done.json", lambda folder: state.read_object(folder / "done.json"), {}),
     "console": ("console.txt", state.last_line, "no output"),
     "console, epoch": ("console.txt", state.epoch, ""),
     "lock": (".lock", lambda folder: state.is_locked(folder) and None, False),

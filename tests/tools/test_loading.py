@@ -1,7 +1,5 @@
 """The measurement of loading, at a small size and in this process."""
 
-import json
-
 import pytest
 
 from measuring import loading
@@ -29,10 +27,9 @@ def test_both_sizes_are_made_loaded_twice_and_reported(in_this_process, capsys, 
     assert not list(work.iterdir())
 
 
-def test_the_hidden_command_prints_one_json_object(in_this_process, capsys, tmp_path):
+def test_a_load_in_a_process_of_its_own(tmp_path):
     loading.make_sun(tmp_path, 397 * 10)
-    assert loading.main(["--child", "SUN397", str(tmp_path), "--shots", "1"]) == 0
-    record = json.loads(capsys.readouterr().out)
+    record = loading.load_apart("SUN397", str(tmp_path), 1)
     assert record["seconds"] > 0 and record["megabytes"] > 0
 
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from clip_prompts.common.errors import UserError
-from clip_prompts.common.files import SMALL, open_to_write, read_json, write_text_atomically
+from clip_prompts.common.files import SMALL, open_to_write, read_object, write_text_atomically
 
 CHUNK = 2**20
 TRIES = 5
@@ -112,7 +112,7 @@ def _gather(url: str, part: Path, note_file: Path) -> None:
 
 def _continue(url: str, part: Path, note_file: Path) -> bool:
     """Send one request for the bytes that the part file lacks. Returns True when the file is complete."""
-    note = _read_note(note_file)
+    note = read_object(note_file, SMALL)
     if note.pop("url", "") != url or not any(note.values()):
         part.unlink(missing_ok=True)  # bytes of another source, or nothing would show that the file has changed
         note = {}
@@ -162,14 +162,6 @@ def _facts(headers) -> dict:
         "etag": headers.get("ETag", ""),
         "modified": headers.get("Last-Modified", ""),
     }
-
-
-def _read_note(path: Path) -> dict:
-    try:
-        note = read_json(path, SMALL)
-    except (OSError, ValueError):
-        return {}
-    return note if isinstance(note, dict) else {}
 
 
 def _read(reply) -> bytes:

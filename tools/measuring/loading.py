@@ -7,10 +7,10 @@ stored. The system has the folders in memory then, as with any dataset in use.
 
 import argparse
 import json
+import multiprocessing
 import os
 import random
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,9 +22,6 @@ from tabulate import tabulate
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
-    if args.child:
-        print(json.dumps(load(*args.child, args.shots)))
-        return 0
     cases = {"SUN397": (make_sun, args.entries), "ImageNet": (make_imagenet, args.train)}
     lines = []
     for name in args.only or cases:
@@ -54,7 +51,6 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
                         help="training images of ImageNet; val comes in proportion (default: 1281167)")  # fmt: skip
     parser.add_argument("--shots", type=int, default=16, help="shots of each class (default: 16)")
     parser.add_argument("--dir", help="where the files are made, such as /dev/shm (default: the system's)")
-    parser.add_argument("--child", nargs=2, metavar=("NAME", "ROOT"), help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     for name, least in (("entries", 397 * 10), ("train", 1000), ("shots", 1)):
         if getattr(args, name) < least:
@@ -99,9 +95,8 @@ def _make_files(folder: Path, names: list[str]) -> None:
 
 def load_apart(name: str, root: str, shots: int) -> dict:
     """Run :func:`load` in a process of its own."""
-    command = [sys.executable, __file__, "--child", name, root, "--shots", str(shots)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout)
+    with multiprocessing.get_context("spawn").Pool(1) as process:
+        return process.apply(load, (name, root, shots))
 
 
 def load(name: str, root: str, shots: int) -> dict:
@@ -123,7 +118,3 @@ def load(name: str, root: str, shots: int) -> dict:
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts in KB
     return {"seconds": seconds, "megabytes": peak, "used": dataset.selection_sha256}
-
-
-if __name__ == "__main__":
-    sys.exit(main())
