@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from clip_prompts.common.dataset_sets import papers, reader_name
-from clip_prompts.common.files import read_json, read_text, write_text_atomically
+from clip_prompts.common.files import read_text, write_text_atomically
 from clip_prompts.common.method_facts import read_facts
 from clip_prompts.common.text import one_line
+from clip_prompts.records.results_file import FILE, read_records
 from clip_prompts.records.schema import problem
-from clip_prompts.report.reading import FILE, ReportError
+from clip_prompts.report.reading import ReportError
 from clip_prompts.report.upstream_logs import END, RESULT, arguments, config, logs_of, read_lines, values
 
 Value = TypeVar("Value", str, int)
@@ -181,10 +182,5 @@ def _last_count(lines: list[str], name: str) -> int | None:
 
 
 def _imported(file: Path) -> bool:
-    try:
-        records = read_json(file)
-    except ValueError:
-        return False
-    return (
-        isinstance(records, list) and bool(records) and all(isinstance(r, dict) and r.get("imported") for r in records)
-    )
+    records = read_records(file)
+    return bool(records) and all(isinstance(r, dict) and r.get("imported") for r in records or ())

@@ -7,15 +7,13 @@ from io import StringIO
 from pathlib import Path
 
 from dassl.config import get_cfg_default
-from dassl.utils import read_image
-from PIL import Image
 from tabulate import tabulate
-from tqdm import tqdm
 
 from clip_prompts.common.errors import UserError
 from clip_prompts.common.text import one_line
 from clip_prompts.data import GeneratedDataset
 from clip_prompts.data.config import add_config
+from clip_prompts.data.readable import find_unreadable
 from clip_prompts.data.split_file import is_made_here
 from clip_prompts.run.config import merge_file
 from clip_prompts.run.errors import USER_ERRORS
@@ -97,8 +95,8 @@ def examine(name: str, root: str, deep: bool = False) -> State:
             f"the split is made by the published rule; published numbers use the released one, {kind.split_file}"
         )
     if deep:
-        paths = sorted({item.impath for part in (data.train_x, data.val or (), data.test) for item in part})
-        state.unreadable = [path for path in tqdm(paths, desc=name, disable=None) if not readable(path)]
+        images = {item.impath: item for part in (data.train_x, data.val or (), data.test) for item in part}
+        state.unreadable = sorted(find_unreadable(images.values()))
         state.missing += [f"unreadable: {path}" for path in state.unreadable]
     state.status = "partial" if state.missing else "ready"
     return state
@@ -122,15 +120,6 @@ def _lacking(facts: dict, kind: type, folder: Path) -> list[str]:
     names = [str(path) for file in files for path in targets(file, folder) if not path.exists()]
     split = str(folder / kind.split_file) if kind.split_file else ""
     return [f"not there: {name}" + (" (the released split)" if name == split else "") for name in names]
-
-
-def readable(path: str) -> bool:
-    """Returns True if the whole image can be decoded."""
-    try:
-        read_image(path)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # upstream's lets Pillow's errors out
-        return False
-    return True
 
 
 def print_states(states: list[State], deep: bool = False) -> None:
