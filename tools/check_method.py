@@ -27,12 +27,15 @@ require_packages("tools/check_method.py")
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
+    import torch
+
     from checking.bench import Bench
     from checking.table import render, run_checks
     from clip_prompts.run import libraries  # noqa: F401  (registers datasets and methods)
     from clip_prompts.run.config import import_plugin
     from clip_prompts.run.errors import USER_ERRORS
 
+    torch.set_num_threads(1)  # the matrices are small: more threads wait for each other
     try:
         for plugin in args.plugin:
             import_plugin(plugin)

@@ -12,6 +12,7 @@ examples:
 """
 
 import argparse
+import importlib.util
 import sys
 import time
 from pathlib import Path
@@ -22,6 +23,9 @@ PARTS = ("tests", "golden", "steps", "epoch")
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     started = time.monotonic()
+    if importlib.util.find_spec("pytest") is None:
+        print(f"Error: {sys.executable} lacks pytest. Install it", file=sys.stderr)
+        return 2
     import torch
 
     if args.device == "cuda" and not torch.cuda.is_available():
@@ -30,6 +34,8 @@ def main(argv: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
+    if args.device == "cpu":
+        torch.set_num_threads(1)  # the matrices are small: more threads wait for each other
     from tests.gpu.cases import cases
     from tests.gpu.report import Report
     from tests.gpu.run import run

@@ -21,6 +21,14 @@ COMMAND = "bash scripts/gpu.sh --device cpu --small"
 SMALL = ["--device", "cpu", "--small"]
 
 
+@pytest.fixture(autouse=True)
+def _threads():
+    """The program sets the number of threads of its process, which is this one here."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
 def read(folder):
     content = json.loads((folder / "gpu.json").read_text())
     return {(case["part"], case["name"]): case for case in content["cases"]}, (folder / "gpu.md").read_text()

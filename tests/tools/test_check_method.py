@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from dassl.engine import TRAINER_REGISTRY
 
 import trainers  # noqa: F401
@@ -63,6 +64,14 @@ def _plugins():
             patch.delitem(sys.modules, file.stem)
             import_plugin(str(file))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _threads():
+    """The program sets the number of threads of its process, which is this one here."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
 
 
 def failures(folder: Path, name: str, pairs=(), only=None) -> dict[str, str]:
