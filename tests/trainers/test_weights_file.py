@@ -1,5 +1,6 @@
 """Backbones of strangers: the weights of a file are taken, and nothing in it is run."""
 
+import hashlib
 import io
 import os
 import pickle
@@ -11,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from clip_prompts.backbones.loading import load_clip
+from clip_prompts.backbones.loading import backbone_file, load_clip, openai
 from clip_prompts.backbones.weights_file import read_weights
 from clip_prompts.common.errors import UserError
 
@@ -160,3 +161,16 @@ def test_a_tar_file_is_refused(tmp_path):
     with tarfile.open(tmp_path / "m.pt", "w") as file:
         file.addfile(tarfile.TarInfo("storages"), io.BytesIO())
     refused(tmp_path / "m.pt", "tar")
+
+
+def test_a_downloaded_file_is_downloaded_again_only_if_it_is_damaged(tmp_path, monkeypatch):
+    folder, asked = tmp_path / ".cache/clip", []
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    sha256 = hashlib.sha256(b"weights").hexdigest()
+    monkeypatch.setitem(openai._MODELS, "ViT-B/16", f"https://example.org/{sha256}/ViT-B-16.pt")
+    monkeypatch.setattr(openai, "_download", lambda url, root: asked.append(url) or str(folder / "again.pt"))
+    (folder / "ViT-B-16.pt").write_bytes(b"weights")
+    assert backbone_file("ViT-B/16") == folder / "ViT-B-16.pt" and asked == []
+    (folder / "ViT-B-16.pt").write_bytes(b"damaged")
+    assert backbone_file("ViT-B/16") == folder / "again.pt" and len(asked) == 1
