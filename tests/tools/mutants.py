@@ -70,6 +70,16 @@ class TermDropped(KgCoOp):
 
 
 @TRAINER_REGISTRY.register()
+class WeightLost(KgCoOp):
+    """The term is gone that a weight is for."""
+
+    CONFIG = SETTINGS | {"CTX_INIT": "", "CSC": False, "W": 8.0}
+
+    def loss_terms(self, seen, label):
+        return {"ce": super().loss_terms(seen, label)["ce"]}
+
+
+@TRAINER_REGISTRY.register()
 class GroupForgotten(Broken):
     """The optimizer does not know the deep rows."""
 

@@ -111,9 +111,13 @@ class Bench:
 
     @cached_property
     def whole(self) -> Any:
-        """A trainer after a whole run, which was also tested before it."""
+        """A trainer after a whole run."""
         self._try_once("the whole run")
-        trainer = self.build()
+        return self.trained()
+
+    def trained(self, **settings: object) -> Any:
+        """A trainer after a whole run, which was also tested before it."""
+        trainer = self.build(**settings)
         trainer.watch.fixed = fixed_tensors(trainer)
         test_scores(trainer)
         with quiet():
@@ -185,6 +189,12 @@ class Bench:
 def is_method(name: str) -> bool:
     """Whether a registered trainer derives from ``CLIPTrainer``."""
     return issubclass(TRAINER_REGISTRY.get(name), CLIPTrainer)
+
+
+def other_methods(name: str) -> list[type[CLIPTrainer]]:
+    """Classes of all registered methods but one."""
+    names = [other for other in TRAINER_REGISTRY.registered_names() if other != name and is_method(other)]
+    return [TRAINER_REGISTRY.get(other) for other in names]
 
 
 def default_config(method: str) -> Path:

@@ -17,6 +17,7 @@ CHECKS = {
     "trains": ("builds, trains and tests", training.trains),
     "loss": ("the loss falls", training.loss),
     "gradients": ("every learned parameter gets a gradient", training.gradients),
+    "settings": ("weights have an effect", training.settings),
     "clip": ("CLIP does not move", training.clip),
     "teacher": ("the teacher does not move", training.teacher),
     "load": ("a saved model scores the same", training.load),

@@ -5,7 +5,7 @@ A check returns a note for its line, or raises ``Failed`` (reason and next step)
 
 import torch
 
-from .bench import Bench, test_scores
+from .bench import Bench, other_methods, test_scores
 from .outcome import Failed, NotApplicable, compare, shown, some
 from .watched import fixed_tensors, learned, tensors_of
 
@@ -53,6 +53,26 @@ def gradients(bench: Bench) -> str:
     if still:
         raise Failed(f"{some(still)} never changes", "parameter_groups() must list every parameter that is learned")
     return ", ".join(before) if len(before) < 4 else f"all {len(before)} tensors"
+
+
+def settings(bench: Bench) -> str:
+    """Every setting that is a decimal number (weights, temperatures) changes the run: no term has been lost."""
+    bench.require()
+    names = [name for name, value in bench.built.settings.items() if isinstance(value, float)]
+    if bench.facts.base:  # it has the settings of all methods that it is put on, which one of them does not read
+        names = [name for name in names if not any(name in other.CONFIG for other in other_methods(bench.method))]
+    if not names:
+        raise NotApplicable("no setting is a decimal number")
+    without = []
+    for name in names:
+        value = bench.built.settings[name]
+        other = bench.trained(**{f"TRAINER__{bench.method.upper()}__{name}": value / 2 or 1.0})
+        ends, same_steps = learned(other), other.watch.metrics == bench.whole.watch.metrics
+        if same_steps and all(torch.equal(value, ends[key]) for key, value in learned(bench.whole).items()):
+            without.append(name)
+    if without:
+        raise Failed(f"{some(without)} has no effect", "Use it in loss_terms or update, or take it out of CONFIG")
+    return f"{some(names)} change{'s' * (len(names) == 1)} the run"
 
 
 def clip(bench: Bench) -> str:
