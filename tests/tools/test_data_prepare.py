@@ -160,9 +160,10 @@ def test_full_disk(release, prepare, server, monkeypatch, where):
     if where != "copy":  # nothing half-extracted stands there
         assert not folder.exists() or not list(folder.iterdir())
     assert main(["check", "OxfordPets", "--root", str(release.root)]) == 1
-    server.files["/images.tar.gz"] = pack(
-        entry("OxfordPets", "images.tar.gz"), release.root.parent / "source/oxford_pets"
-    )
+    if where == "unpack zip":  # a second archive has another time in its header, so another checksum
+        server.files["/images.tar.gz"] = pack(
+            entry("OxfordPets", "images.tar.gz"), release.root.parent / "source/oxford_pets"
+        )
     assert prepare() == 0
 
 
