@@ -17,7 +17,7 @@ BASES = {"CoOp": CoOp, "CoCoOp": CoCoOp, "KgCoOp": KgCoOp, "MaPLe": MaPLe}
 
 
 class DecoupledLearner(WrappedLearner):
-    """What the base method learns, and the head: channel scalings of both sides and one linear layer for C classes."""
+    """The learner of the base method, and the head: channel scalings of both sides and one linear layer (C classes)."""
 
     def __init__(self, base, width, classnames, weight, is_for_training_classes):
         super().__init__(base)

@@ -88,7 +88,7 @@ class CLIPTrainer(TrainerX):
         self.precision.backward_and_step(total(terms), self.optim)
 
     def summary(self, terms: dict[str, float]) -> dict[str, float]:
-        """What is printed and logged of the loss: the sum of its terms, and each of them if there are several."""
+        """The numbers of the loss to print and log: the sum of its terms, and each term if there are several."""
         return {"loss": sum(terms.values()), **(terms if len(terms) > 1 else {})}
 
     def parameter_groups(self) -> list[dict] | None:

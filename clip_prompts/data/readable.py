@@ -34,6 +34,8 @@ def skip_unreadable(lists: Sequence[list], choice: str, folder: str) -> tuple[li
     """
     if choice not in CHOICES:
         raise unknown("value of DATASET.UNREADABLE", choice, CHOICES)
+    if load_image is None:
+        return list(lists), []
     reasons = find_unreadable({item.impath: item for items in lists for item in items}.values())
     if not reasons:
         return list(lists), []
@@ -51,9 +53,12 @@ def skip_unreadable(lists: Sequence[list], choice: str, folder: str) -> tuple[li
 
 
 def find_unreadable(items: Iterable) -> dict[str, str]:
-    """Returns the path -> reason for the images of ``items`` that cannot be hashed or decoded."""
+    """Returns the path -> reason for the images of ``items`` that cannot be hashed or decoded.
+
+    Raises UserError: this Dassl cannot tell.
+    """
     if load_image is None:
-        return {}
+        raise UserError("This Dassl cannot find images that are unreadable: its reader never returns. Install ./engine")
     items = list(items)
     hashes, reasons = _hashes([item.impath for item in items])
     for as_viewed in (False, True):

@@ -4,7 +4,9 @@ A broken one is one line with its path. For other depths see ``tests/kinds/test_
 """
 
 import io
-import warnings
+import warningsfrom clip_prompts.common.errors import UserError
+from clip_prompts.data import readable
+
 
 import numpy as np
 import pytest
@@ -113,3 +115,11 @@ def test_a_broken_picture_ends_a_run_with_one_line(case, part, run, tmp_path):
     assert line.startswith("Error: ") and "Traceback" not in run.err + run.stdout
     assert f"6 of 12 pictures in {folder} cannot be read: {part}/cat/0.jpg" in line
     assert "DATASET.UNREADABLE skip" in line
+
+
+def test_a_dassl_that_cannot_find_unreadable_images_says_so(monkeypatch):
+    """A deep check must not call images readable that it has not looked at; a run skips the check."""
+    monkeypatch.setattr(readable, "load_image", None)
+    with pytest.raises(UserError, match="cannot find images that are unreadable"):
+        readable.find_unreadable([])
+    assert readable.skip_unreadable([["item"]], "error", "folder") == ([["item"]], [])

@@ -1,1 +1,1 @@
-"""What ``scripts/gpu.sh`` runs: tests, golden cases and measurements on a GPU, or small ones on a CPU."""
+"""The program of ``scripts/gpu.sh``: tests, golden cases and measurements on a GPU, or small ones on a CPU."""

@@ -22,7 +22,7 @@ TITLES = {
 
 
 class Report:
-    """Collects results, and writes both files anew after each of them.
+    """Collects results, and writes both files again after each result.
 
     Args:
         folder: where. device: cuda or cpu.

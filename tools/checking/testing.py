@@ -49,7 +49,7 @@ def chunks(bench: Bench) -> str:
 
 
 def new(bench: Bench) -> str:
-    """What was learned on the base classes is tested on the new ones, under their names."""
+    """A method that learned the base classes is tested on the new ones, under their names."""
     bench.require()
     if bench.facts.learns != "prompts" or not bench.facts.takes_part("base2new"):
         raise NotApplicable("takes no part, says its method.yml")

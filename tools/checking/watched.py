@@ -17,7 +17,7 @@ from .random_draws import Draws, moved, random_states
 
 @dataclass
 class Watch:
-    """What a watched trainer has done."""
+    """Events and values that a watched trainer leaves."""
 
     batches: list[dict] = field(default_factory=list)  # of its steps
     metrics: list[dict] = field(default_factory=list)  # that its steps returned

@@ -88,7 +88,7 @@ def all_words() -> list[str]:
 
 
 def fits(codes: np.ndarray, caption_codes: np.ndarray, stated: np.ndarray) -> np.ndarray:
-    """Which caption fits which picture, bool (images, captions), from the attributes ``codes`` of pictures (images, A).
+    """Match captions with pictures: bool (images, captions), from the attributes ``codes`` of pictures (images, A).
 
     ``caption_codes``: of the scenes that the captions were made for. ``stated``: which each states. Both (captions, A).
     """

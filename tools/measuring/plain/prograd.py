@@ -26,7 +26,7 @@ class ProGrad(CoOp):
         return [self.template(TEMPLATES)]
 
     def make_prompts(self):
-        """Where the context starts from the template, its words stand in front of the name, and X before them."""
+        """Prompts of X, the words of the template, and the name, if the context starts from the template."""
         if not self.settings.CTX_INIT:
             return super().make_prompts()
         words = self.settings.CTX_INIT
