@@ -4,9 +4,7 @@ A broken one is one line with its path. For other depths see ``tests/kinds/test_
 """
 
 import io
-import warningsfrom clip_prompts.common.errors import UserError
-from clip_prompts.data import readable
-
+import warnings
 
 import numpy as np
 import pytest
@@ -15,6 +13,8 @@ from dassl.data.datasets import Datum
 from dassl.data.transforms import build_transform
 from PIL import Image
 
+from clip_prompts.common.errors import UserError
+from clip_prompts.data import readable
 from tests.datasets.pictures import write_classes
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 30, 4), dtype=np.uint8)  # (H, W, C)
