@@ -25,8 +25,12 @@ class DecoupledLearner(WrappedLearner):
         self.linear_probe_proj = OptionalClassHead(width, classnames, is_for_training_classes)
         self.weight = weight
 
+    @property
+    def scores_are_logits(self):
+        return not self.linear_probe_proj.fits
+
     def scores(self, seen):
-        if not self.linear_probe_proj.fits:
+        if self.scores_are_logits:
             return seen.logits
         h = self.linear_probe_proj(self.film_lp_img(seen.image_features))
         return (1 - self.weight) * seen.logits + self.weight * h

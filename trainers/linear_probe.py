@@ -73,6 +73,9 @@ class LinearProbe(CLIPTrainer):
         features, labels = self.features.of(DataLoader(images, cfg.TEST.BATCH_SIZE, num_workers=cfg.NUM_WORKERS))
         return features.numpy(), labels.numpy()
 
+    def classifier(self):
+        raise UserError("its rows classify features that are not normalised, and have a bias")
+
     def model_inference(self, image):
         features = image if image.dim() == 2 else self.features.encode(image)
         return self.model(features.float())

@@ -18,7 +18,11 @@ class MultiModalPromptLearner(PromptLearner):
     Draws: the context if it is random; F_0; P_1 on; one linear layer that all other couplings start as copies of.
     """
 
-    LAYERS = dict.fromkeys(("compound_prompts_text", "compound_prompt_projections"), Layers("PROMPT_DEPTH", "N_CTX", 1))
+    LAYERS = {
+        "compound_prompts_text": Layers("PROMPT_DEPTH", "N_CTX", 1, portable="text.{}.ctx"),
+        "compound_prompt_projections": Layers("PROMPT_DEPTH", "N_CTX", 1, portable="proj.{}"),
+    }
+    PORTABLE_NAMES = {r"proj\.(.+)": r"proj.0.\1"}
 
     def __init__(self, text_encoder, classnames, image_width, n_ctx, ctx_init, depth, dtype):
         super().__init__(text_encoder, classnames, dtype=dtype, **first_words(text_encoder, ctx_init, n_ctx))

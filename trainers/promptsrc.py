@@ -1,5 +1,7 @@
 """PromptSRC: IVLP that stays near the frozen CLIP in features and scores, and averages its prompts over the epochs."""
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from dassl.engine import TRAINER_REGISTRY
@@ -62,9 +64,13 @@ class PromptSRC(IVLP):
     LEARNER = SelfRegulatedPromptLearner
 
     def build_prompt_learner(self, clip_model, text_encoder, classnames):
-        self.w0 = unit(self.teacher.text_features(SIXTY, classnames))
         self.logit_scale = clip_model.logit_scale
         return super().build_prompt_learner(clip_model, text_encoder, classnames)
+
+    @functools.cached_property
+    def w0(self):
+        """Text features (C, D) of the frozen CLIP; only training needs them."""
+        return unit(self.teacher.text_features(SIXTY, self.dm.dataset.classnames))
 
     def loss_terms(self, seen, label):
         cfg = self.settings

@@ -66,7 +66,7 @@ class TCP(CLIPTrainer):
     WORDS_SET_LENGTH = True
 
     def build_prompt_learner(self, clip_model, text_encoder, classnames):
-        cfg, name = self.settings, type(self.dm.dataset).__name__
+        cfg, name = self.settings, self.cfg.DATASET.NAME
         z = unit(self.teacher.text_features(self.template(TEMPLATES), classnames))
         return ClassAwarePromptLearner(
             text_encoder,

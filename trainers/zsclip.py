@@ -34,6 +34,9 @@ class ZeroshotCLIP(CLIPTrainer):
         features = image if image.dim() == 2 else self.teacher.image_features(image)
         return similarity(self.model.logit_scale, unit(features), self.w)
 
+    def classifier(self):
+        return self.w
+
     def train(self):
         print("Nothing to train: the prompts are hand-crafted")
         self.test()

@@ -82,3 +82,28 @@ def describe(model: CLIP) -> str:
         image = f"a ViT of {len(blocks)} layers with {blocks[0].attn.num_heads} heads"
     activation = "GELU" if type(text[0].mlp.gelu) is nn.GELU else "QuickGELU"
     return f"{image}, text of {len(text)} layers with {text[0].attn.num_heads} heads, activation {activation}"
+
+
+def architecture(model: CLIP) -> dict[str, object]:
+    """The sizes of a CLIP and all else that its weights alone do not tell, as plain values (format ``clip-prompt``)."""
+    visual, text = model.visual, model.transformer.resblocks
+    pool = getattr(visual, "attnpool", None)
+    if pool is None:
+        blocks = visual.transformer.resblocks
+        image = {
+            "kind": "vit", "width": len(visual.class_embedding), "layers": len(blocks),
+            "heads": blocks[0].attn.num_heads, "patch": visual.conv1.kernel_size[0],
+        }  # fmt: skip
+    else:
+        stages = [len(getattr(visual, f"layer{i}")) for i in range(1, 5)]
+        image = {"kind": "resnet", "width": visual.conv1.out_channels, "layers": stages, "heads": pool.num_heads}
+    return {
+        "embed_dim": visual.output_dim,
+        "activation": "gelu" if type(text[0].mlp.gelu) is nn.GELU else "quickgelu",
+        "image": {**image, "size": visual.input_resolution},
+        "text": {
+            "width": model.ln_final.normalized_shape[0], "layers": len(text), "heads": text[0].attn.num_heads,
+            "context_length": len(model.positional_embedding), "vocab_size": model.vocab_size,
+            "causal": True, "pool": "end-of-text", "pad_id": 0,
+        },
+    }  # fmt: skip

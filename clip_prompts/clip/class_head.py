@@ -1,6 +1,7 @@
 """Linear classifiers of features that know the names of their classes."""
 
 import json
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,7 @@ class ClassHead(nn.Linear):
     def __init__(self, width: int, classnames: list[str]) -> None:
         super().__init__(width, len(classnames))
         self.classnames = list(classnames)
-        self.register_buffer("classes", torch.tensor(list(json.dumps(self.classnames).encode()), dtype=torch.uint8))
+        self.register_buffer("classes", stored_names(classnames))
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
         """Pick this run's classes among those of a checkpoint.
@@ -43,6 +44,11 @@ class ClassHead(nn.Linear):
         rows = rows_of(self.classnames, json.loads(bytes(classes.tolist())))
         own = dict(zip(keys, (weight[rows], bias[rows], self.classes), strict=True))
         super()._load_from_state_dict({**state_dict, **own}, prefix, *args)
+
+
+def stored_names(classnames: Sequence[str]) -> Tensor:
+    """Class names as a checkpoint of a head stores them (n,), bytes of JSON."""
+    return torch.tensor(list(json.dumps(list(classnames)).encode()), dtype=torch.uint8)
 
 
 class ChannelScaling(nn.Module):

@@ -21,7 +21,7 @@ RELEASED_NAMES = {
     r"image_encoder\.transformer\.resblocks\.(\d+)\.VPT_shallow": r"image_prompts.\1",
 }
 
-IMAGE_LAYERS = Layers("PROMPT_DEPTH_VISION", "N_CTX_VISION")
+IMAGE_LAYERS = Layers("PROMPT_DEPTH_VISION", "N_CTX_VISION", portable="visual.{}.ctx")
 
 
 def random_prompt(n: int, width: int) -> nn.Parameter:
@@ -59,7 +59,7 @@ class IndependentPromptLearner(PromptLearner):
 
     RELEASED_NAMES = RELEASED_NAMES
     LENGTH = "N_CTX_TEXT"
-    LAYERS = {"text_prompts": Layers("PROMPT_DEPTH_TEXT", LENGTH, 1, 1), "image_prompts": IMAGE_LAYERS}
+    LAYERS = {"text_prompts": Layers("PROMPT_DEPTH_TEXT", LENGTH, 1, 1, "text.{}.ctx"), "image_prompts": IMAGE_LAYERS}
 
     def __init__(
         self, text_encoder, classnames, image_width, n_text, n_image, text_depth, image_depth, ctx_init, dtype

@@ -31,6 +31,7 @@ class Learner(nn.Module):
     RELEASED_NAMES: dict[str, str] = {}  # regular expression of a name in the original's checkpoints -> our name
     RELEASED_EXTRAS: tuple[str, ...] = ()  # regular expressions of unused names there; ignored if all of them occur
     LAYERS: dict[str, Layers] = {}  # names of lists of prompts, and their settings
+    PORTABLE_NAMES: dict[str, str] = {}  # regular expression of a name -> name in the format clip-prompt
 
     def text_inputs(self, x: Tensor | None = None) -> dict:
         """Keyword arguments of ``TextEncoder`` next to the prompts: ``context``, ``deep``, ``inserted``, ``hooks``.
@@ -43,6 +44,11 @@ class Learner(nn.Module):
     def image_inputs(self) -> dict:
         """Keyword arguments of ``ImageEncoder`` next to the images: ``rows``, ``deep``, ``inserted``, ``hooks``."""
         return {}
+
+    @property
+    def scores_are_logits(self) -> bool:
+        """False if ``scores`` adds something to the similarity of image and text."""
+        return True
 
     def scores(self, seen) -> Tensor:
         """Scores (B, C) by which a test classifies; by default the logits.
@@ -65,6 +71,7 @@ class WrappedLearner(Learner):
         self.prompt_learner, self.is_conditional = base, base.is_conditional
         self.RELEASED_EXTRAS = tuple(rf"prompt_learner\.{pattern}" for pattern in base.RELEASED_EXTRAS)
         self.LAYERS = {f"prompt_learner.{name}": layers for name, layers in base.LAYERS.items()}
+        self.PORTABLE_NAMES = base.PORTABLE_NAMES
 
     @property
     def prompts(self) -> PromptSet:  # type: ignore[override]

@@ -18,12 +18,13 @@ _AS_LEARNED = "Evaluate it with the trainer, backbone and settings that learned 
 
 
 class Layers(NamedTuple):
-    """A list of prompts, one per layer: the settings that give its sizes, for messages."""
+    """A list of prompts, one per layer: the settings that give its sizes, and its names in shared prompts."""
 
     depth: str  # setting: number of layers with prompts
     length: str  # setting: vectors of a prompt
     first: int = 0  # layer of the first prompt in the list
     number: int = 0  # number of the first prompt in the list
+    portable: str = ""  # name in the format clip-prompt, with {} for the layer; "": as it is
 
 
 def misfit(weights: Mapping[str, object], model: nn.Module) -> str:

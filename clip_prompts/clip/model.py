@@ -10,6 +10,7 @@ from clip.model import CLIP
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from clip_prompts.common.errors import UserError
 from clip_prompts.encoders.image_encoder import ImageEncoder
 from clip_prompts.encoders.text_encoder import TextEncoder
 
@@ -103,6 +104,20 @@ class PromptedCLIP(nn.Module):
         if self._prompts_are_fixed or not (given or features.requires_grad):  # nothing learned reaches the text
             self._fixed_text = features
         return features
+
+    @torch.no_grad()
+    def classifier(self) -> Tensor:
+        """Unit text features (C, D): an image belongs to the class whose row is most similar to its features.
+
+        Raises UserError: the scores of an image are more than that; says why.
+        """
+        if self.prompt_learner.is_conditional:
+            raise UserError("its text features depend on the image, so no matrix (C, D) classifies all images")
+        if not self.prompt_learner.scores_are_logits:
+            raise UserError(
+                "on the classes of its training a head classifies too, so the text features alone give other scores"
+            )
+        return unit(self.encode_text())
 
     @contextmanager
     def fixed_prompts(self) -> Iterator[None]:

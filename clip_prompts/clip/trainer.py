@@ -46,8 +46,8 @@ class CLIPTrainer(TrainerX):
     go forward and backward in parts (``PromptedCLIP.parts``). Not inherited with another ``loss_terms`` or ``update``.
     ``MODEL_NAME``: registered name of the learner, which is the folder of its checkpoints.
 
-    Attributes, set by ``load_clip``: ``image_encoder``, ``text_encoder``, ``teacher`` (the frozen CLIP), ``features``
-    (image features of loaders), ``precision``, ``memory``, ``backbone_sha256``, ``backbone_path``.
+    Attributes, set by ``load_clip``: ``clip_model``, ``image_encoder``, ``text_encoder``, ``teacher`` (frozen CLIP),
+    ``features`` (image features of loaders), ``precision``, ``memory``, ``backbone_sha256``, ``backbone_path``.
     ``model`` (PromptedCLIP) and ``learner`` are set by ``build_model``.
     """
 
@@ -60,6 +60,7 @@ class CLIPTrainer(TrainerX):
     MODEL_NAME = "prompt_learner"
 
     learner = Learner()  # learns nothing and hands nothing over
+    clip_model: CLIP | None = None
     train_loader_x: Any  # a loader of images, or of their features
 
     def __init_subclass__(cls, **kwargs) -> None:
@@ -119,9 +120,8 @@ class CLIPTrainer(TrainerX):
         Args:
             of_method: class name of a dataset to the prompt that the method has in place of the dataset's.
         """
-        dataset = self.dm.dataset
-        own = None if self.cfg.DATASET.get("TEMPLATE", "") else (of_method or {}).get(type(dataset).__name__)
-        return own or template_of(dataset)
+        own = None if self.cfg.DATASET.get("TEMPLATE", "") else (of_method or {}).get(self.cfg.DATASET.NAME)
+        return own or template_of(self.dm.dataset)
 
     # Building
 
@@ -151,6 +151,7 @@ class CLIPTrainer(TrainerX):
                 f"INPUT.SIZE {size} does not fit the backbone '{name}': set INPUT.SIZE \"({needed}, {needed})\""
             )
         clip_model = self.precision.convert(clip_model).to(self.device)  # a teacher computes before training begins
+        self.clip_model = clip_model
         shared, features = self._shared, cfg.get("FEATURES", FEATURES_CONFIG)
         self.memory = MemoryBudget(shared["MEMORY_GB"])
         self.image_encoder, self.text_encoder = ImageEncoder(clip_model.visual), TextEncoder(clip_model, self.memory)
@@ -168,6 +169,8 @@ class CLIPTrainer(TrainerX):
 
     def read_clip(self, name: str, *structure) -> CLIP:
         """Return the frozen backbone, not yet in the run's precision; set ``backbone_sha256`` and ``backbone_path``."""
+        if self.clip_model is not None:  # given, with its hash and path, because several trainers share it
+            return self.clip_model
         print(f"Loading CLIP (backbone: {name})")
         clip_model = load_clip(name, *structure, half=self.precision.keeps_half)
         self.backbone_sha256, self.backbone_path = backbone_sha256(name), str(backbone_file(name))
@@ -213,8 +216,7 @@ class CLIPTrainer(TrainerX):
     def parse_batch_train(self, batch: dict) -> tuple[Tensor, Tensor]:
         """A batch's images (B, 3, H, W), or their features (B, D), and labels (B,) on the device.
 
-        Raises:
-            UserError: several views of an image.
+        Raises UserError: several views of an image.
         """
         image = batch.get("features", batch["img"])
         if isinstance(image, list):
@@ -270,6 +272,10 @@ class CLIPTrainer(TrainerX):
         with self.precision.autocast():
             return self.memory.retry(lambda: self.model.logits(image))
 
+    def classifier(self) -> Tensor:
+        """Unit text features (C, D) that classify unit image features. Raises UserError with the reason for none."""
+        return self.model.classifier()
+
     def test(self, split: str | None = None) -> float:
         """As Dassl's, on features where they are fixed; prompts are encoded once."""
         is_val = (split or self.cfg.TEST.SPLIT) == "val" and self.val_loader is not None
@@ -282,14 +288,10 @@ class CLIPTrainer(TrainerX):
             return super().test(split)
 
     def load_model(self, directory: str, epoch: int | None = None) -> None:
-        """Load what a run learned, ours or upstream's.
+        """Load what a run learned, ours or upstream's, from its output folder.
 
-        Args:
-            directory: the output folder of the run that learned it.
-            epoch: the epoch to load; by default the best on the validation set, or else the newest.
-
-        Raises:
-            UserError: no such checkpoint (lists those there are), or one that does not fit this run.
+        epoch: the one to load; by default the best on the validation set, or else the newest.
+        Raises UserError: no such checkpoint (lists those there are), or one that does not fit this run.
         """
         if not directory:
             print("Note that load_model() is skipped as no folder is given (--model-dir)")

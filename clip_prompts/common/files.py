@@ -27,7 +27,7 @@ _NONBLOCK = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # neither
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"))
 # Entries of an output folder that the program writes as folders. All other names with a suffix are files.
-_FOLDERS = ("tensorboard", "mid_epoch")
+_FOLDERS = ("tensorboard", "mid_epoch", "prompt")
 _FILES = re.compile(r"\.lock|.*\.(json|csv|txt|pt|tar)|log\.txt.*")
 
 

@@ -18,6 +18,9 @@ def run(args) -> None:
     import torch
     from dassl.utils import collect_env_info, set_random_seed, setup_logger
 
+    from clip_prompts.artifact import FOLDER
+    from clip_prompts.artifact.writing import write_prompt_of_run
+    from clip_prompts.clip import CLIPTrainer
     from clip_prompts.records.facts import recipe, training_facts
     from clip_prompts.records.identity import identity_of
     from clip_prompts.records.loaded import check_resume, loaded_models
@@ -82,6 +85,8 @@ def run(args) -> None:
         trainer.test()
     else:
         trainer.train()
+        if isinstance(trainer, CLIPTrainer):
+            print(f"Learned prompt: {write_prompt_of_run(trainer, os.path.join(cfg.OUTPUT_DIR, FOLDER))}")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from yacs.config import CfgNode
 
+from clip_prompts.artifact import FOLDER as PROMPT
 from clip_prompts.common.errors import UserError
 from clip_prompts.common.files import move_aside
 from clip_prompts.records.curve import FILE as CURVE
@@ -18,7 +19,7 @@ from clip_prompts.records.stored_identity import FILE as IDENTITY
 from clip_prompts.records.stored_identity import WAYS_ON, determines_of, read_identity
 
 _RESULT_FILES = {RESULTS, PREDICTIONS, "cmat.pt"}
-_FILES = {*_RESULT_FILES, SOURCES, CURVE, IDENTITY, TRAINED_IMAGES, "tensorboard", "mid_epoch"}
+_FILES = {*_RESULT_FILES, SOURCES, CURVE, IDENTITY, TRAINED_IMAGES, "tensorboard", "mid_epoch", PROMPT}
 _CHECKPOINT = re.compile(r"checkpoint|model.*\.pth\.tar.*")
 
 

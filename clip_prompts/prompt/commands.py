@@ -1,0 +1,177 @@
+"""The commands of ``clip-prompts`` and ``tools/prompt.py``, one function each; they return an exit status."""
+
+import argparse
+import ast
+import csv
+import io
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+from tqdm import tqdm
+
+from clip_prompts.common.errors import UserError, reading
+from clip_prompts.common.files import MIB, read_text, write_bytes_atomically, write_text_atomically
+from clip_prompts.common.text import csv_cell, one_line, printable
+from clip_prompts.run.config import import_plugin
+
+from .head import SUFFIXES, head_bytes
+from .interpret import CAVEAT
+from .loading import load_methods, load_prompt
+from .prompt import Prediction, Prompt
+
+
+def loaded(args: argparse.Namespace) -> Prompt:
+    """The prompt that the command line names."""
+    load_methods()
+    for name in args.plugin:
+        import_plugin(name)
+    return load_prompt(
+        args.prompt,
+        names_in(args.classes) if args.classes else None,
+        backbone=args.backbone,
+        device=args.device,
+        allow_other_weights=args.allow_other_weights,
+        method=args.method,
+        settings={key: _value(value) for key, value in args.set},
+        revision=args.revision,
+    )
+
+
+def _value(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def names_in(file: str) -> list[str]:
+    """Class names of a text file, one in a line; empty lines are skipped. Raises UserError."""
+    with reading(f"File '{file}' of class names"):
+        names = [line.strip() for line in read_text(Path(file).expanduser(), MIB, lines=True).splitlines()]
+    if not any(names):
+        raise UserError(f"File '{file}' holds no class names. Write one in a line")
+    return [name for name in names if name]
+
+
+def export(args: argparse.Namespace) -> int:
+    prompt = loaded(args)
+    folder = prompt.save(args.folder, args.license)
+    size = sum(file.stat().st_size for file in folder.iterdir() if file.name == "prompt_model.safetensors")
+    print(f"Wrote {prompt.method} for {len(prompt.classes):,} classes to {folder} ({size / 1000:,.1f} kB of tensors)")
+    return 0
+
+
+def show(args: argparse.Namespace) -> int:
+    prompt = loaded(args)
+    if args.json:
+        print(json.dumps(prompt.config, indent=2, ensure_ascii=False))
+        return 0
+    config, training = prompt.config, prompt.config.get("training", {})
+    base, tensors = config["base_model"], prompt.artifact.tensors
+    learned = sum(value.numel() for value in tensors.values())
+    named = ", ".join(f"{name} {tuple(value.shape)}" for name, value in [*tensors.items()][:4])
+    rows = {
+        "method": prompt.method,
+        "backbone": f"{base['name']} (weights {base['sha256'][:12]})",
+        "learned": f"{learned:,} numbers: {named}" + (f" and {len(tensors) - 4} more" if len(tensors) > 4 else ""),
+        "classes": f"{len(prompt.classes):,}: {', '.join(prompt.classes[:8])}" + ", ..." * (len(prompt.classes) > 8),
+        "other classes": "no" if config["method"]["classes"] == "fixed" else "yes",
+        "image encoder": config["method"]["image_encoder"],
+        "learned on": training.get("label") or training.get("dataset"),
+        "of its classes": training.get("classes"),
+        **{name: training.get(name) for name in ("shots", "seed", "epochs")},
+    }
+    for result in config.get("results", []):
+        if result.get("metric") in ("accuracy", "macro_f1"):
+            rows[result["metric"]] = f"{result['value']:.2f} % of {result.get('n')} images"
+    shown = [(key, one_line(str(value), 300)) for key, value in rows.items() if value not in (None, "")]
+    print(tabulate(shown, tablefmt="plain", maxcolwidths=[None, 60]))
+    return 0
+
+
+def predict(args: argparse.Namespace) -> int:
+    from clip_prompts.data.class_folders import IMAGE_SUFFIXES
+
+    from .pictures import find_pictures
+
+    if args.top < 1:
+        raise UserError(f"--top {args.top} is not a number of classes from 1")
+    paths = find_pictures(args.pictures, IMAGE_SUFFIXES)
+    prompt = loaded(args)
+    started = time.perf_counter()
+    with tqdm(total=len(paths), unit=" pictures", disable=None, leave=False) as bar:
+        features, lost = prompt.try_features(paths, bar.update)
+    good = [i for i in range(len(paths)) if i not in lost]
+    found = dict(zip(good, prompt.rank(features[good], args.top), strict=True)) if good else {}
+    seconds = time.perf_counter() - started
+    for reason in lost.values():
+        print(one_line(f"Skipped: {reason}"), file=sys.stderr)
+    if args.csv:
+        write_text_atomically(args.csv, _csv(paths, found, min(args.top, len(prompt.classes))))
+    if args.json:
+        print(json.dumps([_entry(paths[i], found[i]) for i in good], indent=1))
+    elif not args.csv:
+        _print_table(paths, found)
+    note = f"{len(found):,} pictures in {seconds:.1f} s" + (f", {len(lost)} skipped" if lost else "")
+    print(note + (f": {args.csv}" if args.csv else ""), file=sys.stderr if args.json else sys.stdout)
+    return 0 if found else 2
+
+
+def _entry(path: str, prediction: Prediction) -> dict[str, Any]:
+    return {"path": path, "classes": prediction.names, "probabilities": prediction.probabilities}
+
+
+def _csv(paths: list[str], found: dict[int, Prediction], top: int) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    pairs = [(f"class_{k}", f"probability_{k}") for k in range(1, top + 1)] if top > 1 else [("class", "probability")]
+    writer.writerow(["path", *(name for pair in pairs for name in pair)])
+    for i, prediction in found.items():
+        cells = zip(prediction.names, (f"{p:.6g}" for p in prediction.probabilities), strict=True)
+        writer.writerow([csv_cell(paths[i]), *(csv_cell(cell) for pair in cells for cell in pair)])
+    return text.getvalue()
+
+
+def _print_table(paths: list[str], found: dict[int, Prediction]) -> None:
+    rows = [
+        (
+            printable(paths[i]),
+            *(f"{printable(n)} {100 * p:.1f} %" for n, p in zip(f.names, f.probabilities, strict=True)),
+        )
+        for i, f in found.items()
+    ]
+    print(tabulate(rows, tablefmt="plain"))
+
+
+def head(args: argparse.Namespace) -> int:
+    if Path(args.to).suffix not in SUFFIXES:
+        raise UserError(f"--to '{args.to}' does not end in one of {', '.join(SUFFIXES)}")
+    prompt = loaded(args)
+    write_bytes_atomically(args.to, head_bytes(prompt, Path(args.to).suffix))
+    width = prompt.trainer.image_encoder.output_dim
+    print(
+        f"Wrote {len(prompt.classes):,} rows of {width} to {args.to}: logits = {prompt.config['logit']['scale']:.4g} * "
+        f"features @ rows.T, with unit image features of {prompt.config['base_model']['name']}"
+    )
+    return 0
+
+
+def interpret(args: argparse.Namespace) -> int:
+    if args.k < 1:
+        raise UserError(f"-k {args.k} is not a number of words from 1")
+    prompt = loaded(args)
+    for place, vectors in prompt.nearest_words(args.k).items():
+        print(place)
+        for number, words in enumerate(vectors, 1):
+            print(f"  {number:3}: " + ", ".join(f"{word} {distance:.3f}" for word, distance in words))
+    print(CAVEAT)
+    return 0
+
+
+def push(args: argparse.Namespace) -> int:
+    print(f"Uploaded: {loaded(args).push_to_hub(args.repo, args.license, args.private)}")
+    return 0

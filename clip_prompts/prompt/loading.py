@@ -1,0 +1,102 @@
+"""``load_prompt``: a prompt from a folder, a run, a checkpoint of ours or of the original programs, or the Hub."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from clip_prompts.artifact import FOLDER
+from clip_prompts.artifact.reading import Artifact, is_prompt, read_prompt
+from clip_prompts.common.checkpoint_files import STEM
+from clip_prompts.common.errors import UserError
+from clip_prompts.common.text import one_line
+
+from .building import load_backbone
+from .checkpoint import Source, of_checkpoint, of_run, records_of
+from .prompt import Prompt
+
+_HUB_ID = re.compile(r"(hf-hub:)?[\w.-]+/[\w.-]+")
+
+
+def load_prompt(
+    source: str | os.PathLike,
+    classes: Sequence[str] | None = None,
+    *,
+    backbone: str | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    allow_other_weights: bool = False,
+    method: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    revision: str | None = None,
+) -> Prompt:
+    """Load a learned prompt.
+
+    Args:
+        source: a prompt's folder; the output folder of a run; a checkpoint (``model.pth.tar-50``) of ours, CoOp's or
+            one of the other original programs; or the id of a repository on the Hugging Face Hub (``ORG/NAME``).
+        classes: C class names to classify by default, in place of those of the training. A checkpoint of another
+            program does not hold names, and needs them.
+        backbone: name (``ViT-B/16``) or path of the weights, where the prompt does not say, or names a file.
+        device: ``cpu`` to stay on the CPU; by default a GPU is used if there is one.
+        precision: fp32, fp16, bf16 or amp; by default that of the training.
+        allow_other_weights: accept a backbone of the same architecture whose weights have another hash.
+        method, settings: of a checkpoint that does not say what it is: the method's name, and settings that differ
+            from its defaults (``{"BASE": "CoCoOp"}``).
+        revision: of the Hub's repository.
+
+    Raises:
+        UserError: in one line, for all that is wrong with the source.
+
+    >>> prompt = load_prompt("output/first")  # doctest: +SKIP
+    >>> prompt.predict("picture.jpg").name  # doctest: +SKIP
+    'four'
+    """
+    load_methods()
+    artifact, backbone = find_prompt(source, classes, backbone, method, settings, revision)
+    name, shared = load_backbone(artifact.config, backbone, allow_other_weights)
+    return Prompt(artifact, name, shared, classes, device, precision)
+
+
+def load_methods() -> None:
+    """Import the methods of the checkout, unless that was done."""
+    from clip_prompts.run.checkout import load_checkout
+
+    load_checkout("trainers")
+
+
+def find_prompt(
+    source: str | os.PathLike, classes: Sequence[str] | None, backbone: str | None, method: str | None,
+    settings: Mapping[str, Any] | None, revision: str | None = None,
+) -> tuple[Artifact, str | None]:  # fmt: skip
+    """The prompt of a source, and the backbone to load it with. Arguments and errors: see ``load_prompt``."""
+    text = os.fspath(source)
+    path = Path(text).expanduser()
+    if method or settings:
+        is_checkpoint = path.is_file()
+        if not is_checkpoint:
+            raise UserError("method and settings are for checkpoints (model.pth.tar-N) that do not say what they are")
+    if is_prompt(path):
+        return read_prompt(path), backbone
+    if is_prompt(path / FOLDER):
+        return read_prompt(path / FOLDER), backbone or _backbone_of_run(path)
+    given = Source(classes, backbone, method, dict(settings or {}))
+    if path.is_dir():
+        return of_run(path, None, given), backbone or _backbone_of_run(path)
+    if path.is_file():
+        return of_checkpoint(path, given), backbone or _backbone_of_run(path.parent.parent)
+    if not path.exists() and _HUB_ID.fullmatch(text):
+        from .hub import download
+
+        return read_prompt(download(text.removeprefix("hf-hub:"), revision)), backbone
+    raise UserError(
+        f"There is no prompt '{one_line(text, 200)}'. Give the folder of a prompt, the output folder of a run, or a "
+        f"checkpoint ({STEM}N)"
+    )
+
+
+def _backbone_of_run(folder: Path) -> str | None:
+    """The backbone that the records of a run name: its path, if it is a file of the user's own."""
+    names = [record.get("backbone") for record in records_of(folder)]
+    return names[-1] if names and isinstance(names[-1], str) else None

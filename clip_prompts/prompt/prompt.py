@@ -1,0 +1,254 @@
+"""``Prompt``: a learned prompt ready to classify pictures."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from dassl.data.transforms import build_transform
+from torch import Tensor
+
+from clip_prompts.artifact.reading import Artifact
+from clip_prompts.artifact.writing import write_prompt
+from clip_prompts.clip import CLIPTrainer, PromptedCLIP, similarity, unit
+from clip_prompts.common.errors import UserError
+from clip_prompts.common.text import one_line
+
+from .building import Backbone, build_method, quiet
+from .hub import upload
+from .interpret import nearest_words
+from .pictures import Pictures, features_of, kept_features
+from .reading import reader_of
+
+AT_ONCE = 100  # images whose scores are computed together, as in a test
+
+
+class Prediction(NamedTuple):
+    """The most probable classes of a picture, best first."""
+
+    names: list[str]
+    probabilities: list[float]  # 0 to 1, of the softmax over all classes
+    indices: list[int]  # of the classes in the list of names
+
+    @property
+    def name(self) -> str:
+        """The predicted class."""
+        return self.names[0]
+
+    @property
+    def probability(self) -> float:
+        """Probability of the predicted class."""
+        return self.probabilities[0]
+
+
+class Prompt:
+    """A learned prompt with its backbone. Made by ``load_prompt``.
+
+    Attributes:
+        config (dict): content of ``prompt_config.json``.
+        method (str): name of the method that learned it.
+        classes (list of str): C class names that it classifies by default.
+        transform: PIL image to what the image encoder takes, (3, S, S).
+        trainer (CLIPTrainer): the method, built for ``classes``.
+    """
+
+    def __init__(
+        self, artifact: Artifact, backbone_name: str, backbone: Backbone, names: Sequence[str] | None = None,
+        device: str | None = None, precision: str | None = None,
+    ) -> None:  # fmt: skip
+        self.artifact, self.config = artifact, artifact.config
+        self.method: str = self.config["method"]["name"]
+        self._backbone_name, self._backbone, self._place = backbone_name, backbone, (device, precision)
+        self._open = ExitStack()
+        self._methods: dict[tuple[str, ...], CLIPTrainer] = {}
+        self.classes = list(self.config["classes"]["names"] if names is None else names)
+        self.trainer = self._for(self.classes)
+        with quiet():
+            self.transform = build_transform(self.trainer.cfg, is_train=False)
+        size = self.trainer.cfg.INPUT.SIZE[0]
+        self._pictures = Pictures(self.transform, size, reader_of(self.config["preprocess"].get("as_viewed", False)))
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.classes[:3]) + (", ..." if len(self.classes) > 3 else "")
+        base = self.config["base_model"]["name"]
+        return f"Prompt({self.method}, backbone {base}, {len(self.classes)} classes: {one_line(names, 200)})"
+
+    # Pictures
+
+    def predict(
+        self, pictures: Any, top: int = 5, names: Sequence[str] | None = None
+    ) -> "list[Prediction] | Prediction":
+        """Classify pictures.
+
+        Args:
+            pictures: one picture or a list: paths, PIL images, arrays of bytes (H, W, 3) or tensors, see
+                ``Pictures.tensor``. top: classes per picture. names: C class names in place of ``classes``.
+
+        Returns:
+            One ``Prediction`` per picture; for a picture that is not in a list, its own.
+
+        Raises UserError: a picture cannot be read, a name has no tokens, or the prompt takes no other classes.
+        """
+        listed, is_one = _as_list(pictures)
+        found = self.rank(self.features_raw(listed), top, names)
+        return found[0] if is_one else found
+
+    def rank(self, features: Tensor, top: int = 5, names: Sequence[str] | None = None) -> list[Prediction]:
+        """The most probable classes of image features (N, D), as ``features_raw`` gives them."""
+        if top < 1:
+            raise UserError(f"top {top} is not a number of classes from 1")
+        names = self.classes if names is None else list(names)
+        probabilities = self.probabilities_of(features, names)
+        best = probabilities.topk(min(top, len(names)), dim=1)
+        return [
+            Prediction([names[i] for i in row], values, row)
+            for values, row in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        ]
+
+    @torch.no_grad()
+    def probabilities_of(self, features: Tensor, names: Sequence[str] | None = None) -> Tensor:
+        """Probabilities (N, C) in float32 on the CPU, from image features (N, D), as ``features_raw`` gives them."""
+        trainer = self._for(self.classes if names is None else names)
+        dtype = trainer.image_encoder.dtype
+        parts = [
+            trainer.model_inference(part.to(trainer.device, dtype)).float().softmax(dim=1).cpu()
+            for part in features.split(AT_ONCE)
+        ]
+        return torch.cat(parts)
+
+    @torch.no_grad()
+    def zero_shot(self, features: Tensor, names: Sequence[str] | None = None) -> Tensor:
+        """Probabilities (N, C) of the frozen CLIP with the hand-crafted prompt, for features of the frozen encoder."""
+        trainer = self._for(self.classes if names is None else names)
+        w = unit(trainer.teacher.text_features(self.config["prompt"]["template"], trainer.dm.dataset.classnames))
+        x = unit(features.to(trainer.device))
+        return similarity(self._backbone.clip_model.logit_scale, x, w).softmax(dim=1).cpu()
+
+    def features(self, pictures: Any) -> Tensor:
+        """Unit image features (N, D) of pictures, float32 on the CPU. Arguments and errors: see ``predict``."""
+        return unit(self.features_raw(_as_list(pictures)[0]))
+
+    def features_raw(self, pictures: Sequence[Any]) -> Tensor:
+        """Image features (N, D) before normalization. Raises UserError: a picture cannot be read; names the first."""
+        features, lost = self.try_features(pictures)
+        if lost:
+            number, reason = next(iter(lost.items()))
+            raise UserError(f"Picture {number + 1} of {len(pictures)} cannot be read: {reason}")
+        return features
+
+    def try_features(
+        self, pictures: Sequence[Any], progress: Callable[[int], object] | None = None, frozen: bool = False
+    ) -> tuple[Tensor, dict[int, str]]:
+        """As ``features_raw``, with NaN for pictures that cannot be read.
+
+        Features of files are kept on disk, so the next call for the same list reads them.
+
+        Args:
+            progress: called with the number of pictures that were done. frozen: of the frozen image encoder, without
+                what was learned in it.
+
+        Returns:
+            Features (N, D), and number of a picture from 0 to the reason why it cannot be read.
+        """
+        if not pictures:
+            raise UserError("There are no pictures to classify. Give one at least")
+        trainer, file = self.trainer, None
+        frozen = frozen or trainer.has_fixed_features
+        if all(isinstance(picture, str | Path) for picture in pictures) and trainer.cfg.FEATURES.CACHE:
+            weights = trainer.backbone_sha256 + ("" if frozen else f" with {self.artifact.sha256}")
+            transform = f"{self.transform!r} {self.config['preprocess'].get('as_viewed', False)}"
+            places = [str(picture) for picture in pictures]
+            file = kept_features(places, weights, trainer.precision.description, transform, trainer.cfg.FEATURES.DIR)
+
+        @torch.no_grad()
+        def encode(image: Tensor) -> Tensor:
+            image = image.to(trainer.device)
+            with trainer.precision.autocast():
+                is_plain = frozen or not isinstance(trainer.model, PromptedCLIP)
+                return trainer.image_encoder(image) if is_plain else trainer.model.encode_image(image)
+
+        with quiet():  # notes about the cache
+            width = trainer.image_encoder.output_dim
+            return features_of(pictures, self._pictures.tensor, encode, width, file, progress)
+
+    # Classes
+
+    def classifier(self, names: Sequence[str] | None = None) -> Tensor:
+        """Unit rows (C, D), float32 on the CPU: the class of a picture is that of the row most similar to its features.
+
+        Logits are ``scale * features @ rows.T`` with the scale of ``config["logit"]``.
+
+        Raises UserError: the method has no such matrix (says why), or takes no other classes.
+        """
+        try:
+            return self._for(self.classes if names is None else names).classifier().detach().float().cpu()
+        except UserError as error:
+            raise UserError(f"{self.method} has no matrix of class features: {error}. Use predict") from error
+
+    def _for(self, names: Sequence[str]) -> CLIPTrainer:
+        """The method built for some class names; that of the last list is kept."""
+        key = tuple(names)
+        if key not in self._methods:
+            self._check_names(key)
+            trainer = build_method(
+                self.config, self.artifact.tensors, key, self._backbone_name, self._backbone, *self._place
+            )
+            if isinstance(trainer.model, PromptedCLIP):
+                self._open.enter_context(trainer.model.fixed_prompts())
+            kept = tuple(self.classes)
+            self._methods = {k: m for k, m in self._methods.items() if k == kept} | {key: trainer}
+        return self._methods[key]
+
+    def _check_names(self, names: tuple[str, ...]) -> None:
+        if not names or not all(isinstance(name, str) and name.strip() for name in names):
+            raise UserError("Class names must be texts, at least one. Give a list of names")
+        own = self.config["classes"]["names"]
+        if self.config["method"]["classes"] == "fixed" and list(names) != own:
+            raise UserError(
+                f"This prompt of {self.method} was learned for its own {len(own)} classes, and takes no other names. "
+                "Leave the class names out"
+            )
+
+    # Sharing
+
+    def save(self, folder: str | Path, license: str | None = None) -> Path:
+        """Write the prompt into a folder, with the rows of the classifier where there are any.
+
+        Args:
+            license: identifier for the model card, such as "mit".
+        """
+        config = {**self.config, "license": license or self.config.get("license")}
+        try:
+            own = self.classes == self.config["classes"]["names"]
+            classifier = self.classifier() if own and self.config["method"]["image_encoder"] == "frozen" else None
+        except UserError:
+            classifier = None
+        return write_prompt(folder, config, self.artifact.tensors, classifier)
+
+    def push_to_hub(
+        self, repo_id: str, license: str | None = None, private: bool = False, token: str | None = None
+    ) -> str:
+        """Upload the prompt to the Hugging Face Hub; returns its address. Needs ``pip install huggingface_hub``."""
+        with tempfile.TemporaryDirectory() as folder:
+            return upload(self.save(folder, license), repo_id, private, token)
+
+    def nearest_words(self, k: int = 5) -> dict[str, list[list[tuple[str, float]]]]:
+        """The k nearest words of each learned vector with their distances, by the place of the vectors.
+
+        Raises UserError: the prompt has no vectors among the words.
+        """
+        embedding = self.trainer.text_encoder.token_embedding.weight.detach().float().cpu()
+        return nearest_words(self.config, self.artifact.tensors, embedding, k)
+
+
+def _as_list(pictures: Any) -> tuple[list[Any], bool]:
+    """Pictures as a list, and whether one alone was given."""
+    if isinstance(pictures, list | tuple):
+        return list(pictures), False
+    if isinstance(pictures, Tensor) and pictures.dim() == 4:
+        return list(pictures), False
+    if getattr(pictures, "ndim", 0) == 4:  # an array (N, H, W, 3)
+        return list(pictures), False
+    return [pictures], True
