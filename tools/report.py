@@ -28,6 +28,7 @@ from clip_prompts.report.cost import add_cost  # noqa: E402
 from clip_prompts.report.formats import render  # noqa: E402
 from clip_prompts.report.html import render_page  # noqa: E402
 from clip_prompts.report.import_logs import import_logs  # noqa: E402
+from clip_prompts.report.page.mistakes import PER_PLACE  # noqa: E402
 from clip_prompts.report.pictures import browser, take  # noqa: E402
 from clip_prompts.report.published import published  # noqa: E402
 from clip_prompts.report.reading import ReportError, collect  # noqa: E402
@@ -61,6 +62,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--against", metavar="SOURCE", help="with --verify: only this source of clip_prompts/report/published.json")
     add("--import-logs", action="store_true", help="first turn the logs of upstream's programs into records")
     add("--html", metavar="FILE", help="also write one self-contained page")
+    add(
+        "--mistakes", type=int, default=PER_PLACE, metavar="N",
+        help=f"with --html: misclassified pictures for each dataset, where predictions.csv is (default: {PER_PLACE})",
+    )  # fmt: skip
     add("--pictures", metavar="FOLDER", help="with --html: also what a browser shows of it, on a desktop and a phone")
     return parser.parse_args(argv)
 
@@ -97,7 +102,7 @@ def report(args: argparse.Namespace) -> int:
         shown = build(runs)
         for table in shown if args.cost else ():
             add_cost(table)
-        write_text_atomically(args.html, render_page(runs, shown, args.spread))
+        write_text_atomically(args.html, render_page(runs, shown, args.spread, args.mistakes))
         if args.pictures:
             with browser() as opened:
                 take(opened, args.html, [table.key["protocol"] for table in shown], args.pictures)

@@ -21,7 +21,7 @@ KINDS = {
     "trainer": str, "dataset": str, "classes": str, "backbone": str, "selection": str, "shots": int, "seed": int,
     "label": str, "protocol": str, "config": str, "recipe": str, "precision": str, "learned": int, "epoch": int,
     "hashes": dict, "settings": dict, "source": dict, "loaded": dict, "time": str, "versions": dict, "cost": dict,
-    "memory": dict,
+    "memory": dict, "image_dir": str,
 }  # fmt: skip
 INNER_KINDS: dict[str, dict[str, type]] = {
     "source": {"dataset": str, "label": str, "classes": str, "recipe": str, "config": str, "shots": int, "seed": int},

@@ -1,6 +1,7 @@
 """Records of the evaluations of a run, in ``results.json``: metrics, with all that determines them."""
 
 import datetime
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,8 +71,9 @@ class Recorder(Observer):
             found |= {key: nothing()[key] for key in _DETAILS}
         elif cfg.TEST.get("SAVE_PREDICTIONS", False):
             dataset = getattr(getattr(trainer, "dm", None), "dataset", None)
-            top = getattr(dataset, "image_dir", "") or cfg.DATASET.ROOT
+            top = os.path.abspath(os.path.expanduser(getattr(dataset, "image_dir", "") or cfg.DATASET.ROOT))
             write_predictions(cfg.OUTPUT_DIR, top, self.predictions, self._names())
+            found["image_dir"] = top
         # A run that was resumed after its last epoch has trained none in this process.
         epoch = max(trainer.epoch + 1, trainer.start_epoch) if self.trains and tests_last_epoch else None
         began = self.epochs.began if self.epochs else None

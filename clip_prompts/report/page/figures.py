@@ -5,7 +5,7 @@ import math
 from clip_prompts.report.cost import LEARNED, MEMORIES, SPEED, cost_of
 from clip_prompts.report.numbers import AVERAGE, Block, Row, Table
 from clip_prompts.report.page.evaluations import Entry, Group, calibration, calibration_error, losses
-from clip_prompts.report.page.svg import Chart, around, round_factors
+from clip_prompts.report.page.svg import Chart, around, look, round_factors
 from clip_prompts.report.statistics import spread
 
 Styles = dict[str, int]  # label of a method -> its colour and marker
@@ -39,10 +39,14 @@ def _shot_panel(block: Block, shots: list[str], kind: str, styles: Styles) -> Ch
     ticks = {i: shot for shot, i in places.items()}
     low, high = around(ends, 0, 100)
     chart = Chart(title, about, (-0.3, len(shots) - 0.7), (low, high), ("shots per class", "accuracy (%)"), ticks)
+    learning = [row.label for row in block.rows if row.label in series and not row.is_zero_shot]
     for row in block.rows:
         if not (points := series.get(row.label)):
             continue
-        style = f"m{styles[row.label]}"
+        if row.label in learning:
+            aside = (learning.index(row.label) - (len(learning) - 1) / 2) * min(0.07, 0.6 / len(learning))
+            points = [(x + aside, y, half, shot) for x, y, half, shot in points]
+        style = look(styles[row.label])
         if row.is_zero_shot:
             chart.line([(-0.3, points[0][1]), (len(shots) - 0.7, points[0][1])], f"line dashed {style}")
         elif len(points) > 1:
@@ -68,48 +72,35 @@ def _points(row: Row, places: dict[str, float], kind: str) -> list[tuple[float, 
     return found
 
 
-def base_against_new(table: Table, styles: Styles) -> Chart | None:
-    """Returns a chart with a point per dataset and method, and the diagonal of equal accuracy."""
-    points = []
-    for block in table.blocks:
-        for row in block.rows:
-            if (one := row.number("base")) and (other := row.number("new")):
-                points.append((block.name, row.label, one.mean, other.mean))
+def base_against_new(table: Table, styles: Styles) -> list[Chart]:
+    """Returns a panel per dataset, the average first: a point per method, and the diagonal of equal accuracy.
+
+    Dashed lines through zero-shot's accuracies divide better from worse.
+    """
+    blocks = sorted(table.blocks, key=lambda block: not block.name.startswith(AVERAGE))
+    return [chart for block in blocks if (chart := _base_panel(block, styles))]
+
+
+def _base_panel(block: Block, styles: Styles) -> Chart | None:
+    found = [(row, row.number("base"), row.number("new")) for row in block.rows]
+    points = [(row, base.mean, new.mean) for row, base, new in found if base and new]
     if not points:
         return None
-    low, high = around([v for point in points for v in point[2:]], 0, 100)
-    about = "; ".join(f"{label} on {where}: base {base:.2f} %, new {new:.2f} %" for where, label, base, new in points)
+    x = around([base for _, base, _ in points], 0, 100)
+    y = around([new for _, _, new in points], 0, 100)
+    about = [f"{row.label}: base {base:.2f} %, new {new:.2f} %" for row, base, new in points]
     names = ("base classes (%)", "new classes (%)")
-    chart = Chart("New against base classes", about, (low, high), (low, high), names, size=(460, 400))
-    chart.line([(low, low), (high, high)], "diagonal")
-    taken = [(chart.h(base), chart.v(new), 10.0) for _, _, base, new in points]
-    by_dataset: dict[str, list] = {}
-    for where, _, base, new in points:
-        by_dataset.setdefault(where, []).append((base, new))
-    for where, places in by_dataset.items():
-        chart.line(sorted(places), "link")
-        _label(chart, where, places, taken)
-    for where, label, base, new in points:
-        text = f"{label} on {where}: base {base:.2f} %, new {new:.2f} %"
-        chart.mark(base, new, styles[label], text, where.startswith(AVERAGE))
+    chart = Chart(block.name[:1].upper() + block.name[1:], "; ".join(about), x, y, names, size=(300, 260))
+    low, high = max(x[0], y[0]), min(x[1], y[1])
+    if low < high:
+        chart.line([(low, low), (high, high)], "diagonal")
+    for row, base, new in points:
+        if row.is_zero_shot:
+            chart.line([(base, y[0]), (base, y[1])], f"line dashed {look(styles[row.label])}")
+            chart.line([(x[0], new), (x[1], new)], f"line dashed {look(styles[row.label])}")
+    texts = zip(points, about, strict=True)
+    chart.marks([(base, new, styles[row.label], text, True) for (row, base, new), text in texts])
     return chart
-
-
-def _label(chart: Chart, name: str, places: list[tuple[float, float]], taken: list[tuple[float, float, float]]) -> None:
-    """Writes the dataset's name next to one of its points, if there is room; tooltips have it anyway."""
-    name = AVERAGE if name.startswith(AVERAGE) else name
-    width = 5.6 * len(name)
-    for base, new in places:
-        for dh, dv, anchor in ((9, 4, "start"), (-9, 4, "end"), (0, -10, "middle"), (0, 18, "middle")):
-            h, v = chart.h(base) + dh, chart.v(new) + dv
-            left = h - {"start": 0, "middle": width / 2, "end": width}[anchor]
-            box = (left, left + width, v - 9, v + 3)
-            inside = chart.left < box[0] and box[1] < chart.right and chart.top < box[2] and box[3] < chart.bottom
-            free = all(not (box[0] - r < x < box[1] + r and box[2] - r / 2 < y < box[3] + r / 2) for x, y, r in taken)
-            if inside and free:
-                chart.text(name, h, v, "note", anchor)
-                taken.extend((left + i * 6, v - 3, 6.0) for i in range(int(width / 6) + 1))
-                return
 
 
 def accuracy_against_cost(table: Table, styles: Styles) -> list[Chart]:
@@ -150,9 +141,13 @@ def _cost_panel(title: str, name: str, points: dict, idle: dict[Row, float], sty
     ticks = {math.log10(value): f"{value:,.10g}" for value in round_factors(low, high)}
     chart = Chart(title, about, ends, (bottom, top), (name, "accuracy (%)"), ticks)
     for row, y in idle.items():
-        chart.line([(ends[0], y), (ends[1], y)], f"line dashed m{styles[row.label]}")
-    for row, (x, y) in points.items():
-        chart.mark(math.log10(x), y, styles[row.label], f"{row.label}: {y:.2f} %, {name} {x:,.4g}", big=True)
+        chart.line([(ends[0], y), (ends[1], y)], f"line dashed {look(styles[row.label])}")
+    chart.marks(
+        [
+            (math.log10(x), y, styles[row.label], f"{row.label}: {y:.2f} %, {name} {x:,.4g}", True)
+            for row, (x, y) in points.items()
+        ]
+    )
     return chart
 
 
@@ -173,7 +168,7 @@ def reliability(entry: Entry, styles: Styles) -> Chart | None:
     chart.bars([_bar(i, size, *sorted((sure, hit))) for i, (_, sure, hit) in used], "gap")
     chart.line([(0, 0), (1, 1)], "diagonal")
     tops = [f"M{chart.h(i / size):.1f} {chart.v(hit):.1f}H{chart.h((i + 1) / size):.1f}" for i, (_, _, hit) in used]
-    chart.path("".join(tops), f"line thick m{styles[entry.label]}")
+    chart.path("".join(tops), f"line thick {look(styles[entry.label])}")
     chart.text(f"ECE {error:.2f} %", chart.h(0.03), chart.v(0.92), "note strong", "start")
     return chart
 
@@ -209,7 +204,7 @@ def _training_panel(dataset: str, label: str, by_shots: dict[int | None, list], 
     for i, s in enumerate(shots):
         strength = 0.3 + 0.7 * (i + 1) / len(shots)
         for line in by_shots[s]:
-            chart.line(line, f"line thin m{style}", opacity=f"{strength:.2f}")
+            chart.line(line, f"line thin {look(style)}", opacity=f"{strength:.2f}")
     return chart
 
 

@@ -1,6 +1,7 @@
 
 "use strict";
 (() => {
+  document.documentElement.classList.add("js");
   const make = (tag, kind, text) => {
     const element = document.createElement(tag);
     if (kind) element.className = kind;
@@ -8,15 +9,15 @@
     return element;
   };
 
-  // Tables: a click on a heading sorts down, up, and back to the table's own order. Averages and methods that are not
-  // ranked stay last.
+  // Tables: a click on a heading sorts the methods of each dataset down, up, and back to the table's own order. Methods
+  // that are not ranked stay last.
   const compare = (a, b, sign) => {
     if (a === "" || b === "") return (a === "") - (b === "");
     const difference = Number(a) - Number(b);
     return sign * (Number.isNaN(difference) ? a.localeCompare(b, "en", { numeric: true }) : difference);
   };
   for (const table of document.querySelectorAll("table.sortable")) {
-    const bodies = [...table.tBodies].map((body) => [body, [...body.rows]]);
+    const bodies = [...table.tBodies].map((body) => [body, [...body.rows].filter((row) => row.className !== "block")]);
     const heads = [...table.tHead.rows[0].cells];
     heads.forEach((head, column) => head.addEventListener("click", () => {
       const first = head.classList.contains("number") ? "descending" : "ascending";
@@ -44,6 +45,64 @@
     label.append(select);
     return label;
   };
+
+  // Texts to copy: a button each, and for tables one button per form outside of the closed details.
+  const copy = async (text, button) => {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {  // no clipboard in this window: through a selection
+      const area = make("textarea");
+      area.value = text;
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
+    const name = button.textContent;
+    button.textContent = "Copied";
+    button.disabled = true;
+    setTimeout(() => { button.textContent = name; button.disabled = false; }, 1200);
+  };
+  const copyButton = (source, name) => {
+    const button = make("button", "copy screen", name);
+    button.type = "button";
+    button.addEventListener("click", () => copy(source.textContent, button));
+    return button;
+  };
+  for (const details of document.querySelectorAll(".copies")) {
+    const row = make("p", "buttons screen");
+    for (const source of details.querySelectorAll("pre")) row.append(copyButton(source, `Copy ${source.dataset.copy}`));
+    details.before(row);
+    details.querySelector("summary").textContent = "The texts that are copied";
+  }
+  for (const source of document.querySelectorAll(".runs pre")) source.before(copyButton(source, "Copy commands"));
+
+  // A link to a run opens what it is in.
+  const open = () => {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    for (let node = target; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
+    target.scrollIntoView();
+  };
+  addEventListener("hashchange", open);
+  open();
+
+  // A click on a method in a legend picks it out of the figure's charts.
+  for (const figure of document.querySelectorAll("figure:has(.legend)")) {
+    for (const item of figure.querySelectorAll(".legend span")) {
+      const button = make("button");
+      button.type = "button";
+      button.setAttribute("aria-pressed", "false");
+      button.append(...item.childNodes);
+      item.append(button);
+      button.addEventListener("click", () => {
+        const on = button.getAttribute("aria-pressed") !== "true";
+        button.setAttribute("aria-pressed", String(on));
+        for (const path of figure.querySelectorAll(`.chart .${item.dataset.key}`)) path.classList.toggle("picked", on);
+        figure.classList.toggle("picking", figure.querySelector("[aria-pressed=true]") !== null);
+      });
+    }
+  }
 
   // Results by class: bars of one method, or of its difference to another.
   const data = JSON.parse(document.getElementById("data").textContent);

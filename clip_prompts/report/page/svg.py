@@ -5,6 +5,24 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Sequence
 
 SHAPES = 4  # kinds of markers, so that methods differ in more than colour
+COLOURS = 8  # of methods that learn, in page.css; 0 is grey, of zero-shot methods
+SMALL, BIG = 4.0, 6.0  # radius of a marker, in px
+Mark = tuple[float, float, int, str, bool]  # x, y, style, tooltip, whether it is big
+
+
+def colour(style: int) -> int:
+    """Returns the number of a style's colour in page.css, from 0."""
+    return 1 + (style - 1) % COLOURS if style else 0
+
+
+def look(style: int) -> str:
+    """Returns the classes of a style's lines and markers: colour, and the style itself, which legends pick out."""
+    return f"m{colour(style)} k{style}"
+
+
+def shape(style: int) -> int:
+    """Returns the kind of a style's marker: another one each time that the colours begin again."""
+    return (style + (style - 1) // COLOURS) % SHAPES if style else 0
 
 
 class Chart:
@@ -79,7 +97,24 @@ class Chart:
 
     def mark(self, x: float, y: float, style: int, about: str, big: bool = False) -> None:
         """Draw a point of a method, with a tooltip."""
-        self.path(marker(self.h(x), self.v(y), style, 6.0 if big else 4.0), f"mark m{style}", about)
+        self.marks([(x, y, style, about, big)])
+
+    def marks(self, points: Sequence[Mark]) -> None:
+        """Draw points of methods, with tooltips.
+
+        Markers that would hide each other move apart, each with a hairline to its true place.
+        """
+        true = [(self.h(x), self.v(y), BIG if big else SMALL) for x, y, *_, big in points]
+        found = apart(true, (self.left, self.top, self.right, self.bottom))
+        lines = [
+            f"M{_n(a)} {_n(b)}L{_n(h)} {_n(v)}"
+            for (a, b, _), (h, v, _) in zip(true, found, strict=True)
+            if math.dist((a, b), (h, v)) > 1
+        ]
+        if lines:
+            self.path("".join(lines), "hair")
+        for (h, v, r), (*_, style, about, _) in zip(found, points, strict=True):
+            self.path(marker(h, v, style, r), f"mark {look(style)}", about)
 
     def text(self, text: str, h: float, v: float, kind: str, anchor: str) -> ET.Element:
         element = ET.SubElement(self.root, "text", {"class": kind, "x": _n(h), "y": _n(v), "text-anchor": anchor})
@@ -90,16 +125,49 @@ class Chart:
         return ET.tostring(self.root, encoding="unicode")
 
 
+def apart(
+    places: Sequence[tuple[float, float, float]], box: tuple[float, float, float, float], rounds: int = 60
+) -> list[tuple[float, float, float]]:
+    """Moves markers that hide each other apart, until each shows most of itself. Others stay where they are.
+
+    Args:
+        places: horizontal and vertical place and radius, in px. box: left, top, right and bottom, which none leaves.
+    """
+    found = [list(place) for place in places]
+    for _ in range(rounds):
+        moved = False
+        for i, one in enumerate(found):
+            for j, other in enumerate(found[:i]):
+                gap = 0.8 * (one[2] + other[2])
+                h, v = one[0] - other[0], one[1] - other[1]
+                distance = math.hypot(h, v)
+                if distance >= gap - 0.01:
+                    continue
+                if distance < 0.01:  # twins part in a direction of their own
+                    angle = 2.4 * (i + 7 * j)
+                    h, v, distance = math.cos(angle), math.sin(angle), 1.0
+                    push = gap / 2
+                else:
+                    push = (gap - distance) / 2
+                for place, sign in ((one, 1), (other, -1)):
+                    place[0] = min(max(place[0] + sign * push * h / distance, box[0]), box[2])
+                    place[1] = min(max(place[1] + sign * push * v / distance, box[1]), box[3])
+                moved = True
+        if not moved:
+            break
+    return [(h, v, r) for h, v, r in found]
+
+
 def marker(h: float, v: float, style: int, r: float = 4.0) -> str:
     """Returns the path of a circle, square, triangle or diamond around a place."""
-    shape = style % SHAPES
-    if shape == 0:
+    kind = shape(style)
+    if kind == 0:
         return f"M{_n(h - r)} {_n(v)}a{_n(r)} {_n(r)} 0 1 0 {_n(2 * r)} 0a{_n(r)} {_n(r)} 0 1 0 {_n(-2 * r)} 0Z"
-    if shape == 1:
+    if kind == 1:
         s = 0.88 * r
         return f"M{_n(h - s)} {_n(v - s)}h{_n(2 * s)}v{_n(2 * s)}h{_n(-2 * s)}Z"
     s = 1.2 * r
-    if shape == 2:
+    if kind == 2:
         return f"M{_n(h)} {_n(v - s)}L{_n(h + s)} {_n(v + 0.8 * s)}H{_n(h - s)}Z"
     return f"M{_n(h)} {_n(v - s)}L{_n(h + s)} {_n(v)}L{_n(h)} {_n(v + s)}L{_n(h - s)} {_n(v)}Z"
 
@@ -108,8 +176,8 @@ def swatch(style: int) -> str:
     """Returns a method's marker on its line, for legends."""
     root = ET.Element("svg", {"class": "swatch", "viewBox": "0 0 26 12", "width": "26", "height": "12"})
     root.set("aria-hidden", "true")
-    ET.SubElement(root, "path", {"class": f"line m{style}", "d": "M1 6H25"})
-    ET.SubElement(root, "path", {"class": f"mark m{style}", "d": marker(13, 6, style)})
+    ET.SubElement(root, "path", {"class": f"line m{colour(style)}", "d": "M1 6H25"})
+    ET.SubElement(root, "path", {"class": f"mark m{colour(style)}", "d": marker(13, 6, style)})
     return ET.tostring(root, encoding="unicode")
 
 

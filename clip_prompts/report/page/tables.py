@@ -1,30 +1,77 @@
 """Tables for the page's template: the texts of the terminal tables, with the values that sorting needs."""
 
+from collections.abc import Iterable
+
 from clip_prompts.report import formats
-from clip_prompts.report.numbers import AVERAGE, Number, Table
+from clip_prompts.report.numbers import AVERAGE, Block, Number, Row, Table
 from clip_prompts.report.page.evaluations import Group, confusions, per_class
+from clip_prompts.report.page.runs import is_of_runs, part_anchor, rows_of
+from clip_prompts.report.page.svg import colour
 
 PAIRS = 12  # most frequent confusions that are shown
+ENDS = 20  # best and worst classes that are shown without scripts
 
 
-def table_view(table: Table, kind: str, styles: dict[str, int]) -> dict:
-    """Returns headings, facts and bodies of rows; averages are a body of their own, so that sorting keeps them last."""
-    headed = any(block.name for block in table.blocks)
-    heads = [*([table.heading] if headed else []), table.corner]
-    bodies: list[dict] = []
+def table_view(table: Table, kind: str, section: str) -> dict:
+    """Returns headings, facts, and a body of rows for each block, so that sorting stays within a dataset.
+
+    In a few-shot table, zero-shot numbers are repeated at every number of shots and have no column of their own: a
+    reference, with which the others compete.
+
+    Args:
+        section: its ``id``, with which the anchors of cells begin.
+    """
+    anchors = {id(row): anchor for row, anchor, _ in rows_of(table, section)}
+    over_shots = table.key.get("protocol") == "few_shot" and table.columns != ["0"]
+    columns = [c for c in table.columns if not (over_shots and c == "0")]
+    key = next((c for c in columns if c == "H" or c.startswith(AVERAGE)), "")  # narrow windows show it too
+    bodies = []
     for block in table.blocks:
-        average = headed and block.name.startswith(AVERAGE)
-        if not bodies or average:
-            bodies.append({"average": average, "rows": []})
-        for i, row in enumerate(block.rows):
-            texts = formats._cells(table, row, table.columns, kind, " ± ")
+        sources = [{c: "0" if over_shots and _repeats(row, c) else c for c in columns} for row in block.rows]
+        values = [{c: row.values.get(of[c]) for c in columns} for row, of in zip(block.rows, sources, strict=True)]
+        best = _best(block, values)
+        rows = []
+        for row, of, shown in zip(block.rows, sources, values, strict=True):
+            texts = formats._cells(table, Row(row.label, shown, row.method), columns, kind, " ± ")
             cells = [
-                _cell(text, row.values.get(c), c in row.best) for c, text in zip(table.columns, texts, strict=True)
+                _cell(text, shown[c], row.label in best[c])
+                | {"link": _link(row, of[c], table, anchors), "repeated": of[c] != c, "key": c == key}
+                for c, text in zip(columns, texts, strict=True)
             ]
-            shown = {"dataset": block.name if headed else None, "again": i > 0, "label": row.label, "cells": cells}
-            bodies[-1]["rows"].append(shown | {"style": styles.get(row.label), "is_ranked": row.is_ranked})
-    facts = formats._facts(table, kind)
-    return {"heads": heads, "columns": table.columns, "bodies": bodies, "facts": facts, "notes": table.notes}
+            rows.append({"label": row.label, "cells": cells, "last": not row.is_ranked})
+        bodies.append({"name": block.name, "average": block.name.startswith(AVERAGE), "rows": rows})
+    repeats = over_shots and any(row.is_zero_shot for block in table.blocks for row in block.rows)
+    return {
+        "corner": table.corner,
+        "columns": [{"name": c, "key": c == key} for c in columns],
+        "bodies": bodies,
+        "facts": formats._facts(table, kind),
+        "notes": table.notes + (["Grey: zero-shot, which learns from no image"] if repeats else []),
+    }
+
+
+def _repeats(row: Row, column: str) -> bool:
+    """True if a zero-shot number belongs into a few-shot table's column: one of shots, not of cost."""
+    return row.is_zero_shot and (column.isdigit() or column == "all")
+
+
+def _best(block: Block, values: list[dict]) -> dict[str, set[str]]:
+    """Returns column -> labels with the highest number there, as printed, if there is a choice of ranked methods."""
+    found: dict[str, set[str]] = {}
+    for column in values[0] if values else ():
+        shown = [(row.label, own[column]) for row, own in zip(block.rows, values, strict=True) if row.is_ranked]
+        means = {label: round(value.mean, 2) for label, value in shown if isinstance(value, Number)}
+        found[column] = {label for label in means if means[label] == max(means.values())} if len(means) > 1 else set()
+    return found
+
+
+def _link(row: Row, column: str, table: Table, anchors: dict[int, str]) -> str:
+    """Returns the anchor of the runs behind a cell; "" where it is an average or no number."""
+    if not (anchor := anchors.get(id(row), "")) or row.number(column) is None:
+        return ""
+    if is_of_runs(row, column):
+        return part_anchor(anchor, table.columns.index(column))
+    return anchor if column == "H" else ""
 
 
 def _cell(text: str, value: object, best: bool) -> dict:
@@ -47,7 +94,7 @@ def class_data(groups: list[Group], styles: dict[str, int]) -> list[dict]:
             {
                 "label": entry.label,
                 "is_zero_shot": entry.row.is_zero_shot,
-                "style": styles[entry.label],
+                "style": colour(styles[entry.label]),
                 "accuracy": [
                     round(100 * correct / total, 2) if total else None
                     for _, total, correct in (tables[entry.label].get(c, ("", 0, 0)) for c in labels)
@@ -58,6 +105,21 @@ def class_data(groups: list[Group], styles: dict[str, int]) -> list[dict]:
         ]
         found.append({"classes": names, "methods": methods})
     return found
+
+
+def class_table(data: dict) -> dict:
+    """Returns the classes with the highest and the lowest accuracy, by method, for readers without scripts."""
+
+    def mean(values: Iterable[float | None]) -> float:
+        known = [value for value in values if value is not None]
+        return sum(known) / len(known) if known else 0.0
+
+    by_class = zip(data["classes"], *(method["accuracy"] for method in data["methods"]), strict=True)
+    rows = sorted(by_class, key=lambda row: -mean(row[1:]))
+    left_out = max(0, len(rows) - 2 * ENDS)
+    kept = rows[:ENDS] + rows[-ENDS:] if left_out else rows
+    shown = [[name, *("-" if v is None else f"{v:.1f}" for v in values)] for name, *values in kept]
+    return {"methods": [method["label"] for method in data["methods"]], "rows": shown, "left_out": left_out}
 
 
 def confusion_view(group: Group) -> dict | None:
