@@ -19,7 +19,7 @@ ROOMS = {
     "clip": {"common", "backbones", "encoders", "features"},
     "records": {"common"},
     "artifact": {"common", "backbones", "clip", "records"},
-    "run": {"common", "data", "clip", "records", "artifact"},
+    "run": {"common", "data", "backbones", "clip", "records", "artifact"},
     "prompt": {"common", "backbones", "encoders", "features", "clip", "data", "records", "artifact", "run"},
     "sweep": {"common", "records", "run"},
     "report": {"common", "records"},

@@ -1,6 +1,6 @@
 """Tables from result records: every results.json below the folders, in the layout of the papers.
 
-Above each table are protocol, backbone, shots, selection rule, seeds, and the meaning of the ±. "-" is a missing value;
+Below each table are protocol, backbone, shots, selection rule, seeds, and the meaning of the ±. "-" is a missing value;
 [k] marks a mean over k seeds if most are over another number. An average is over the datasets that all methods of the
 table have. A cell with runs that cannot be averaged is skipped, and a line on stderr says why. Exit status: 0; 1 if
 --verify finds a number outside its tolerance, or nothing to compare; 2 for bad input, or if nothing else is left.
@@ -57,6 +57,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--output", metavar="FILE", help="write the tables there instead of printing them")
     add("--spread", choices=list(SPREADS), default="std", help="meaning of the ± (default: std, population)")
     add("--cost", action="store_true", help="add columns: time of a step, images per second, memory, learned numbers")
+    add("--details", action="store_true", help="below each table, also the hashes of its weights and test images")
     add("--compare", nargs=2, metavar=("A", "B"), help="paired difference A - B of two methods over the same seeds")
     add("--verify", action="store_true", help="compare with the published numbers, cell by cell")
     add("--against", metavar="SOURCE", help="with --verify: only this source of clip_prompts/report/published.json")
@@ -93,7 +94,7 @@ def report(args: argparse.Namespace) -> int:
     elif args.cost:
         for table in tables:
             add_cost(table)
-    text = render(tables, args.format, args.spread)
+    text = render(tables, args.format, args.spread, args.details)
     if args.output:
         write_text_atomically(args.output, text)
     else:

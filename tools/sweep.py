@@ -97,6 +97,7 @@ def _common(sub: argparse.ArgumentParser) -> None:
     add("--again", action="store_true", help="move earlier results of these runs aside, and make all of them again")
     add("--dry-run", action="store_true", help="list the jobs with their states, and run nothing")
     add("--no-report", action="store_true", help="no table at the end")
+    add("--details", action="store_true", help="hashes of weights and test images below the table")
     sub.set_defaults(call=run)
 
 
@@ -134,7 +135,7 @@ def run(args: argparse.Namespace) -> int:
     finally:
         backend.stop()
     if not args.no_report:
-        report(jobs, output)
+        report(jobs, output, args.details)
     print(f"Logs, checkpoints and results.json of every run: {output}", flush=True)
     if failed:
         print(failures.summary(failed, jobs, output), file=sys.stderr)
@@ -159,14 +160,14 @@ def show(args: argparse.Namespace) -> int:
     return 0 if all(state.name == "done" for state in states) else 1
 
 
-def report(jobs: list[Job], output: Path) -> None:
-    """Print the tables of these jobs' results, if there are any."""
+def report(jobs: list[Job], output: Path, details: bool) -> None:
+    """Print the tables of these jobs' results, if there are any. ``details``: with the hashes."""
     from report import main as report_main  # it takes longer to import than a sweep takes to look
 
     folders = [str(job.path(output)) for job in jobs if has_test_record(job.path(output))]
     if folders:
         print()
-        report_main(folders)
+        report_main([*folders, *(["--details"] if details else [])])
 
 
 @contextlib.contextmanager

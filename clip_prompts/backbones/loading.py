@@ -34,7 +34,7 @@ def load_clip(name: str, heads: int = 0, text_heads: int = 0, activation: str = 
     """
     structure = Structure(heads, text_heads, activation)
     weights, note, is_mapped = _weights(name)
-    known = name == TINY or backbone_sha256(name) in {url.split("/")[-2] for url in openai._MODELS.values()}
+    known = name == TINY or is_of_openai(backbone_sha256(name))
     if known and (heads or text_heads or activation not in ("", "quickgelu")):
         raise UserError(
             f"MODEL.BACKBONE.HEADS, TEXT_HEADS and ACT are for files of another make, but the structure of '{name}' is "
@@ -89,6 +89,11 @@ def backbone_sha256(name: str) -> str:
     if name in openai._MODELS:
         return openai._MODELS[name].split("/")[-2]  # part of the address; checked when downloaded
     return content_hashes([backbone_file(name)])[0]
+
+
+def is_of_openai(sha256: str) -> bool:
+    """True for the SHA-256 of a file of weights that OpenAI published."""
+    return sha256 in {url.split("/")[-2] for url in openai._MODELS.values()}
 
 
 def _weights(name: str) -> tuple[dict[str, torch.Tensor], str, bool]:

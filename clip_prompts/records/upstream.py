@@ -126,12 +126,13 @@ def build_trainer(cfg: CfgNode):
 def observe(trainer, run_observers: list, test_observers: list) -> None:
     """Let observers follow the training and the tests of a trainer that ``build_trainer`` has built."""
     if isinstance(trainer, ObservedRun):
-        trainer.run_observers = tuple(run_observers)
+        trainer.run_observers = (*trainer.run_observers, *run_observers)
     else:
         trainer.observers += run_observers
     if isinstance(trainer, ObservedTest):
-        trainer.test_observers = tuple(test_observers)
-        trainer.evaluator = HeardEvaluator(trainer)
+        trainer.test_observers = (*trainer.test_observers, *test_observers)
+        if not isinstance(trainer.evaluator, HeardEvaluator):
+            trainer.evaluator = HeardEvaluator(trainer)
     else:
         trainer.observers += test_observers
 

@@ -30,7 +30,8 @@ def compare(tables: Iterable[Table], a: str, b: str) -> list[Table]:
             facts = [*table.facts, "means over the seeds that both have; 95 % t-interval of the paired difference"]
             if any(row.label == "H" for block in blocks for row in block.rows):
                 notes.insert(0, "H is the mean of the seeds' H here, so that it can be paired")
-            found.append(Table(f"{table.title}: {a} minus {b}", facts, columns, blocks, notes, table.key, "column"))
+            title = f"{table.title}: {a} minus {b}"
+            found.append(Table(title, facts, columns, blocks, notes, table.key, "column", details=table.details))
     if not found:
         labels = sorted({row.label for table in tables for block in table.blocks for row in block.rows})
         raise ReportError(f"No table has results of '{a}' and '{b}' for the same seeds. Methods: {', '.join(labels)}")

@@ -12,22 +12,21 @@ WIDTH = 100
 _BOLD, _END = "\ue000", "\ue001"  # private characters: tabulate escapes what LaTeX would understand
 
 
-def render(tables: list[Table], form: str, kind: str = "std") -> str:
+def render(tables: list[Table], form: str, kind: str = "std", details: bool = False) -> str:
     """Returns all tables as one text.
 
     Args:
-        form: terminal, markdown, latex or csv. kind: meaning of the ±, one of ``SPREADS``.
+        form: terminal, markdown, latex or csv. kind: meaning of the ±, one of ``SPREADS``. details: also print the
+            hashes of weights and test images.
     """
     if form == "csv":
         return _csv(tables, kind)
     one = {"terminal": _terminal, "markdown": _markdown, "latex": _latex}[form]
-    return "\n\n".join(one(table, kind) for table in tables) + "\n"
+    return "\n\n".join(one(table, kind, details) for table in tables) + "\n"
 
 
-def _terminal(table: Table, kind: str) -> str:
-    lines = [printable(table.title), *_wrap(_facts(table, kind)), ""]
-    pieces = _fitting(table, kind)
-    lines += "\n\n".join(pieces).splitlines()
+def _terminal(table: Table, kind: str, details: bool) -> str:
+    lines = [printable(table.title), "", "\n\n".join(_fitting(table, kind)), "", *_wrap(_facts(table, kind, details))]
     return "\n".join([*lines, *(line for note in table.notes for line in _wrap([f"Note: {note}"]))])
 
 
@@ -83,18 +82,19 @@ def _body(table: Table, columns: list[str], kind: str, between: str) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _markdown(table: Table, kind: str) -> str:
+def _markdown(table: Table, kind: str, details: bool) -> str:
     text = _flat_table(table, kind, "github", lambda s: f"**{s}**", markdown)
     notes = "".join(f"\n- {markdown(note)}" for note in table.notes)
-    facts = markdown("; ".join(_facts(table, kind)))
-    return f"### {markdown(table.title)}\n\n{facts}.\n\n{text}" + (f"\n{notes}" if notes else "")
+    facts = markdown("; ".join(_facts(table, kind, details)))
+    return f"### {markdown(table.title)}\n\n{text}\n\n{facts[:1].upper()}{facts[1:]}." + (f"\n{notes}" if notes else "")
 
 
-def _latex(table: Table, kind: str) -> str:
+def _latex(table: Table, kind: str, details: bool) -> str:
     text = _flat_table(table, kind, "latex_booktabs", lambda s: f"{_BOLD}{s}{_END}", printable)
     text = text.replace(_BOLD, "\\textbf{").replace(_END, "}").replace("±", "$\\pm$")
-    comments = [table.title, *_facts(table, kind), *(f"Note: {note}" for note in table.notes)]
-    return "\n".join([*(f"% {printable(line)}" for line in comments), "% needs \\usepackage{booktabs}", text])
+    comments = [*_facts(table, kind, details), *(f"Note: {note}" for note in table.notes)]
+    head = [f"% {printable(table.title)}", "% needs \\usepackage{booktabs}"]
+    return "\n".join([*head, text, *(f"% {printable(line)}" for line in comments)])
 
 
 def _flat_table(table: Table, kind: str, form: str, bold, escape) -> str:
@@ -112,12 +112,13 @@ def _flat_table(table: Table, kind: str, form: str, bold, escape) -> str:
     return tabulate(rows, head, form, disable_numparse=True, colalign=align)
 
 
-def _facts(table: Table, kind: str) -> list[str]:
+def _facts(table: Table, kind: str, details: bool = False) -> list[str]:
+    hashes = table.details if details else []
     if not table.numbers():
-        return table.facts
+        return [*table.facts, *hashes]
     n = table.n
     shown = f"mean ± {SPREADS[kind]} over seeds (n = {n})" if n > 1 else "single runs (n = 1)"
-    return [*table.facts, f"accuracy in %, {shown}", *(["[k]: over k seeds"] if _uneven(table) else [])]
+    return [*table.facts, f"accuracy in %, {shown}", *(["[k]: over k seeds"] if _uneven(table) else []), *hashes]
 
 
 def _uneven(table: Table) -> bool:

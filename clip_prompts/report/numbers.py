@@ -57,7 +57,9 @@ class Block:
 
 @dataclass(eq=False)
 class Table:
-    """``facts`` are printed above, ``notes`` below; ``key`` (protocol etc.) is for CSV; ``corner`` heads the labels.
+    """``facts``, ``details`` (hashes, printed on request) and ``notes`` are printed below, in this order.
+
+    ``key`` (protocol etc.) is for CSV; ``corner`` heads the labels.
 
     ``n`` is the most frequent number of seeds of methods that learn: cells with another number say so. ``conflicts``
     maps two files to the reason why their cell is skipped.
@@ -72,6 +74,7 @@ class Table:
     corner: str = "method"
     heading: str = "dataset"
     conflicts: dict[tuple, str] = field(default_factory=dict)
+    details: list[str] = field(default_factory=list)
     n: int = field(init=False)
 
     def __post_init__(self) -> None:

@@ -252,15 +252,13 @@ def _table(key, columns, blocks, runs, found, notes, corner="method") -> Table:
     title += f" from {key['source']}" if key["source"] else ""
     notes = notes + [note for method in found for note in method.notes]
     hashes = {run.hash("backbone") for run in runs} - {None}
-    backbone = f"backbone {key['backbone']}"
-    if len(hashes) == 1:
-        backbone += f" (weights {next(iter(hashes))[:12]})"
-    elif hashes:
+    details = [f"weights of the backbone {next(iter(hashes))[:12]}"] if len(hashes) == 1 else []
+    if len(hashes) > 1:
         notes.append(f"The methods have different weights of the backbone {key['backbone']}")
     shots = f"{key['shots']} shots" if isinstance(key["shots"], int) and key["shots"] >= 0 else None
     shots = "few shots, see the columns" if key["protocol"] == "few_shot" else shots
     selection = f"selection: {key['selection']}" if key["selection"] else None
-    tests, split = defaultdict(set), None
+    tests = defaultdict(set)
     for run in runs:
         if run.hash("test"):
             tests[run.dataset, run.classes].add(run.hash("test"))
@@ -268,12 +266,13 @@ def _table(key, columns, blocks, runs, found, notes, corner="method") -> Table:
         notes.append(f"The methods were tested on different images of {', '.join(differing)}: compare with care")
     elif tests:
         every = hashlib.sha256("".join(sorted(h for found in tests.values() for h in found)).encode()).hexdigest()
-        split = f"test images {(every if len(tests) > 1 else next(iter(next(iter(tests.values())))))[:12]}"
+        details.append(f"test images {(every if len(tests) > 1 else next(iter(next(iter(tests.values())))))[:12]}")
     used = sorted({run.seed for run in runs if not run.is_zero_shot and run.seed is not None})
     seeds = f"seeds {' '.join(map(str, used))}" if used else None
-    facts = [f"protocol {key['protocol']}", backbone, shots, selection, split, seeds]
+    facts = [f"protocol {key['protocol']}", f"backbone {key['backbone']}", shots, selection, seeds]
     conflicts = {files: text for method in found for files, text in method.conflicts.items()}
-    return Table(title, [f for f in facts if f], columns, blocks, notes, key, corner, conflicts=conflicts)
+    facts = [fact for fact in facts if fact]
+    return Table(title, facts, columns, blocks, notes, key, corner, conflicts=conflicts, details=details)
 
 
 def _ordered(names) -> list[str]:

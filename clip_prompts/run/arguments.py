@@ -56,5 +56,6 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         "done, stop. Sweeps use it",
     )  # fmt: skip
     add("--no-train", action="store_true", help="build everything and stop")
+    add("--verbose", action="store_true", help="print the full text on a terminal too, as in log.txt and in a pipe")
     add("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="settings that win over all others")
     return parser.parse_args(argv)

@@ -98,6 +98,14 @@ def stated_settings(args: argparse.Namespace) -> dict[str, str]:
     return stated | {key: "command line" for key in [o for o in args.opts if o != "--"][::2]}
 
 
+def changed_settings(args: argparse.Namespace, cfg: CfgNode) -> dict[str, Any]:
+    """Setting -> value in ``cfg``, of all settings that the command line changes in the config files and defaults."""
+    files = argparse.Namespace(**{**vars(args), **dict.fromkeys(_FLAGS), "trainer": args.trainer, "opts": []})
+    before, now = flat(build_config(files)), flat(cfg)
+    keys = [key for key, by in stated_settings(args).items() if by == "command line"]
+    return {key: now[key] for key in keys if key in now and now[key] != before.get(key)}
+
+
 def merge_file(cfg: CfgNode, path: str, trainer: str | None = None) -> None:
     """Merge a YAML file into an open config. Other kinds of files are refused: yacs would execute Python ones.
 

@@ -15,24 +15,12 @@ from . import arguments
 def run(args) -> None:
     """Build the config, then the trainer, then train or evaluate."""
     # Imported here, because --help and a wrong flag are answered before PyTorch is loaded.
-    import torch
-    from dassl.utils import collect_env_info, set_random_seed, setup_logger
-
-    from clip_prompts.artifact import FOLDER
-    from clip_prompts.artifact.writing import write_prompt_of_run
-    from clip_prompts.clip import CLIPTrainer
-    from clip_prompts.records.facts import recipe, training_facts
-    from clip_prompts.records.identity import identity_of
-    from clip_prompts.records.loaded import check_resume, loaded_models
     from clip_prompts.records.protocols import check_label
-    from clip_prompts.records.sources import write_sources
-    from clip_prompts.records.upstream import build_trainer
-    from clip_prompts.records.writer import Recorder
 
     from .checks import check_config
-    from .config import build_config, default_config, import_plugin, stated_settings
-    from .effects import check_effects
+    from .config import build_config, import_plugin
     from .used_folder import UsedFolder
+    from .view import view_of
 
     for name in args.plugin:
         import_plugin(name)
@@ -43,16 +31,41 @@ def run(args) -> None:
     used = UsedFolder(cfg.OUTPUT_DIR, args.again, args.again_if_changed)
     if not (args.eval_only or args.no_train):
         used.check_settings(cfg)
+    with view_of(args, cfg) as view:
+        _run(args, cfg, used, view)
+
+
+def _run(args, cfg, used, view) -> None:
+    import torch
+    from dassl.utils import collect_env_info, set_random_seed, setup_logger
+
+    from clip_prompts.artifact import FOLDER
+    from clip_prompts.artifact.writing import write_prompt_of_run
+    from clip_prompts.clip import CLIPTrainer
+    from clip_prompts.records.facts import recipe, training_facts
+    from clip_prompts.records.identity import identity_of
+    from clip_prompts.records.loaded import check_resume, loaded_models
+    from clip_prompts.records.sources import write_sources
+    from clip_prompts.records.upstream import build_trainer
+    from clip_prompts.records.writer import Recorder
+
+    from .config import default_config, stated_settings
+    from .effects import check_effects
+
     if cfg.SEED >= 0:
         print(f"Setting fixed seed: {cfg.SEED}")
         set_random_seed(cfg.SEED)
     setup_logger(cfg.OUTPUT_DIR)
+    view.begins()
     if torch.cuda.is_available() and cfg.USE_CUDA:
         torch.backends.cudnn.benchmark = True
-    print("** Arguments **", *(f"{key}: {value}" for key, value in sorted(vars(args).items())), sep="\n")
-    print(f"** Config **\n{cfg}\n** Environment **\n{collect_env_info()}\n")
+    with view.hidden():
+        given = ((key, value) for key, value in sorted(vars(args).items()) if key != "verbose")
+        print("** Arguments **", *(f"{key}: {value}" for key, value in given), sep="\n")
+        print(f"** Config **\n{cfg}\n** Environment **\n{collect_env_info()}\n")
 
     trainer = build_trainer(cfg)
+    view.built(trainer, trains=bool(trainer.get_model_names()) and not args.eval_only)
     if args.no_train:
         return
     identity = identity_of(trainer, cfg, args.plugin, stated_settings(args), args.config_file)
@@ -80,6 +93,7 @@ def run(args) -> None:
         return
     if trains:
         identity.write(cfg.OUTPUT_DIR)
+    view.runs(trainer)
     if args.eval_only:
         trainer.load_model(args.model_dir, epoch=args.load_epoch)
         trainer.test()

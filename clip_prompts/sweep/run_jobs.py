@@ -1,17 +1,17 @@
 """The loop of a sweep: missing jobs run on a launcher, each after the one it waits for, none twice."""
 
+import datetime
 import math
 import signal
-import sys
 import time
 from pathlib import Path
 
-from tqdm import tqdm
-
 from . import evidence
+from .durations import Durations
 from .job import Job
 from .launcher import Launcher
-from .state import CONSOLE, epoch, failed_since, is_done, is_locked, last_line, lock, mark_failed, state_of, was_stopped
+from .progress import progress
+from .state import epoch, failed_since, is_done, is_locked, last_line, lock, mark_failed, state_of, was_stopped
 from .worker import BUSY, set_aside
 
 LOOK = 0.1  # seconds between two looks at the launcher
@@ -31,23 +31,18 @@ def run_jobs(jobs: list[Job], output: Path, launcher: Launcher, again: bool = Fa
     """
     if again:
         moved = sum(_move_aside(job.path(output)) for job in jobs)
-        tqdm.write(f"The files of {moved} earlier runs are moved into hidden folders (.earlier-...) in their own")
+        print(f"The files of {moved} earlier runs are moved into hidden folders (.earlier-...) in their own")
     run = _Run(jobs, output, launcher)
     if run.ended:
-        tqdm.write(f"{run.ended} of {len(jobs)} runs are done already; their results are kept")
+        print(f"{run.ended} of {len(jobs)} runs are done already; their results are kept")
     if doubted := [job for job in run.waiting if is_done(job.path(output), job.key)]:
-        tqdm.write(f"{len(doubted)} finished runs are checked again, because something that they have read has changed")
-    # Seconds between two looks of the bar: a log file wants few.
-    pause = 0.2 if sys.stderr.isatty() else 15.0
-    with tqdm(total=len(jobs), initial=run.ended, unit="run", dynamic_ncols=True, mininterval=pause) as bar:
-        shown = 0.0
+        print(f"{len(doubted)} finished runs are checked again, because something that they have read has changed")
+    with progress(launcher.workers, run.line) as shown:
         while run.waiting or run.running:
             run.step()
-            bar.update(run.ended - bar.n)
-            if time.monotonic() - shown > pause:
-                running = (f"{job.name} {epoch(job.path(output))}".strip() for job in run.running.values())
-                bar.set_postfix_str(", ".join(running), refresh=True)
-                shown = time.monotonic()
+            for line in run.news():
+                shown.job_ended(line)
+            shown.draw(run.line, run.states)
             launcher.wait(LOOK)
     return run.failed
 
@@ -63,7 +58,7 @@ def _move_aside(folder: Path) -> bool:
 class _Run:
     def __init__(self, jobs: list[Job], output: Path, launcher: Launcher) -> None:
         self.output, self.launcher = output, launcher
-        self.since = time.time()
+        self.total, self.since, self.began = len(jobs), time.time(), time.monotonic()
         self.planned = {job.folder for job in jobs}
         self.done: set[str] = set()
         for job in sorted(jobs, key=lambda job: bool(job.after)):  # an evaluation is done only if its training is
@@ -71,6 +66,9 @@ class _Run:
                 self.done.add(job.folder)
         self.waiting = [job for job in jobs if job.folder not in self.done]
         self.took: dict[tuple, float] = {}  # kind -> seconds of the longest run so far
+        self.durations = Durations()
+        self.started: dict[str, float] = {}  # folder -> time of the start of a run
+        self._news: list[str] = []
         for job in jobs:
             if job.folder in self.done:
                 self._remember(job)
@@ -82,6 +80,38 @@ class _Run:
     def ended(self) -> int:
         return len(self.done) + len(self.failed)
 
+    def line(self) -> str:
+        """Returns the state of the whole: "12 of 36 runs done, 1 failed, 0:03:10; about 5 min left"."""
+        failed = f", {len(self.failed)} failed" if self.failed else ""
+        spent = datetime.timedelta(seconds=round(time.monotonic() - self.began))
+        return f"{len(self.done)} of {self.total} runs done{failed}, {spent}{self._left()}"
+
+    def _left(self) -> str:
+        running = [(job, self._spent(job)) for job in self.running.values()]
+        left = self.durations.left(self.waiting, running, self.launcher.workers)
+        return f"; {left}" if left else ""
+
+    def _spent(self, job: Job) -> float:
+        """Seconds since a run was started."""
+        return time.monotonic() - self.started[job.folder]
+
+    def states(self) -> list[tuple[Job, str]]:
+        """Returns the running jobs, and how far each is."""
+        found = []
+        for job in self.running.values():
+            at = epoch(job.path(self.output)).strip("[]")
+            spent = datetime.timedelta(seconds=round(self._spent(job)))
+            found.append((job, f"{'test' if job.evaluates else f'epoch {at}' if at else 'starts':12}{spent}"))
+        return found
+
+    def news(self) -> list[str]:
+        """Returns a line for each run that has ended since the last call."""
+        news, self._news = self._news, []
+        return news
+
+    def _tell(self, job: Job, how: str) -> None:
+        self._news.append(f"[{self.ended}/{self.total}] {job.name}: {how}")
+
     def step(self) -> None:
         for job, status in self.launcher.ended():
             del self.running[job.folder]
@@ -90,10 +120,12 @@ class _Run:
         for job in [j for j in self.waiting if j.after in gone]:
             self.waiting.remove(job)
             self.failed.append(job)
+            self._tell(job, "not run, because the run it loads failed")
         ready = []
         while len(self.running) < self.launcher.workers and (following := self._next()):
             self.waiting.remove(following)
             self.running[following.folder] = following
+            self.started[following.folder] = time.monotonic()
             ready.append(following)
         if ready:
             self.launcher.start(ready)
@@ -113,6 +145,7 @@ class _Run:
         if is_done(folder, job.key):
             self.done.add(job.folder)
             self._remember(job)
+            self._tell(job, f"done in {self._spent(job):.0f} s{self._left()}")
             return
         if status == BUSY:
             self.elsewhere[job.folder] = time.monotonic() + LOOK_ELSEWHERE
@@ -127,10 +160,12 @@ class _Run:
     def _remember(self, job: Job) -> None:
         seconds = state_of(job.path(self.output), job.key).seconds
         self.took[job.kind] = max(seconds or 0.0, self.took.get(job.kind, 0.0))
+        if seconds is not None:
+            self.durations.add(job, seconds)
 
     def _fail(self, job: Job) -> None:
         self.failed.append(job)  # its cause is for the end, where each is named once
-        tqdm.write(f"{job.name} failed: see {job.path(self.output) / CONSOLE}")
+        self._tell(job, "failed")
 
     def _is_ready(self, job: Job) -> bool:
         """True if a job can start now; also notices when another sweep has run it."""
@@ -145,6 +180,8 @@ class _Run:
         if evidence.holds(job, self.output):
             self.waiting.remove(job)
             self.done.add(job.folder)
+            self._remember(job)
+            self._tell(job, "done by another sweep")
             return False
         if failed_since(folder, job.key, self.since):
             self.waiting.remove(job)

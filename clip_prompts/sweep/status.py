@@ -1,11 +1,11 @@
 """The state of a sweep as a table."""
 
-import statistics
 import time
 from collections import Counter
 from pathlib import Path
 
 from . import evidence, failures, plan
+from .durations import Durations
 from .job import Job
 from .state import STATES, State, is_swept, state_of
 
@@ -74,24 +74,15 @@ def line(jobs: list[Job], states: dict[str, State], output: Path) -> str:
 
 
 def time_left(jobs: list[Job], states: dict[str, State]) -> str:
-    """ "; about 12 min left", from what finished jobs of the same kind took; "" without any, or when all is done."""
-    took = [(job, seconds) for job in jobs if (seconds := states[job.folder].seconds) is not None]
+    """ "; about 12 min left with 2 at a time"; "" if it cannot be told yet, see ``Durations``, or when all is done."""
+    durations = Durations()
+    for job in jobs:
+        if (seconds := states[job.folder].seconds) is not None:
+            durations.add(job, seconds)
     missing = [job for job in jobs if states[job.folder].name in ("running", "waiting", "interrupted")]
-    if not missing or not took:
-        return ""
     at_once = max(1, sum(state.name == "running" for state in states.values()))
-    minutes = sum(_expected(job, took) for job in missing) / at_once / 60
-    shown = f"{minutes:.0f} min" if 1 <= minutes < 120 else f"{minutes / 60:.1f} h" if minutes >= 120 else "a minute"
-    return f"; about {shown} left with {at_once} at a time"
-
-
-def _expected(job: Job, took: list[tuple[Job, float]]) -> float:
-    """Seconds of a job: the mean of finished jobs that are most like it."""
-    for parts in (6, 4, 3, 1, 0):  # of the kind
-        same = [seconds for other, seconds in took if other.kind[:parts] == job.kind[:parts]]
-        if same:
-            return statistics.mean(same)
-    return 0.0
+    left = durations.left(missing, [], at_once)
+    return f"; {left} with {at_once} at a time" if left else ""
 
 
 def watch(output: Path) -> None:

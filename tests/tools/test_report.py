@@ -164,6 +164,15 @@ def test_formats(form, parts, tmp_path, capsys):
     assert form == "csv" or form == "latex" or "average over 2 datasets" in out
 
 
+@pytest.mark.parametrize("form", ["terminal", "markdown", "latex"])
+def test_facts_are_below_the_table_and_hashes_on_request(form, tmp_path, capsys):
+    write(tmp_path, record(80.0))
+    plain, full = (run(capsys, tmp_path, "--format", form, *more)[1] for more in ([], ["--details"]))
+    assert 0 < plain.index("80.00") < plain.index("selection: last epoch")
+    backbone = sha("ViT-B/16")[:12]
+    assert backbone not in plain and full.index("80.00") < full.index(backbone) and "test images " in full
+
+
 def with_cost(root, trainer, step, memory, device="GPU A", **more):
     """Base and new of a method: the run that trains has the cost of a step, the one that only tests has not."""
     for classes, seconds in (("base", step), ("new", None)):

@@ -41,7 +41,10 @@ class SimpleTrainer(TrainerBase):
         model, optim, sched: what the stock ``build_model`` makes.
         evaluator: collects predictions.
         best_result (float): best result on validation data so far.
+        shows_progress (bool): whether ``test`` draws a progress bar on stderr.
     """
+
+    shows_progress = True
 
     def __init__(self, cfg):
         super().__init__()
@@ -244,8 +247,9 @@ class SimpleTrainer(TrainerBase):
         print(f"Evaluate on the *{split}* set")
         for observer in self.observers:
             observer.test_begins(self, asked)
+        loader = self.val_loader if split == "val" else self.test_loader
         with user_errors():
-            for batch in tqdm(self.val_loader if split == "val" else self.test_loader):
+            for batch in tqdm(loader, disable=not self.shows_progress):
                 images, labels = self.parse_batch_test(batch)
                 output = self.model_inference(images)
                 self.evaluator.process(output, labels)
