@@ -48,8 +48,8 @@ class EpochLog(Observer):
     def epoch_ends(self, trainer, metrics: dict[str, float]) -> None:
         """Write the epoch's point. This is before its checkpoint: an epoch that can be resumed after is in the file."""
         seconds, steps = time.perf_counter() - self._epoch_began, getattr(trainer, "num_batches", None)
-        running, self._running = self._running, {}
-        if steps and self._resumed.get("epoch") != running["epoch"]:
+        is_resumed, running, self._running = self.is_resumed, self._running, {}
+        if steps and not is_resumed:
             self.durations.append((seconds, steps))
         if metrics:
             means = {name: finite(mean) for name, mean in metrics.items()}
@@ -61,6 +61,11 @@ class EpochLog(Observer):
         if self._points is None:
             self._points = [p for p in _read(self._earlier) if p["epoch"] <= self.trainer.start_epoch]
         return self._points
+
+    @property
+    def is_resumed(self) -> bool:
+        """True if the running epoch has been resumed in its middle."""
+        return bool(self._resumed) and self._resumed.get("epoch") == self._running.get("epoch")
 
     def state_dict(self) -> dict:
         return dict(self._running)

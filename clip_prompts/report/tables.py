@@ -269,9 +269,9 @@ def _table(key, columns, blocks, runs, found, notes, corner="method") -> Table:
         details.append(f"test images {(every if len(tests) > 1 else next(iter(next(iter(tests.values())))))[:12]}")
     used = sorted({run.seed for run in runs if not run.is_zero_shot and run.seed is not None})
     seeds = f"seeds {' '.join(map(str, used))}" if used else None
-    facts = [f"protocol {key['protocol']}", f"backbone {key['backbone']}", shots, selection, seeds]
+    known = [f"protocol {key['protocol']}", f"backbone {key['backbone']}", shots, selection, seeds]
     conflicts = {files: text for method in found for files, text in method.conflicts.items()}
-    facts = [fact for fact in facts if fact]
+    facts = [fact for fact in known if fact]
     return Table(title, facts, columns, blocks, notes, key, corner, conflicts=conflicts, details=details)
 
 

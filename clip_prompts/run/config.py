@@ -102,7 +102,8 @@ def changed_settings(args: argparse.Namespace, cfg: CfgNode) -> dict[str, Any]:
     """Setting -> value in ``cfg``, of all settings that the command line changes in the config files and defaults."""
     files = argparse.Namespace(**{**vars(args), **dict.fromkeys(_FLAGS), "trainer": args.trainer, "opts": []})
     before, now = flat(build_config(files)), flat(cfg)
-    keys = [key for key, by in stated_settings(args).items() if by == "command line"]
+    keys = [key for flag, key in _FLAGS.items() if getattr(args, flag) is not None]
+    keys += [o for o in args.opts if o != "--"][::2]
     return {key: now[key] for key in keys if key in now and now[key] != before.get(key)}
 
 

@@ -15,8 +15,9 @@ DETAILS = (
     "Target  ", "# classes", "# train_", "# val", "# test", "# params", "Building model", "Loading CLIP (",
     "Initial context:", "Prompts (", "Learned:", "Nothing to train:", "Text encoding:", "Loading evaluator:",
     "Note that load_model() is skipped", "No checkpoint found, train from scratch", "Initialize tensorboard", "epoch [",
-    "Finish training", "Deploy the ", "Evaluate on the *", "Image features ", "=> result", "* total:", "* correct:",
-    "* accuracy:", "* error:", "* macro_f1:", "Checkpoint saved to", "Elapsed:",
+    "Finish training", "Deploy the ", "Evaluate on the *", "Image features ", "Text features ", "=> result", "* total:",
+    "* correct:", "* accuracy:", "* error:", "* macro_f1:", "Checkpoint saved to", "Elapsed:", "Creating a ",
+    "Loading checkpoint from", "Loaded model weights", "Loaded optimizer", "Loaded scheduler", "Previous epoch:",
 )  # fmt: skip
 
 
@@ -102,6 +103,13 @@ def columns(stream) -> int:
         if width := os.get_terminal_size(stream.fileno()).columns:
             return width
     return 80
+
+
+def duration(seconds: float) -> str:
+    """Returns 75 seconds as 1:15, and an hour more as 1:01:15."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 def is_terminal(stream=None) -> bool:

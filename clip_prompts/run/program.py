@@ -93,7 +93,7 @@ def _run(args, cfg, used, view) -> None:
         return
     if trains:
         identity.write(cfg.OUTPUT_DIR)
-    view.runs(trainer)
+    view.runs(trainer, recorder.epochs)
     if args.eval_only:
         trainer.load_model(args.model_dir, epoch=args.load_epoch)
         trainer.test()

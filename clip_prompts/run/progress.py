@@ -1,15 +1,15 @@
 """A run as it is drawn on a terminal: a row per epoch, a line while it tests, and the result."""
 
-import datetime
 import os
 import statistics
 import time
 
 from clip_prompts.common.text import printable
+from clip_prompts.records.curve import EpochLog
 from clip_prompts.records.results_file import FILE
 from clip_prompts.records.upstream import Observer
 
-from .console import Console, Line, columns
+from .console import Console, Line, columns, duration
 
 PAUSE = 0.1  # seconds between two drawings
 FIRST = 2.0  # seconds of the first epoch after which its pace predicts the rest
@@ -22,11 +22,12 @@ class EpochRows(Observer):
     Without events of steps (upstream's Dassl, a trainer's own loop) a row is drawn at the end of its epoch.
 
     Args:
-        has_validation: True if every epoch is validated. batch_size: images of a step.
+        has_validation: True if every epoch is validated. batch_size: images of a step. log: tells whether an epoch is
+            resumed in its middle, which says nothing about the speed of the next ones.
     """
 
-    def __init__(self, console: Console, has_validation: bool, batch_size: int) -> None:
-        self.console, self.has_validation, self.batch_size = console, has_validation, batch_size
+    def __init__(self, console: Console, has_validation: bool, batch_size: int, log: EpochLog | None) -> None:
+        self.console, self.has_validation, self.batch_size, self.log = console, has_validation, batch_size, log
         self.began: float | None = None  # the training, in seconds of time.perf_counter
         self._row: Line | None = None
         self._heads: list[str] = []
@@ -41,7 +42,7 @@ class EpochRows(Observer):
         self.stop()
         self._rate = trainer.get_current_lr()
         self._sums: dict[str, float] = {}
-        self._pace.epoch_begins()
+        self._pace.epoch_begins(is_whole=not (self.log and self.log.is_resumed))
 
     def step_ends(self, trainer, metrics: dict | None) -> None:
         for name, value in (metrics or {}).items():
@@ -55,6 +56,8 @@ class EpochRows(Observer):
     def epoch_ends(self, trainer, metrics: dict[str, float]) -> None:
         self._fill(trainer, metrics)
         self._draw()
+        if not self.has_validation:
+            self.stop()
 
     def validates(self, shown: str) -> None:
         """Put a text into the column of the validation."""
@@ -86,7 +89,7 @@ class EpochRows(Observer):
         cells += [
             ("lr", 9, f"{self._rate:.1e}"),
             ("img/s", 8, f"{speed * self.batch_size:,.0f}" if speed else "-"),
-            ("left", 9, "-" if left is None else str(datetime.timedelta(seconds=round(left)))),
+            ("left", 9, "-" if left is None else duration(left)),
         ]
         self._cells = _fitting(cells, columns(self.console) - 1)
 
@@ -94,7 +97,7 @@ class EpochRows(Observer):
         heads = [name for name, _, _ in self._cells]
         if heads != self._heads:
             self._heads = heads
-            self.console.show("".join(f"{name:>{width}}" for name, width, _ in self._cells))
+            self.console.show("\n" + "".join(f"{name:>{width}}" for name, width, _ in self._cells))
         if self._row is None:
             self._row = Line(self.console)
         self._row.draw(self._text(), share)
@@ -147,10 +150,11 @@ class TestLine(Observer):
     def test_ends(self, trainer, split: str, results: dict) -> None:
         if self._validates:
             self.rows.validates(f"{next(iter(results.values())):.1f}")
+            self.rows.stop()
             return
         self.stop()
         now, began = time.perf_counter(), self.rows.began
-        rows = [(name.replace("_", " "), f"{value:.2f}", "%" if name in _PERCENT else "")
+        rows = [(name.replace("_f1", " F1").replace("_", " "), f"{value:.2f}", "%" if name in _PERCENT else "")
                 for name, value in results.items() if name != "error_rate"]  # fmt: skip
         rows += [(f"{split} images", f"{self._images:,}", ""), ("testing", f"{now - self._began:,.1f}", "s")]
         rows += [("training", f"{self._began - began:,.1f}", "s")] if began else []
@@ -169,12 +173,13 @@ class _Pace:
         self.steps = 0  # of the running epoch
         self._epochs: list[float] = []  # seconds of finished ones, with validation
         self._began = self._last = self._first = 0.0  # times of the epoch's begin, newest step and first step
+        self._is_whole = False  # the running epoch, which this process then trains from its first step on
 
-    def epoch_begins(self) -> None:
+    def epoch_begins(self, is_whole: bool) -> None:
         now = time.perf_counter()
-        if self._began:
+        if self._is_whole:
             self._epochs.append(now - self._began)
-        self.steps, self._began, self._last = 0, now, 0.0
+        self.steps, self._began, self._last, self._is_whole = 0, now, 0.0, is_whole
 
     def step_ends(self) -> None:
         self.steps, self._last = self.steps + 1, time.perf_counter()
@@ -183,15 +188,17 @@ class _Pace:
 
     @property
     def steps_per_second(self) -> float | None:
-        """Speed of the running epoch; None if steps are not reported."""
-        return self.steps / (self._last - self._began) if self._last > self._began else None
+        """Speed of the running epoch; None if it is unknown."""
+        return self.steps / (self._last - self._began) if self._is_whole and self._last > self._began else None
 
     def left(self, trainer) -> float | None:
         """Seconds of training that are left; None while too little is known."""
         epochs, batches = trainer.max_epoch - trainer.epoch, getattr(trainer, "num_batches", None)
         done = self.steps / batches if batches else 0.0
         if self._epochs:
-            return statistics.median(self._epochs) * (epochs - done)
+            return statistics.median(self._epochs[-5:]) * (epochs - done)
+        if not self._is_whole:
+            return None
         now = time.perf_counter()
         if done >= 1.0:  # of the first epoch
             return (now - self._began) * (epochs - 1)

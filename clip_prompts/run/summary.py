@@ -15,19 +15,24 @@ from clip_prompts.records.facts import label_of, learned_shapes, schedule_of
 from clip_prompts.records.sources import dataset_of
 
 LABEL = 10  # width of the first column
-MOST_LINES = 3  # of a fact
-_PLACES = {"OUTPUT_DIR", "DATASET.ROOT", "RESUME", "TRAINER.NAME"}
+MOST_LINES = 2  # of a fact
+_SAID = {"OUTPUT_DIR", "DATASET.ROOT", "RESUME", "TRAINER.NAME", "MODEL.BACKBONE.NAME"}  # elsewhere, or a place
 
 
 def table(facts: Iterable[tuple[str, str]], width: int) -> str:
-    """Returns a line for each (label, fact), wrapped; a fact of more than ``MOST_LINES`` lines is cut."""
+    """Returns a line for each (label, fact).
+
+    A fact of one line is wrapped, and cut after ``MOST_LINES``; one of several lines (commands) is left as it is.
+    """
     lines = []
     for label, fact in facts:
-        wrapped = textwrap.wrap(
-            printable(fact), width - LABEL - 1, break_on_hyphens=False, break_long_words=False,
-            max_lines=MOST_LINES, placeholder=" ...",
-        )  # fmt: skip
-        lines += [f"{name:{LABEL}}{line}" for name, line in zip([label, "", ""], wrapped, strict=False)]
+        parts = [printable(line) for line in fact.splitlines()]
+        if len(parts) == 1:
+            parts = textwrap.wrap(
+                parts[0], width - LABEL - 1, break_on_hyphens=False, break_long_words=False,
+                max_lines=MOST_LINES, placeholder=" ...",
+            )  # fmt: skip
+        lines += [f"{'' if i else label:{LABEL}}{part}" for i, part in enumerate(parts)]
     return "\n".join(lines)
 
 
@@ -38,7 +43,7 @@ def of_settings(cfg: CfgNode, trainer: type | None, config_file: str | None, cha
         trainer: class of the method, or None. changed: setting -> value, of what the command line changes.
     """
     title = one_line((inspect.cleandoc(trainer.__doc__ or "").splitlines() or [""])[0].rstrip(".")) if trainer else ""
-    shown = [f"{key} {value}" for key, value in changed.items() if key not in _PLACES]
+    shown = [f"{key} {value}" for key, value in changed.items() if key not in _SAID]
     return [
         ("method", cfg.TRAINER.NAME + (f": {title}" if title else "")),
         ("config", config_file or "none, so all settings have their defaults"),
@@ -58,9 +63,8 @@ def of_trainer(trainer, cfg: CfgNode, trains: bool) -> list:
 
 def of_output(cfg: CfgNode, log: str, trains: bool) -> list:
     """Facts about the files of a run. ``log``: path of its log file."""
-    watch = f"tail -f {log}"
-    watch += f"; tensorboard --logdir {os.path.join(cfg.OUTPUT_DIR, 'tensorboard')}" if trains else ""
-    return [("output", cfg.OUTPUT_DIR), ("watch", watch)]
+    curves = f"\ntensorboard --logdir {os.path.join(cfg.OUTPUT_DIR, 'tensorboard')}" if trains else ""
+    return [("output", cfg.OUTPUT_DIR), ("watch", f"tail -f {log}{curves}")]
 
 
 def _data(trainer, cfg: CfgNode) -> str:
@@ -95,4 +99,4 @@ def _learned(trainer) -> str:
 
 
 def _training(trainer, cfg: CfgNode) -> str:
-    return f"{schedule_of(cfg)}; batches of {cfg.DATALOADER.TRAIN_X.BATCH_SIZE} images"
+    return f"{schedule_of(cfg)}; batch size {cfg.DATALOADER.TRAIN_X.BATCH_SIZE}"

@@ -5,6 +5,7 @@ import sys
 
 from yacs.config import CfgNode
 
+from clip_prompts.records.curve import EpochLog
 from clip_prompts.records.upstream import ObservedTest, observe
 
 from . import summary
@@ -36,8 +37,8 @@ class View:
     def built(self, trainer, trains: bool) -> None:
         """The trainer is built."""
 
-    def runs(self, trainer) -> None:
-        """The record of the run observes the trainer, and training or testing is about to begin."""
+    def runs(self, trainer, log: EpochLog | None) -> None:
+        """Training or testing is about to begin. ``log``: observes the epochs already; None if nothing is trained."""
 
 
 class ShortView(View):
@@ -73,10 +74,10 @@ class ShortView(View):
         facts = summary.of_trainer(trainer, self.cfg, trains) + summary.of_output(self.cfg, log, trains)
         self._show(facts)
 
-    def runs(self, trainer) -> None:
+    def runs(self, trainer, log: EpochLog | None) -> None:
         tests, folder = self.cfg.TEST, self.cfg.OUTPUT_DIR
         has_validation = tests.FINAL_MODEL == "best_val" and not tests.NO_TEST
-        rows = EpochRows(self.console, has_validation, self.cfg.DATALOADER.TRAIN_X.BATCH_SIZE)
+        rows = EpochRows(self.console, has_validation, self.cfg.DATALOADER.TRAIN_X.BATCH_SIZE, log)
         line = TestLine(self.console, rows, not isinstance(trainer, ObservedTest), folder)
         self.lines = [rows, line]
         trainer.shows_progress = False  # of our engine: the line is drawn in place of its bar

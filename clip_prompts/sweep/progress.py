@@ -35,7 +35,7 @@ class Drawn(Progress):
         self.drawn = 0.0
 
     def job_ended(self, line: str) -> None:
-        if "failed" in line:
+        if line.endswith(": failed"):  # without those that waited for it
             self.whole.print_above(line)
 
     def draw(self, whole: Callable[[], str], jobs: Callable[[], list[tuple[Job, str]]]) -> None:
@@ -67,6 +67,7 @@ def progress(workers: int, whole: Callable[[], str]) -> Iterator[Progress]:
         yield Progress()
         return
     drawn = Drawn(workers)
+    drawn.whole.draw(whole())
     try:
         yield drawn
     finally:

@@ -1,10 +1,11 @@
 """The loop of a sweep: missing jobs run on a launcher, each after the one it waits for, none twice."""
 
-import datetime
 import math
 import signal
 import time
 from pathlib import Path
+
+from clip_prompts.run.console import duration
 
 from . import evidence
 from .durations import Durations
@@ -81,9 +82,9 @@ class _Run:
         return len(self.done) + len(self.failed)
 
     def line(self) -> str:
-        """Returns the state of the whole: "12 of 36 runs done, 1 failed, 0:03:10; about 5 min left"."""
+        """Returns the state of the whole: "12 of 36 runs done, 1 failed, 3:10; about 5 min left"."""
         failed = f", {len(self.failed)} failed" if self.failed else ""
-        spent = datetime.timedelta(seconds=round(time.monotonic() - self.began))
+        spent = duration(time.monotonic() - self.began)
         return f"{len(self.done)} of {self.total} runs done{failed}, {spent}{self._left()}"
 
     def _left(self) -> str:
@@ -100,7 +101,7 @@ class _Run:
         found = []
         for job in self.running.values():
             at = epoch(job.path(self.output)).strip("[]")
-            spent = datetime.timedelta(seconds=round(self._spent(job)))
+            spent = duration(self._spent(job))
             found.append((job, f"{'test' if job.evaluates else f'epoch {at}' if at else 'starts':12}{spent}"))
         return found
 
@@ -120,7 +121,7 @@ class _Run:
         for job in [j for j in self.waiting if j.after in gone]:
             self.waiting.remove(job)
             self.failed.append(job)
-            self._tell(job, "not run, because the run it loads failed")
+            self._tell(job, "not run, as its training failed")
         ready = []
         while len(self.running) < self.launcher.workers and (following := self._next()):
             self.waiting.remove(following)

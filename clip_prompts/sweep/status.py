@@ -45,15 +45,17 @@ def table(jobs: list[Job], output: Path) -> str:
     for job in jobs:
         groups.setdefault((job.protocol, job.trainer, job.config), Counter())[states[job.folder].name] += 1
     rows = [[*group, *(count[name] or "" for name in STATES)] for group, count in groups.items()]
-    lines = [tabulate(rows, headers=["protocol", "trainer", "config", *STATES], tablefmt="github")]
+    used = [i for i, name in enumerate(STATES, 3) if name == "done" or any(row[i] for row in rows)]
+    rows = [[*row[:3], *(row[i] for i in used)] for row in rows]
+    heads = ["protocol", "trainer", "config", *(STATES[i - 3] for i in used)]
+    lines = [tabulate(rows, headers=heads, tablefmt="simple")]
     rows = [
-        [state.name, job.name, state.epoch or state.line, job.folder]
+        [state.name, job.name, state.epoch or state.line]
         for job in jobs
         if (state := states[job.folder]).name in ("running", "interrupted")
     ]
     if rows:
-        headers = ["state", "job", "", "folder"]
-        lines += ["", tabulate(rows, headers=headers, tablefmt="github", maxcolwidths=[11, 50, 70])]
+        lines += ["", tabulate(rows, tablefmt="plain", maxcolwidths=[11, 45, 40])]
     failed: list[Job] = []  # and those that wait for them
     for job in jobs:
         if states[job.folder].name == "failed" or job.after in {other.folder for other in failed}:

@@ -36,21 +36,16 @@ def without_times(text, out):
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_a_summary_a_row_per_epoch_and_the_result(columns, on_terminal):
-    lines = on_terminal("CoCoOp", OPTIM__MAX_EPOCH=3, columns=columns)
+def test_a_summary_a_row_per_epoch_and_the_result(columns, on_terminal, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = on_terminal("CoCoOp", "--output-dir", "output/first", OPTIM__MAX_EPOCH=3, columns=columns)
     assert on_terminal.status == 0
     head = next(i for i, line in enumerate(lines) if line.split()[:3] == ["epoch", "loss", "acc"])
-    assert head <= 20
+    assert head <= 20, "\n".join(lines)
     assert lines[0].startswith("method    CoCoOp: ")
     shown = " ".join(" ".join(lines[:head]).split())
-    for part in (
-        "OxfordPets: 10 classes, 2 shots; 20 training",
-        "OPTIM.MAX_EPOCH 3",
-        "ctx (4 x ",
-        "weights ",
-        "tail -f",
-    ):
-        assert part in shown, shown
+    facts = "OxfordPets: 10 classes, 2 shots; 20 training", "OPTIM.MAX_EPOCH 3", "ctx (4 x ", "weights ", "tail -f"
+    assert all(fact in shown for fact in facts), shown
     assert [line.split()[0] for line in lines[head + 1 : head + 4]] == ["1/3", "2/3", "3/3"] and len(rows(lines)) == 3
     assert all(len(line) == len(lines[head]) for line in rows(lines)) and len(lines[head]) < columns
     assert lines[head + 4] == "" and lines[head + 5].split() == ["metric", "value", "unit"]
