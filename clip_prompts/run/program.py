@@ -36,6 +36,7 @@ def run(args) -> None:
 
 
 def _run(args, cfg, used, view) -> None:
+    """Train or evaluate under a checked config. ``used``: guards the output folder. ``view``: see ``view.py``."""
     import torch
     from dassl.utils import collect_env_info, set_random_seed, setup_logger
 
@@ -65,12 +66,12 @@ def _run(args, cfg, used, view) -> None:
         print(f"** Config **\n{cfg}\n** Environment **\n{collect_env_info()}\n")
 
     trainer = build_trainer(cfg)
-    view.built(trainer, trains=bool(trainer.get_model_names()) and not args.eval_only)
+    trains = bool(trainer.get_model_names()) and not args.eval_only
+    view.built(trainer, trains)
     if args.no_train:
         return
     identity = identity_of(trainer, cfg, args.plugin, stated_settings(args), args.config_file)
     identity.facts |= training_facts(trainer, cfg, identity.determines, args.config_file, recipe(cfg, default_config()))
-    trains = bool(trainer.get_model_names()) and not args.eval_only
     loaded, weights = None, []
     if args.eval_only:
         loaded = {"model_dir": args.model_dir, "load_epoch": args.load_epoch}
