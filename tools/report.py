@@ -11,6 +11,8 @@ examples:
   python tools/report.py output --compare CoCoOp CoOp
   python tools/report.py output --cost                   # speed, memory and size next to accuracy
   python tools/report.py output --verify                 # against the published numbers
+  python tools/report.py output --runs runs.csv          # a row per evaluation, for pandas or a spreadsheet
+  python tools/report.py output --figures figures        # curves over shots, PDF and SVG
   python tools/report.py old_output --import-logs        # upstream's logs become records, then tables
 """
 
@@ -25,6 +27,7 @@ from clip_prompts.common.errors import UserError  # noqa: E402
 from clip_prompts.common.files import write_text_atomically  # noqa: E402
 from clip_prompts.report.compare import compare  # noqa: E402
 from clip_prompts.report.cost import add_cost  # noqa: E402
+from clip_prompts.report.figures import draw_figures  # noqa: E402
 from clip_prompts.report.formats import render  # noqa: E402
 from clip_prompts.report.html import render_page  # noqa: E402
 from clip_prompts.report.import_logs import import_logs  # noqa: E402
@@ -32,6 +35,7 @@ from clip_prompts.report.page.mistakes import PER_PLACE  # noqa: E402
 from clip_prompts.report.pictures import browser, take  # noqa: E402
 from clip_prompts.report.published import published  # noqa: E402
 from clip_prompts.report.reading import ReportError, collect  # noqa: E402
+from clip_prompts.report.rows import render_rows  # noqa: E402
 from clip_prompts.report.statistics import SPREADS  # noqa: E402
 from clip_prompts.report.tables import build  # noqa: E402
 from clip_prompts.report.verify import verify  # noqa: E402
@@ -62,6 +66,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--verify", action="store_true", help="compare with the published numbers, cell by cell")
     add("--against", metavar="SOURCE", help="with --verify: only this source of clip_prompts/report/published.json")
     add("--import-logs", action="store_true", help="first turn the logs of upstream's programs into records")
+    add("--runs", metavar="FILE.csv", help="also write a row per evaluation: what it was, its metrics, cost, settings")
+    add("--figures", metavar="FOLDER", help="also draw accuracy over shots, a PDF and an SVG per dataset and average")
     add("--html", metavar="FILE", help="also write one self-contained page")
     add(
         "--mistakes", type=int, default=PER_PLACE, metavar="N",
@@ -81,9 +87,15 @@ def report(args: argparse.Namespace) -> int:
         count = import_logs(args.folders, say=lambda line: print(line, file=sys.stderr))
         print(f"{count} records imported from logs", file=sys.stderr)
     runs = collect(args.folders)
+    if args.runs:  # before the tables, which refuse runs that conflict
+        write_text_atomically(args.runs, render_rows(collect(args.folders, split=None)))
     known = sorted({run.protocol for run in runs})
     if args.protocol and args.protocol not in known:
         raise ReportError(f"There is no record of protocol '{args.protocol}'. There are: {', '.join(known)}")
+    if args.figures:
+        curves = build(runs, "few_shot") if "few_shot" in known else []
+        drawn = draw_figures(curves, args.spread, args.figures)
+        print(f"{len(drawn)} figures: {args.figures}", file=sys.stderr)
     tables, status = build(runs, args.protocol), 0
     for reason in {files: text for table in tables for files, text in table.conflicts.items()}.values():
         print(f"Left out: {reason}", file=sys.stderr)

@@ -11,7 +11,7 @@ from clip_prompts.common.errors import UserError
 from clip_prompts.common.files import read_json
 from clip_prompts.common.method_facts import read_facts
 from clip_prompts.common.text import printable
-from clip_prompts.common.trees import flat
+from clip_prompts.common.trees import branch, flat
 from clip_prompts.records.results_file import FILE
 from clip_prompts.records.schema import problem
 from clip_prompts.records.settings import IRRELEVANT_SETTINGS, RUN_SETTINGS
@@ -28,7 +28,7 @@ class ReportError(UserError, ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One evaluation on a test split.
+    """One evaluation, on the test images unless all were asked for.
 
     ``dataset`` is its label: DATASET.LABEL, or the folder's name of own pictures, or the reader's name; the same in
     ``source``. ``shots`` and ``source`` are those of the run that learned the prompts; ``settings`` maps dotted keys to
@@ -71,8 +71,11 @@ class Run:
         return (self.record.get("hashes") or {}).get(part)
 
 
-def collect(folders: Iterable[str | Path]) -> list[Run]:
-    """Returns the test records of every ``results.json`` below the folders, in the order of their paths.
+def collect(folders: Iterable[str | Path], split: str | None = "test") -> list[Run]:
+    """Returns the records of every ``results.json`` below the folders, in the order of their paths.
+
+    Args:
+        split: of the evaluations, ``test`` or ``val``; None: both.
 
     Raises ReportError: no such folder, no record in them, or a file that is not a list of whole records.
     """
@@ -81,7 +84,7 @@ def collect(folders: Iterable[str | Path]) -> list[Run]:
         if not top.is_dir():
             raise ReportError(f"There is no folder '{top}'. Name the output folder of your runs")
     files = {os.path.realpath(file): file for top in tops for file in sorted(top.rglob(FILE))}
-    runs = [run for file in files.values() for run in _read(file)]
+    runs = [run for file in files.values() for run in _read(file, split)]
     if not runs:
         what = "no test record in" if files else f"no {FILE} below"
         raise ReportError(
@@ -90,8 +93,8 @@ def collect(folders: Iterable[str | Path]) -> list[Run]:
     return runs
 
 
-def _read(file: Path) -> list[Run]:
-    """Returns the test records of one file. Raises ReportError if it is not a list of whole records."""
+def _read(file: Path, split: str | None) -> list[Run]:
+    """Returns the records of one file. Raises ReportError if it is not a list of whole records."""
     try:
         records = read_json(file)
     except (OSError, ValueError) as error:
@@ -103,11 +106,12 @@ def _read(file: Path) -> list[Run]:
     for number, record in enumerate(records, 1):
         if line := problem(record):
             raise ReportError(f"{file}, record {number}: {line}")
-        if record["split"] != "test":
+        if split not in (None, record["split"]):
             continue
         key: object = number
         if "format" not in record:  # version 1 kept every repetition; the newest is the one
-            key = json.dumps([record.get("epoch"), record.get("loaded"), (record.get("hashes") or {}).get("config")])
+            own = record["split"], record.get("epoch"), record.get("loaded"), branch(record, "hashes").get("config")
+            key = json.dumps(own)
         try:
             kept[key] = _run(_printable(record), file)
         except RecursionError as error:

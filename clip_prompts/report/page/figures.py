@@ -6,70 +6,46 @@ from clip_prompts.report.cost import LEARNED, MEMORIES, SPEED, cost_of
 from clip_prompts.report.numbers import AVERAGE, Block, Row, Table
 from clip_prompts.report.page.evaluations import Entry, Group, calibration, calibration_error, losses
 from clip_prompts.report.page.svg import Chart, around, look, round_factors
-from clip_prompts.report.statistics import spread
+from clip_prompts.report.shots import Panel, panels
 
 Styles = dict[str, int]  # label of a method -> its colour and marker
 
 
 def shot_curves(table: Table, kind: str, styles: Styles) -> list[Chart]:
-    """Returns a panel per dataset, the average first, if it is of the same datasets at every number of shots.
-
-    [] where a single number of shots makes no curve.
-    """
-    shots = [c for c in table.columns if c.isdigit()]
-    if len([s for s in shots if s != "0"]) < 2:
-        return []
-    blocks = [block for block in table.blocks if block.name != AVERAGE]  # named so, it is of other ones at each
-    blocks.sort(key=lambda block: not block.name.startswith(AVERAGE))
-    return [chart for block in blocks if (chart := _shot_panel(block, shots, kind, styles))]
+    """Returns the panels of ``shots.panels``."""
+    return [_shot_panel(panel, styles) for panel in panels(table, kind)]
 
 
-def _shot_panel(block: Block, shots: list[str], kind: str, styles: Styles) -> Chart | None:
-    places = {shot: float(i) for i, shot in enumerate(shots)}
-    series = {row.label: _points(row, places, kind) for row in block.rows}
-    series = {label: points for label, points in series.items() if points}
-    if not series:
-        return None
-    ends = [y + sign * half for points in series.values() for _, y, half, _ in points for sign in (-1, 1)]
+def _shot_panel(panel: Panel, styles: Styles) -> Chart:
+    places = {count: float(i) for i, count in enumerate(panel.shots)}
+    ends = [y + sign * half for curve in panel.curves for _, y, half in curve.points for sign in (-1, 1)]
     about = "; ".join(
-        f"{label}: " + ", ".join(f"{y:.2f} % at {_shots(shot)}" for _, y, _, shot in points)
-        for label, points in series.items()
+        f"{curve.label}: " + ", ".join(f"{y:.2f} % at {_shots(count)}" for count, y, _ in curve.points)
+        for curve in panel.curves
     )
-    title = block.name[:1].upper() + block.name[1:] if block.name.startswith(AVERAGE) else block.name
-    ticks = {i: shot for shot, i in places.items()}
+    ticks, last = {i: str(count) for count, i in places.items()}, len(places) - 0.7
     low, high = around(ends, 0, 100)
-    chart = Chart(title, about, (-0.3, len(shots) - 0.7), (low, high), ("shots per class", "accuracy (%)"), ticks)
-    learning = [row.label for row in block.rows if row.label in series and not row.is_zero_shot]
-    for row in block.rows:
-        if not (points := series.get(row.label)):
-            continue
-        if row.label in learning:
-            aside = (learning.index(row.label) - (len(learning) - 1) / 2) * min(0.07, 0.6 / len(learning))
-            points = [(x + aside, y, half, shot) for x, y, half, shot in points]
-        style = look(styles[row.label])
-        if row.is_zero_shot:
-            chart.line([(-0.3, points[0][1]), (len(shots) - 0.7, points[0][1])], f"line dashed {style}")
+    chart = Chart(panel.title, about, (-0.3, last), (low, high), ("shots per class", "accuracy (%)"), ticks)
+    learning = [curve.label for curve in panel.curves if not curve.is_zero_shot]
+    for curve in panel.curves:
+        style, aside = look(styles[curve.label]), 0.0
+        if curve.label in learning:
+            aside = (learning.index(curve.label) - (len(learning) - 1) / 2) * min(0.07, 0.6 / len(learning))
+        points = [(places[count] + aside, y, half, count) for count, y, half in curve.points]
+        if curve.is_zero_shot:
+            chart.line([(-0.3, points[0][1]), (last, points[0][1])], f"line dashed {style}")
         elif len(points) > 1:
             chart.line([(x, y) for x, y, _, _ in points], f"line {style}")
         if whiskers := [(x, y, half) for x, y, half, _ in points if half]:
             chart.whiskers(whiskers, f"whisker {style}")
-        for x, y, half, shot in points:
-            text = f"{row.label}, {_shots(shot)}: {y:.2f} %" + (f" ± {half:.2f}" if half else "")
-            chart.mark(x, y, styles[row.label], text)
+        for x, y, half, count in points:
+            text = f"{curve.label}, {_shots(count)}: {y:.2f} %" + (f" ± {half:.2f}" if half else "")
+            chart.mark(x, y, styles[curve.label], text)
     return chart
 
 
-def _shots(count: str) -> str:
-    return f"{count} shot{'s' * (count != '1')}"
-
-
-def _points(row: Row, places: dict[str, float], kind: str) -> list[tuple[float, float, float, str]]:
-    found = []
-    for shot, place in places.items():
-        if value := row.number(shot):
-            half = 0.0 if row.is_zero_shot else spread(list(value.by_seed.values()), kind) or 0.0
-            found.append((place, value.mean, half, shot))
-    return found
+def _shots(count: int) -> str:
+    return f"{count} shot{'s' * (count != 1)}"
 
 
 def base_against_new(table: Table, styles: Styles) -> list[Chart]:
@@ -118,7 +94,7 @@ def accuracy_against_cost(table: Table, styles: Styles) -> list[Chart]:
         if (speed := cost.get(SPEED, 0)) > 1e-9:
             cost["time"] = 1000 / speed
     memory = next((name for name in MEMORIES if any(name in cost for cost in costs.values())), "")
-    title = ", ".join(filter(None, [block.name, _shots(column) if column.isdigit() else column]))
+    title = ", ".join(filter(None, [block.name, _shots(int(column)) if column.isdigit() else column]))
     charts = []
     for kind, name in {"time": "training (ms per image)", memory: memory, LEARNED: "learned numbers"}.items():
         points = {row: (cost[kind], levels[row]) for row, cost in costs.items() if cost.get(kind, 0) > 0}
