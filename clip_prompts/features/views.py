@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from clip_prompts.common.errors import UserError
+from clip_prompts.common.random_states import unchanged_random_states
 
 from .cache import FeatureFile, transform_text
 
@@ -85,13 +86,8 @@ class _Features(Dataset):
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     """Inside, all global generators start from a seed; afterwards they go on as if nothing had been drawn."""
-    python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[]):
+    with unchanged_random_states():
         random.seed(seed)
         np.random.seed(seed)
         torch.default_generator.manual_seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)
+        yield

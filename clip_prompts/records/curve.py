@@ -8,6 +8,7 @@ from clip_prompts.common.files import read_json, write_text_atomically
 from clip_prompts.common.text import shown
 
 from .metrics import finite
+from .trackers import Tracker
 from .upstream import Observer
 
 FILE = "curve.json"
@@ -18,14 +19,14 @@ class EpochLog(Observer):
 
     Args:
         trainer: any trainer of Dassl, built. Our engine saves the running epoch with its checkpoints.
-        folder: its output folder. resume: the folder it may resume from.
+        folder: its output folder. resume: the folder it may resume from. tracker: gets each point.
 
     ``began``: when the training began, in seconds of ``time.perf_counter``; None before. ``durations``: seconds and
     number of steps of each epoch that this process has trained as a whole.
     """
 
-    def __init__(self, trainer, folder: str, resume: str = "") -> None:
-        self.trainer, self.path = trainer, Path(folder) / FILE
+    def __init__(self, trainer, folder: str, resume: str = "", tracker: Tracker | None = None) -> None:
+        self.trainer, self.path, self.tracker = trainer, Path(folder) / FILE, tracker or Tracker()
         self.began: float | None = None
         self.durations: list[tuple[float, int]] = []
         self._epoch_began = 0.0
@@ -55,6 +56,7 @@ class EpochLog(Observer):
             means = {name: finite(mean) for name, mean in metrics.items()}
             self.points().append({"epoch": running["epoch"], **means, "lr": running["lr"]})
             write_text_atomically(self.path, json.dumps(self.points()) + "\n", durable=True)
+            self.tracker.epoch_ends(self.points())
 
     def points(self) -> list[dict]:
         """Per epoch {"epoch" (from 1), "lr" (at its begin), and the means of what the trainer reports}."""

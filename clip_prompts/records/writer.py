@@ -19,6 +19,7 @@ from .protocols import derive, learned_on, source_of
 from .results_file import FILE, keep_record, read_records
 from .schema import FORMAT
 from .stored_identity import facts_of
+from .trackers import Tracker
 from .upstream import Observer, observe
 
 _DETAILS = ("per_class", "confusion", "calibration")
@@ -32,21 +33,21 @@ class Recorder(Observer):
         checkpoint: what ``--eval-only`` loads, {"model_dir", "load_epoch"}; None for a run that trains.
         weights: the checkpoints that ``--eval-only`` loads, see ``loaded.loaded_models``.
         protocol: its name; None: derived, see ``protocols.derive``.
-        config_file: path of the method's YAML file, or None.
+        config_file: path of the method's YAML file, or None. tracker: gets the curve and the metrics too.
 
     ``asked``: the split that the running evaluation was asked for, None for the final test.
     """
 
     def __init__(
         self, trainer, cfg: CfgNode, identity: Identity, checkpoint: dict | None, weights: Sequence[dict],
-        protocol: str | None, config_file: str | None,
+        protocol: str | None, config_file: str | None, tracker: Tracker | None = None,
     ) -> None:  # fmt: skip
         self.trainer, self.cfg, self.identity, self.weights = trainer, cfg, identity, list(weights)
-        self.protocol, self.config_file = protocol, config_file
+        self.protocol, self.config_file, self.tracker = protocol, config_file, tracker or Tracker()
         self.loaded = checkpoint if checkpoint and checkpoint["model_dir"] else None
         self.learns = bool(trainer.get_model_names())
         self.trains = self.learns and checkpoint is None
-        self.epochs = EpochLog(trainer, cfg.OUTPUT_DIR, cfg.RESUME) if self.trains else None
+        self.epochs = EpochLog(trainer, cfg.OUTPUT_DIR, cfg.RESUME, self.tracker) if self.trains else None
         self.facts: dict = {}
         self.testing = 0.0  # seconds of the training that evaluations took
         self.asked: str | None = None
@@ -94,6 +95,7 @@ class Recorder(Observer):
             **self.facts,
         }
         keep_record(Path(cfg.OUTPUT_DIR) / FILE, record)
+        self.tracker.test_ends(split, record["metrics"])
         self.testing += time.perf_counter() - self.started
 
     def _cost(self, images: int, seconds: float) -> dict:

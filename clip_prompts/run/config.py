@@ -48,10 +48,12 @@ def default_config() -> CfgNode:
     """Dassl's defaults, the datasets' and the records' keys, and the settings of every registered trainer.
 
     ``TEST.SAVE_PREDICTIONS``: write ``predictions.csv``, a row for each test image, see ``predictions.py``.
+    ``TRACKER``: what draws a run's curves, see ``trackers.py``.
     """
     cfg = get_cfg_default()
     add_config(cfg)
     cfg.TEST.SAVE_PREDICTIONS = False
+    cfg.TRACKER = "tensorboard"
     for name in TRAINER_REGISTRY.registered_names():
         extend = getattr(TRAINER_REGISTRY.get(name), "extend_cfg", None)  # trainers written for upstream have none
         if extend is not None:

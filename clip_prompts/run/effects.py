@@ -2,14 +2,12 @@
 
 import contextlib
 import io
-import random
 
-import numpy as np
-import torch
 from dassl.data.datasets import build_dataset
 from yacs.config import CfgNode
 
 from clip_prompts.common.errors import UserError
+from clip_prompts.common.random_states import unchanged_random_states
 from clip_prompts.data import BenchmarkDataset
 from clip_prompts.records.image_lists import images_per_class
 from clip_prompts.records.sources import dataset_of
@@ -49,11 +47,5 @@ def _classes_of_all(cfg: CfgNode) -> int:
     cfg = cfg.clone()
     cfg.defrost()
     cfg.DATASET.SUBSAMPLE_CLASSES = "all"
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            return build_dataset(cfg).num_classes
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
+    with unchanged_random_states(), contextlib.redirect_stdout(io.StringIO()):
+        return build_dataset(cfg).num_classes

@@ -16,6 +16,7 @@ def run(args) -> None:
     """Build the config, then the trainer, then train or evaluate."""
     # Imported here, because --help and a wrong flag are answered before PyTorch is loaded.
     from clip_prompts.records.protocols import check_label
+    from clip_prompts.records.trackers import open_tracker
 
     from .checks import check_config
     from .config import build_config, import_plugin
@@ -27,16 +28,21 @@ def run(args) -> None:
     cfg = build_config(args)
     check_config(cfg)
     check_label(args.protocol)
+    tracker = open_tracker(cfg.TRACKER)
     check_output_folder(cfg.OUTPUT_DIR)
     used = UsedFolder(cfg.OUTPUT_DIR, args.again, args.again_if_changed)
     if not (args.eval_only or args.no_train):
         used.check_settings(cfg)
     with view_of(args, cfg) as view:
-        _run(args, cfg, used, view)
+        _run(args, cfg, used, view, tracker)
 
 
-def _run(args, cfg, used, view) -> None:
-    """Train or evaluate under a checked config. ``used``: guards the output folder. ``view``: see ``view.py``."""
+def _run(args, cfg, used, view, tracker) -> None:
+    """Train or evaluate under a checked config.
+
+    Args:
+        used: guards the output folder. view: see ``view.py``. tracker: see ``records/trackers.py``.
+    """
     import torch
     from dassl.utils import collect_env_info, set_random_seed, setup_logger
 
@@ -83,7 +89,7 @@ def _run(args, cfg, used, view) -> None:
         trainer.identity = identity  # our engine saves it with every checkpoint and compares it when it resumes
     else:
         identity = identity.of_evaluation(weights)
-    recorder = Recorder(trainer, cfg, identity, loaded, weights, args.protocol, args.config_file)
+    recorder = Recorder(trainer, cfg, identity, loaded, weights, args.protocol, args.config_file, tracker)
     if not trains:
         used.check_evaluation(recorder.plan())
     used.remove_left_over()
@@ -95,13 +101,15 @@ def _run(args, cfg, used, view) -> None:
     if trains:
         identity.write(cfg.OUTPUT_DIR)
     view.runs(trainer, recorder.epochs)
-    if args.eval_only:
-        trainer.load_model(args.model_dir, epoch=args.load_epoch)
-        trainer.test()
-    else:
-        trainer.train()
-        if isinstance(trainer, CLIPTrainer):
-            print(f"Learned prompt: {write_prompt_of_run(trainer, os.path.join(cfg.OUTPUT_DIR, FOLDER))}")
+    trainer.writes_tensorboard = cfg.TRACKER == "tensorboard"  # upstream's engine writes it in any case
+    with tracker.following(cfg, identity):
+        if args.eval_only:
+            trainer.load_model(args.model_dir, epoch=args.load_epoch)
+            trainer.test()
+        else:
+            trainer.train()
+    if not args.eval_only and isinstance(trainer, CLIPTrainer):
+        print(f"Learned prompt: {write_prompt_of_run(trainer, os.path.join(cfg.OUTPUT_DIR, FOLDER))}")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -63,7 +63,8 @@ def of_trainer(trainer, cfg: CfgNode, trains: bool) -> list:
 
 def of_output(cfg: CfgNode, log: str, trains: bool) -> list:
     """Facts about the files of a run. ``log``: path of its log file."""
-    curves = f"\ntensorboard --logdir {os.path.join(cfg.OUTPUT_DIR, 'tensorboard')}" if trains else ""
+    drawn = trains and cfg.TRACKER == "tensorboard"
+    curves = f"\ntensorboard --logdir {os.path.join(cfg.OUTPUT_DIR, 'tensorboard')}" if drawn else ""
     return [("output", cfg.OUTPUT_DIR), ("watch", f"tail -f {log}{curves}")]
 
 

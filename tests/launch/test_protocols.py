@@ -92,6 +92,7 @@ def test_the_record_of_the_learning_run(tmp_path):
         (["FEATURES.CACHE", False], True),
         (["TRAIN.CHECKPOINT_FREQ", 5], True),
         (["TEST.SAVE_PREDICTIONS", True], True),
+        (["TRACKER", "none"], True),
         (["TRAINER.CLIP.MEMORY_GB", 2.0], True),
         (["DATASET.NUM_SHOTS", 16], False),
         (["MODEL.BACKBONE.NAME", "RN50"], False),

@@ -30,10 +30,12 @@ class TrainerBase:
         identity: None, or an object of the launch script that says what determines the run's result: ``content``
             (plain data, saved with every checkpoint) and ``check_resumed(content, place)``, which raises a UserError
             for a checkpoint of another run; ``content`` is None for a checkpoint that has none.
+        writes_tensorboard (bool): False: ``init_writer`` opens nothing.
     """
 
     STATE = ()
     identity = None
+    writes_tensorboard = True
 
     def __init__(self):
         self._models = OrderedDict()
@@ -167,7 +169,7 @@ class TrainerBase:
 
     def init_writer(self, log_dir):
         """Open the TensorBoard writer, unless one is open. Raises OutputError: the folder cannot be written."""
-        if self._writer is not None:
+        if self._writer is not None or not self.writes_tensorboard:
             return
         from torch.utils.tensorboard import SummaryWriter  # slow to import, and only training needs it
 

@@ -134,7 +134,8 @@ class SimpleTrainer(TrainerBase):
             self._adopt_best_model(directory)
             self._save_what_was_due(directory)
         log_dir = os.path.join(self.output_dir, "tensorboard")
-        mkdir_if_missing(log_dir)
+        if self.writes_tensorboard:
+            mkdir_if_missing(log_dir)
         self.init_writer(log_dir)
         self.time_start = time.time()
 
