@@ -47,14 +47,16 @@ def write_prompt(
     files: dict[str, bytes] = {MODEL: _safetensors(tensors, content)}
     if classifier is not None:
         files[CLASSIFIER] = _safetensors({"weight": classifier.float().cpu().contiguous()}, content)
-    files[CARD] = model_card(content, sum(value.numel() for value in tensors.values())).encode()
+    files[CARD] = model_card(content, sum(value.numel() for value in tensors.values())).encode(
+        errors="backslashreplace"
+    )
     content["files"] = {name: {"sha256": sha256(data), "bytes": len(data)} for name, data in files.items()}
     for name in FILES:  # what an earlier prompt has left would not belong to this one
         if name not in files:
             (folder / name).unlink(missing_ok=True)
     for name, data in files.items():
         write_bytes_atomically(folder / name, data)
-    write_bytes_atomically(folder / CONFIG, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+    write_bytes_atomically(folder / CONFIG, (json.dumps(content, indent=1) + "\n").encode())
     return folder
 
 

@@ -63,8 +63,9 @@ def load_backbone(config: dict[str, Any], name: str | None, allow_other_weights:
             f"'{one_line(name, 80)}' ({found[:12]}). Name the right backbone, or allow other weights"
         )
     backbone = open_backbone(name, base["structure"])
-    if (own := _plain(architecture(backbone.clip_model))) != (stated := config["architecture"]):
-        different = next(key for key in own if own[key] != stated.get(key))
+    own, stated = _plain(architecture(backbone.clip_model)), config["architecture"]
+    different = next((key for key in own if own[key] != stated.get(key)), None)
+    if different is not None:
         raise UserError(
             f"The backbone '{one_line(name, 80)}' has {different} {shown(own[different])}, and the prompt was learned "
             f"with {shown(stated.get(different))}. Name the backbone that it was learned with"

@@ -25,7 +25,7 @@ from clip_prompts.clip.config import BACKBONE_CONFIG
 from clip_prompts.clip.templates import BY_DATASET, DEFAULT
 from clip_prompts.common.checkpoint_files import find_checkpoint
 from clip_prompts.common.errors import UserError
-from clip_prompts.common.method_facts import row_order
+from clip_prompts.common.method_facts import read_facts, row_order
 from clip_prompts.common.text import one_line
 from clip_prompts.common.trees import branch, flat
 from clip_prompts.records.facts import OWN_PICTURES
@@ -71,7 +71,7 @@ def of_run(folder: Path, epoch: int | None, given: Source) -> Artifact:
     cls = method_class(str(record.get("trainer")))
     stored = {f"{_SETTING}{key}": value for key, value in flat(settings).items()}
     names = given.names or _names(record)
-    config, backbone, name = _sketch(cls, stored, names, given, str(record.get("backbone")))
+    config, backbone, name = sketch(cls, stored, names, given, str(record.get("backbone")))
     config["training"]["seed"] = record.get("seed")
     trainer = build_method(config, None, names, name, backbone)
     for model in trainer.get_model_names():
@@ -116,7 +116,7 @@ def of_checkpoint(path: Path, given: Source) -> Artifact:
 
 def _fitted(path, content, cls, stored, names, given: Source, backbone_name: str) -> Artifact:
     """The checkpoint as a prompt of one method, with the sizes that the settings have in the checkpoint."""
-    config, backbone, name = _sketch(cls, stored, names, given, backbone_name)
+    config, backbone, name = sketch(cls, stored, names, given, backbone_name)
     trainer = build_method(config, None, names, name, backbone)
     model_names = trainer.get_model_names()
     if not model_names:
@@ -157,7 +157,7 @@ def sizes_of(weights: Mapping[str, Any], model: nn.Module, settings: Mapping[str
     return found
 
 
-def _sketch(
+def sketch(
     cls: type[CLIPTrainer], stored: Mapping[str, Any], names: Sequence[str], given: Source, backbone_name: str
 ) -> tuple[dict[str, Any], Backbone, str]:
     """A config that a method can be built from, its backbone, and the backbone's name.
@@ -226,5 +226,5 @@ def _template(dataset: str) -> str:
 def _methods() -> list[type[CLIPTrainer]]:
     """All methods that learn prompts, in the order of tables."""
     known = [TRAINER_REGISTRY.get(name) for name in TRAINER_REGISTRY.registered_names()]
-    own = [cls for cls in known if issubclass(cls, CLIPTrainer) and cls.READS_NAMES]
+    own = [cls for cls in known if issubclass(cls, CLIPTrainer) and read_facts(cls.__name__).learns == "prompts"]
     return sorted(own, key=lambda cls: row_order(cls.__name__))

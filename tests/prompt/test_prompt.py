@@ -1,0 +1,153 @@
+"""``Prompt`` in Python: pictures of every kind, other classes, refusals, kept features."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from clip_prompts import load_prompt
+from clip_prompts.common.errors import UserError
+
+from .made import NAMES, made
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return made(tmp_path_factory.mktemp("made") / "prompt")
+
+
+@pytest.fixture(scope="module")
+def prompt(folder):
+    return load_prompt(folder)
+
+
+@pytest.fixture
+def picture():
+    return Image.fromarray(np.random.default_rng(0).integers(0, 255, (48, 40, 3), np.uint8))
+
+
+def test_a_picture_may_be_a_path_an_image_an_array_or_a_tensor(prompt, picture, tmp_path):
+    picture.save(tmp_path / "a.png")
+    array = np.array(picture)
+    expected = prompt.predict(picture)
+    kinds = [
+        tmp_path / "a.png",
+        str(tmp_path / "a.png"),
+        array,
+        torch.from_numpy(array).permute(2, 0, 1),
+        prompt.transform(picture),
+    ]
+    for kind in kinds:
+        assert prompt.predict(kind).probabilities == pytest.approx(expected.probabilities, abs=1e-6)
+    assert [p.name for p in prompt.predict(kinds)] == [expected.name] * 5
+    assert sum(expected.probabilities) == pytest.approx(1) and len(prompt.predict(picture, top=2).names) == 2
+    assert len(prompt.predict(torch.stack([prompt.transform(picture)] * 2))) == 2
+
+
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        (torch.zeros(3, 7, 7), "is taken as transformed already"),
+        (np.zeros((5, 5, 3)), "An array of float64 (5, 5, 3) is no picture"),
+        ("nowhere.jpg", "nowhere.jpg"),
+        ([], "There are no pictures"),
+    ],
+    ids=["size", "type", "path", "none"],
+)
+def test_what_is_no_picture(prompt, wrong, words):
+    with pytest.raises(UserError, match=re.escape(words)):
+        prompt.predict(wrong)
+
+
+def test_other_class_names(prompt, picture):
+    rows = prompt.classifier(["a_cat", "dog"])
+    assert rows.shape == (2, 128) and torch.allclose(rows.norm(dim=1), torch.ones(2))
+    torch.testing.assert_close(rows, prompt.classifier(["a cat", "dog"]))
+    assert set(prompt.predict(picture, names=["cat", "dog"]).names) == {"cat", "dog"}
+    torch.testing.assert_close(prompt.classifier(NAMES), prompt.classifier())
+    with pytest.raises(UserError, match="'cat' and 'Cat' have the same tokens"):
+        prompt.classifier(["cat", "Cat"])
+    with pytest.raises(UserError, match="Class names must be texts"):
+        prompt.classifier([])
+
+
+@pytest.mark.parametrize(
+    "method, settings, words",
+    [
+        ("CoCoOp", {}, "CoCoOp has no matrix of class features: its text features depend on the image"),
+        ("DePT", {}, "DePT has no matrix of class features: on the classes of its training a head classifies too"),
+        (
+            "LinearProbe",
+            {},
+            "LinearProbe has no matrix of class features: its rows classify features that are not norm",
+        ),
+    ],
+)
+def test_methods_say_why_they_have_no_classifier(tmp_path, method, settings, words):
+    with pytest.raises(UserError, match=words):
+        load_prompt(made(tmp_path, method, **settings)).classifier()
+
+
+@pytest.mark.parametrize("method, settings", [("CoOp", {"CSC": True}), ("LinearProbe", {})])
+def test_what_was_learned_for_some_classes_takes_no_others(tmp_path, method, settings):
+    prompt = load_prompt(made(tmp_path, method, **settings))
+    with pytest.raises(UserError, match="was learned for its own 3 classes, and takes no other names"):
+        prompt.predict(Image.new("RGB", (8, 8)), names=["cat", "dog"])
+
+
+def test_a_head_is_used_on_its_own_classes_only(tmp_path):
+    prompt = load_prompt(made(tmp_path, "DePT"))
+    assert prompt.classifier(["cat", "dog"]).shape == (2, 128)
+    with pytest.raises(UserError, match="a head classifies too"):
+        prompt.classifier(NAMES[:2])
+
+
+def test_loading_and_predicting_draw_no_random_numbers(folder, picture):
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    load_prompt(folder).predict(picture)
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("method", ["CoOp", "MaPLe"])
+def test_features_of_the_same_files_are_computed_once(tmp_path, method, monkeypatch, picture):
+    """Also if the image encoder is prompted; two prompts do not share them then."""
+    for i in range(40):
+        picture.rotate(i).save(tmp_path / f"{i}.png")
+    (tmp_path / "41.png").write_bytes(b"no picture")
+    paths = [*sorted(tmp_path.glob("*.png"))]
+    prompt = load_prompt(made(tmp_path / "prompt", method))
+    first, lost = prompt.try_features(paths)
+    assert [paths[i].name for i in lost] == ["41.png"] and first.isnan().any(dim=1).sum() == 1
+
+    decoded = []
+    monkeypatch.setattr(
+        type(prompt._pictures), "tensor", lambda self, path: decoded.append(path) or self.read(str(path))
+    )
+    again, lost = load_prompt(tmp_path / "prompt").try_features(paths)
+    assert decoded == [paths[i] for i in lost], "only the one that cannot be read is looked at again"
+    torch.testing.assert_close(first, again, equal_nan=True)
+
+
+def test_nearest_words_of_untrained_words_are_the_words(tmp_path):
+    prompt = load_prompt(made(tmp_path, "KgCoOp"))
+    assert [words[0][0] for words in prompt.nearest_words(2)["context"]] == ["a", "photo", "of", "a"]
+    with pytest.raises(UserError, match="VPT has learned no vectors in the place of words"):
+        load_prompt(made(tmp_path / "vpt", "VPT")).nearest_words()
+
+
+def test_a_setting_that_no_tensor_explains_takes_no_memory(tmp_path):
+    import json
+
+    from clip_prompts.artifact import CONFIG, MODEL
+    from tests.fuzz.formats.prompts import sign
+
+    folder = made(tmp_path, "MaPLe")
+    config = json.loads((folder / CONFIG).read_text())
+    config["prompt"]["settings"]["PROMPT_DEPTH"] = 900
+    sign(folder, config, (folder / MODEL).read_bytes())
+    with pytest.raises(UserError, match="TRAINER.MAPLE.PROMPT_DEPTH is 900, and none of its tensors is so large"):
+        load_prompt(folder)
