@@ -29,7 +29,7 @@ def render_page(runs: list[Run], tables: list[Table], kind: str = "std", picture
     Raises ReportError: a record is damaged.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
+    from markupsafe import Markup, escape
 
     style, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     styles = _styles(tables)
@@ -44,6 +44,7 @@ def render_page(runs: list[Run], tables: list[Table], kind: str = "std", picture
         lstrip_blocks=True,
     )
     environment.filters["svg"] = lambda chart: Markup(str(chart))
+    environment.filters["breakable"] = lambda label: escape(label).replace("+", Markup("+<wbr>"))
     return environment.get_template("page.html").render(
         style=Markup(style),
         script=Markup(script),

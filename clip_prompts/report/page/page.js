@@ -1,7 +1,6 @@
 
 "use strict";
 (() => {
-  document.documentElement.classList.add("js");
   const make = (tag, kind, text) => {
     const element = document.createElement(tag);
     if (kind) element.className = kind;
@@ -19,22 +18,31 @@
   for (const table of document.querySelectorAll("table.sortable")) {
     const bodies = [...table.tBodies].map((body) => [body, [...body.rows].filter((row) => row.className !== "block")]);
     const heads = [...table.tHead.rows[0].cells];
-    heads.forEach((head, column) => head.addEventListener("click", () => {
-      const first = head.classList.contains("number") ? "descending" : "ascending";
-      const second = first === "ascending" ? "descending" : "ascending";
-      const now = head.getAttribute("aria-sort");
-      const next = now === "none" ? first : now === first ? second : "none";
-      for (const other of heads) other.setAttribute("aria-sort", other === head ? next : "none");
-      table.classList.toggle("sorted", next !== "none");
-      const key = (row) => row.cells[column].dataset.sort ?? row.cells[column].textContent;
-      const sign = next === "ascending" ? 1 : -1;
-      for (const [body, rows] of bodies) {
-        const last = (row) => row.hasAttribute("data-last");
-        const sorted = [...rows].sort((a, b) => last(a) - last(b) || compare(key(a), key(b), sign));
-        const order = next === "none" ? rows : sorted;
-        body.append(...order);
-      }
-    }));
+    heads.forEach((head, column) => {
+      const sort = () => {
+        const first = head.classList.contains("number") ? "descending" : "ascending";
+        const second = first === "ascending" ? "descending" : "ascending";
+        const now = head.getAttribute("aria-sort");
+        const next = now === "none" ? first : now === first ? second : "none";
+        for (const other of heads) other.setAttribute("aria-sort", other === head ? next : "none");
+        const key = (row) => row.cells[column].dataset.sort ?? row.cells[column].textContent;
+        const sign = next === "ascending" ? 1 : -1;
+        for (const [body, rows] of bodies) {
+          const last = (row) => row.hasAttribute("data-last");
+          const sorted = [...rows].sort((a, b) => last(a) - last(b) || compare(key(a), key(b), sign));
+          body.append(...(next === "none" ? rows : sorted));
+        }
+      };
+      const text = head.firstElementChild;  // no <button>: browsers leave it out where they repeat a head on paper
+      text.setAttribute("role", "button");
+      text.tabIndex = 0;
+      head.addEventListener("click", sort);
+      text.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        sort();
+      });
+    });
   }
 
   const choice = (text, names, chosen, act) => {
