@@ -57,7 +57,7 @@ class Chart:
         self.path("".join(grid), "grid")
         self.path(f"M{_n(self.left)} {_n(self.bottom)}H{_n(self.right)}", "axis")
         self.text(names[0], (self.left + self.right) / 2, self.height - 8, "name", "middle")
-        turned = f"translate(11 {_n((self.top + self.bottom) / 2)}) rotate(-90)"
+        turned = f"translate(9 {_n((self.top + self.bottom) / 2)}) rotate(-90)"
         self.text(names[1], 0, 0, "name", "middle").set("transform", turned)
 
     def h(self, x: float) -> float:

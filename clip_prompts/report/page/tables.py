@@ -40,13 +40,15 @@ def table_view(table: Table, kind: str, section: str) -> dict:
             ]
             rows.append({"label": row.label, "cells": cells, "last": not row.is_ranked})
         bodies.append({"name": block.name, "average": block.name.startswith(AVERAGE), "rows": rows})
+    grey = "Grey: zero-shot, which learns from no image, so it is the same in every column"
     repeats = over_shots and any(row.is_zero_shot for block in table.blocks for row in block.rows)
     return {
         "corner": table.corner,
         "columns": [{"name": c, "key": c == key} for c in columns],
         "bodies": bodies,
         "facts": formats._facts(table, kind),
-        "notes": table.notes + (["Grey: zero-shot, which learns from no image"] if repeats else []),
+        "details": formats._facts(table, kind, details=True),
+        "notes": table.notes + ([grey] if repeats else []),
     }
 
 
