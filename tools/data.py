@@ -1,4 +1,4 @@
-"""See what datasets are there and what they lack, fetch what may be fetched, look at them, export few-shot selections.
+"""See what datasets are there and what they lack, fetch what may be fetched, look at them, export shots and features.
 
 examples:
   python tools/data.py check --root ~/data                      # every dataset
@@ -7,6 +7,7 @@ examples:
   python tools/data.py prepare Food101 --root ~/data --from-dir ~/Downloads
   python tools/data.py shots OxfordPets --shots 16 --seed 1 --root ~/data --output pets.json
   python tools/data.py show OxfordPets --root ~/data            # OxfordPets.png, a contact sheet
+  python tools/data.py features OxfordPets --root ~/data        # clip_feat/OxfordPets/{train,val,test}.npz
 """
 
 import argparse
@@ -64,6 +65,17 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     sub.add_argument("--per-class", type=int, default=6, help="pictures of each class (default: 6)")
     sub.add_argument("--seed", type=int, default=1, help="which pictures are chosen (default: 1)")
     sub.add_argument("--dataset-config-file", "--config", default="", metavar="YAML", help="settings of ImageFolder")
+    sub = command("features", features, "write image features and labels as .npz files, in the layout of CoOp's lpclip")
+    sub.add_argument("name", metavar="NAME")
+    sub.add_argument("--root", default="", help="folder of the datasets; the embedded ones need none")
+    sub.add_argument("--output", default="clip_feat", metavar="DIR", help="files are DIR/NAME/SPLIT.npz (default: "
+                     "clip_feat)")  # fmt: skip
+    sub.add_argument("--backbone", default="", help="name or file (default: RN50, of embedded data tiny)")
+    sub.add_argument("--split", action="append", default=[], choices=("train", "val", "test"), help="only this one; "
+                     "repeatable")  # fmt: skip
+    sub.add_argument("--dataset-config-file", "--config", default="", metavar="YAML", help="settings of ImageFolder")
+    sub.add_argument("--set", nargs="+", default=[], metavar="KEY VALUE", help='settings as of train.py, such as '
+                     'INPUT.SIZE "(336, 336)"')  # fmt: skip
     sub = command("docs", docs, "bring the tables of docs/datasets.md up to date")
     sub.add_argument("--check", action="store_true", help="only say which are not; exit status 0 when all are")
     return parser.parse_args(argv)
@@ -121,6 +133,14 @@ def show(args) -> int:
     print(f"Wrote {len(sheet.cells)} pictures of {len(sheet.names)} of {sheet.n_classes} classes to {output}")
     for cell in sheet.broken:
         print(one_line(f"unreadable: {cell.path}"))
+    return 0
+
+
+def features(args) -> int:
+    from datafiles.features import export_features
+
+    given = args.root, args.output, args.backbone, args.split, args.dataset_config_file, args.set
+    export_features(args.name, *given)
     return 0
 
 

@@ -3,6 +3,7 @@
 import functools
 import math
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -61,16 +62,20 @@ class LinearProbe(CLIPTrainer):
                 f"LinearProbe chooses C on validation images, and those of {self.cfg.DATASET.NAME} are its test "
                 "images: its accuracy would be chosen on the test. Give the dataset validation images of its own"
             )
-        train, val = self._features_of(data.train_x), self._features_of(data.val)
+        train, val = self.features_of(data.train_x), self.features_of(data.val)
         c, accuracy, (weight, bias) = search(*train, *val)
         print(f"C = {c:.3g}: {accuracy:.2f}% of {len(val[1]):,} validation images")
         self.model.set(torch.from_numpy(weight), torch.from_numpy(bias))
 
-    def _features_of(self, items: list) -> tuple[np.ndarray, np.ndarray]:
-        """Features (N, D), float32, and labels (N,) of a list of Datum under the transform of testing."""
+    def features_of(self, items: list, watch: Callable = iter) -> tuple[np.ndarray, np.ndarray]:
+        """Features (N, D), float32, and labels (N,) of a list of Datum under the transform of testing.
+
+        ``watch``: yields what it is given, the batches; a progress bar.
+        """
         seen, cfg = self.test_loader.dataset, self.cfg.DATALOADER
         images = type(seen)(self.cfg, items, transform=seen.transform, is_train=False)
-        features, labels = self.features.of(DataLoader(images, cfg.TEST.BATCH_SIZE, num_workers=cfg.NUM_WORKERS))
+        loader = DataLoader(images, cfg.TEST.BATCH_SIZE, num_workers=cfg.NUM_WORKERS)
+        features, labels = self.features.of(loader, watch)
         return features.numpy(), labels.numpy()
 
     def classifier(self):

@@ -1,6 +1,6 @@
 """Image features of a trainer's loaders: computed once where the image encoder cannot change."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -54,9 +54,12 @@ class ImageFeatures:
             self._loaders[loader] = FeatureLoader(loader, self.encode, file) if file else loader
         return self._loaders[loader]
 
-    def of(self, loader: DataLoader) -> tuple[Tensor, Tensor]:
-        """Features (N, D) in float32 and labels (N,) of all images of a loader, on the CPU: for loops of one's own."""
-        batches = [(batch["img"], batch["label"]) for batch in self.for_testing(loader)]
+    def of(self, loader: DataLoader, watch: Callable = iter) -> tuple[Tensor, Tensor]:
+        """Features (N, D) in float32 and labels (N,) of all images of a loader, on the CPU: for loops of one's own.
+
+        ``watch``: yields what it is given, the batches; a progress bar.
+        """
+        batches = [(batch["img"], batch["label"]) for batch in watch(self.for_testing(loader))]
         features = [image if image.dim() == 2 else self.encode(image) for image, _ in batches]
         return torch.cat([f.float().cpu() for f in features]), torch.cat([label for _, label in batches])
 
