@@ -65,6 +65,11 @@ class EpochLog(Observer):
         return self._points
 
     @property
+    def rate(self) -> float | None:
+        """Learning rate at the begin of the running epoch; None without an optimizer, or between epochs."""
+        return self._running.get("lr")
+
+    @property
     def is_resumed(self) -> bool:
         """True if the running epoch has been resumed in its middle."""
         return bool(self._resumed) and self._resumed.get("epoch") == self._running.get("epoch")

@@ -22,8 +22,8 @@ class EpochRows(Observer):
     Without events of steps (upstream's Dassl, a trainer's own loop) a row is drawn at the end of its epoch.
 
     Args:
-        has_validation: True if every epoch is validated. batch_size: images of a step. log: tells whether an epoch is
-            resumed in its middle, which says nothing about the speed of the next ones.
+        has_validation: True if every epoch is validated. batch_size: images of a step. log: observes the epochs before
+            this does; it has the learning rate, and knows if an epoch is resumed, which says nothing about the speed.
     """
 
     def __init__(self, console: Console, has_validation: bool, batch_size: int, log: EpochLog | None) -> None:
@@ -40,7 +40,7 @@ class EpochRows(Observer):
 
     def epoch_begins(self, trainer) -> None:
         self.stop()
-        self._rate = trainer.get_current_lr()
+        self._rate = self.log.rate if self.log else None
         self._sums: dict[str, float] = {}
         self._pace.epoch_begins(is_whole=not (self.log and self.log.is_resumed))
 
@@ -54,6 +54,8 @@ class EpochRows(Observer):
             self._draw(done / trainer.num_batches)
 
     def epoch_ends(self, trainer, metrics: dict[str, float]) -> None:
+        if not metrics and not self._pace.steps:  # there is nothing to say about it
+            return
         self._fill(trainer, metrics)
         self._draw()
         if not self.has_validation:
@@ -87,7 +89,7 @@ class EpochRows(Observer):
         cells += [("val %", 7, "")] if self.has_validation else []
         speed, left = self._pace.steps_per_second, self._pace.left(trainer)
         cells += [
-            ("lr", 9, f"{self._rate:.1e}"),
+            ("lr", 9, f"{self._rate:.1e}" if self._rate else "-"),
             ("img/s", 8, f"{speed * self.batch_size:,.0f}" if speed else "-"),
             ("left", 9, "-" if left is None else duration(left)),
         ]

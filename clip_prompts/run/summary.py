@@ -54,10 +54,10 @@ def of_settings(cfg: CfgNode, trainer: type | None, config_file: str | None, cha
 def of_trainer(trainer, cfg: CfgNode, trains: bool) -> list:
     """Facts about data, backbone and what is learned, of a built trainer."""
     return [
-        ("data", _data(trainer, cfg)),
+        ("data", _data(trainer, cfg, trains)),
         ("backbone", _backbone(trainer, cfg)),
         ("learned", _learned(trainer)),
-        *([("training", _training(trainer, cfg))] if trains else []),
+        *([("training", _training(cfg))] if trains and any(getattr(trainer, "_optims", {}).values()) else []),
     ]
 
 
@@ -68,16 +68,14 @@ def of_output(cfg: CfgNode, log: str, trains: bool) -> list:
     return [("output", cfg.OUTPUT_DIR), ("watch", f"tail -f {log}{curves}")]
 
 
-def _data(trainer, cfg: CfgNode) -> str:
+def _data(trainer, cfg: CfgNode, trains: bool) -> str:
     dataset, own = dataset_of(trainer), cfg.DATASET
-    sizes = {
-        name: len(items) for name, part in {"training": "train_x", "unlabelled": "train_u", "validation": "val",
-        "test": "test"}.items() if (items := getattr(dataset, part, None))
-    }  # fmt: skip
-    images = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
+    names = {"train_x": "training", "train_u": "unlabelled", "val": "validation"} if trains else {}
+    sizes = {name: len(getattr(dataset, part, None) or []) for part, name in {**names, "test": "test"}.items()}
+    images = ", ".join(f"{size:,} {name}" for name, size in sizes.items() if size)
     classes = getattr(trainer, "num_classes", None)
     parts = [f"{classes:,} classes" + (f" ({own.SUBSAMPLE_CLASSES})" if own.SUBSAMPLE_CLASSES != "all" else "")]
-    parts += [f"{own.NUM_SHOTS} shot{'s' * (own.NUM_SHOTS != 1)}"] if own.NUM_SHOTS > 0 else []
+    parts += [f"{own.NUM_SHOTS} shot{'s' * (own.NUM_SHOTS != 1)}"] if trains and own.NUM_SHOTS > 0 else []
     return f"{label_of(cfg)}: {', '.join(parts if classes else parts[1:])}" + (f"; {images} images" if images else "")
 
 
@@ -99,5 +97,5 @@ def _learned(trainer) -> str:
     return f"{numbers:,} parameters in {len(shapes)} tensor{'s' * (len(shapes) != 1)}: {', '.join(names)}"
 
 
-def _training(trainer, cfg: CfgNode) -> str:
+def _training(cfg: CfgNode) -> str:
     return f"{schedule_of(cfg)}; batch size {cfg.DATALOADER.TRAIN_X.BATCH_SIZE}"
