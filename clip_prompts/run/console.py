@@ -10,13 +10,14 @@ from tqdm import tqdm
 
 # Beginnings of lines that the short view says in its own words, or that say how a run is built. All others are shown.
 DETAILS = (
-    "Setting fixed seed:", "Loading trainer:", "Loading dataset:", "Reading the split from", "Few-shot selection read",
-    "Few-shot selection saved", "Split read from", "Building transform_", "+ ", "------", "Dataset  ", "Source  ",
-    "Target  ", "# classes", "# train_", "# val", "# test", "# params", "Building model", "Backbone: ",
-    "Loading CLIP (", "Initial context:", "Prompts (", "Learned:", "Nothing to train:", "Text encoding:",
-    "Loading evaluator:", "Note that load_model() is skipped", "No checkpoint found, train from scratch", "Initialize tensorboard",
-    "epoch [", "Finish training", "Deploy the ", "Evaluate on the *", "Image features ", "Text features ", "=> result", "* total:",
-    "* correct:", "* accuracy:", "* error:", "* macro_f1:", "Checkpoint saved to", "Elapsed:", "Creating a ",
+    "Setting fixed seed:", "Loading trainer:", "Loading dataset:", "Reading the split from",
+    "Few-shot selection read", "Few-shot selection saved", "Split read from", "Building transform_", "+ ", "------",
+    "Dataset  ", "Source  ", "Target  ", "# classes", "# train_", "# val", "# test", "# params", "Building model",
+    "Backbone: ", "Loading CLIP (", "Initial context:", "Prompts (", "Learned:", "Nothing to train:",
+    "Text encoding:", "Loading evaluator:", "Note that load_model() is skipped",
+    "No checkpoint found, train from scratch", "Initialize tensorboard", "epoch [", "Finish training",
+    "Deploy the ", "Evaluate on the *", "Image features ", "Text features ", "=> result", "* total:", "* correct:",
+    "* accuracy:", "* error:", "* macro_f1:", "Checkpoint saved to", "Elapsed:", "Creating a ",
     "Loading checkpoint from", "Loaded model weights", "Loaded optimizer", "Loaded scheduler", "Previous epoch:",
 )  # fmt: skip
 
