@@ -19,10 +19,15 @@ find_python() {
 install() {
     find_python "$1" && return
     local base="${BASE_PYTHON:-$(command -v python3 || command -v python || echo python3)}"
-    echo "Setting up .venv from $1 (once; PyTorch is large, this takes some minutes)"
+    echo "Setting up .venv from $1, once: 2 to 10 minutes, 1.5 GB of disk with PyTorch for the CPU, 6 GB with CUDA"
     "$base" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
         { echo "Error: Python 3.10 or newer is needed, $base is older or missing; set BASE_PYTHON" >&2; exit 2; }
     [ -x "$ROOT/.venv/bin/python" ] || "$base" -m venv "$ROOT/.venv"
+    # Without an NVIDIA GPU, PyTorch's build for the CPU will do. Where that index has none, the ordinary build is taken.
+    if [ "$(uname -s)" = Linux ] && ! command -v nvidia-smi > /dev/null; then
+        "$ROOT/.venv/bin/python" -m pip install --quiet --disable-pip-version-check --retries 1 --timeout 15 \
+            torch torchvision --index-url https://download.pytorch.org/whl/cpu 2> /dev/null || true
+    fi
     (cd "$ROOT" && .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$1")
     PYTHON="$ROOT/.venv/bin/python"
     echo "For python train.py in this shell: source $ROOT/.venv/bin/activate"
