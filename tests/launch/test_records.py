@@ -179,6 +179,7 @@ def test_predictions(run, small):
     with open(run.out / "predictions.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["path", "label", "prediction", "probability", "label_index", "prediction_index"]
+    assert record["image_dir"] == str(small / "oxford_pets/images")
     assert all((small / "oxford_pets/images" / row["path"]).is_file() for row in rows)
     assert len({row["path"] for row in rows}) == 200
     names = [c["name"] for c in record["per_class"]]
@@ -187,7 +188,7 @@ def test_predictions(run, small):
         assert row["prediction"] == names[int(row["prediction_index"])] and 0.1 <= float(row["probability"]) <= 1
     assert sum(row["label"] == row["prediction"] for row in rows) == record["counts"]["correct"]
     assert run("ZeroshotCLIP", "--eval-only", out="without") == 0
-    assert not (run.out / "predictions.csv").exists()
+    assert not (run.out / "predictions.csv").exists() and "image_dir" not in records(run.out)[0]
 
 
 def test_an_evaluator_that_resets_itself(run, monkeypatch):

@@ -22,6 +22,7 @@ from clip_prompts.report.reading import collect
 from clip_prompts.report.tables import build
 from clip_prompts.run.arguments import parse
 from tests.tools.records import record, write
+from tools.report import main
 
 BOX = (0.0, 0.0, 400.0, 300.0)
 
@@ -197,6 +198,23 @@ def test_methods_take_turns_up_to_the_limit(tmp_path, pictures):
 def test_predictions_of_another_evaluation_are_left_alone(tmp_path, pictures, more):
     predict(tmp_path / "runs/a", pictures, ROWS, **more)
     assert gallery(tmp_path / "runs") == []
+
+
+def test_names_in_predictions_are_text(tmp_path, pictures):
+    predict(tmp_path / "runs/a", pictures, [("0.png", 0, 1, 0.5), ("1.png", 0, 0, 0.6)])
+    file = tmp_path / "runs/a/predictions.csv"
+    file.write_text(file.read_text().replace("class 1", "<script>x\x1b[2J</script>"))
+    runs = collect([tmp_path / "runs"])
+    page = render_page(runs, build(runs))
+    assert "<script>x" not in page and "\x1b" not in page and "&lt;script&gt;x\\x1b[2J" in page
+
+
+def test_the_report_takes_as_many_pictures_as_asked_for(tmp_path, pictures):
+    predict(tmp_path / "runs/a", pictures, ROWS)
+    for options, count in (([], 3), (["--mistakes", "1"], 1), (["--mistakes", "0"], 0)):
+        page = tmp_path / "page.html"
+        assert main([str(tmp_path / "runs"), "--html", str(page), *options]) == 0
+        assert page.read_text().count("<img ") == count
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "\0", "path,label\n" * 3, ",".join(COLUMNS) + "\nx,1,2,nan,1,2\n"])

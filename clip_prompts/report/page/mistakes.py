@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clip_prompts.common.files import LIST, read_text
+from clip_prompts.common.text import printable
 from clip_prompts.report.page.evaluations import Entry, Group
 from clip_prompts.report.page.svg import colour
 from clip_prompts.report.reading import Run
@@ -86,7 +87,7 @@ def _view(mistake: Mistake, picture: str, styles: dict[str, int]) -> dict:
     ]
     return {
         "picture": picture, "truth": mistake.truth, "lines": lines[:SHOWN], "more": max(0, len(lines) - SHOWN),
-        "file": Path(mistake.place).name,
+        "file": printable(Path(mistake.place).name),
     }  # fmt: skip
 
 
@@ -123,7 +124,8 @@ def _wrong(run: Run) -> list[tuple[float, str, str, str]]:
                 share = float(row["probability"])
                 if not 0 <= share <= 1 + 1e-6:
                     return []
-                wrong.append((share, _inside(folder, row["path"]), str(row["label"]), str(row["prediction"])))
+                names = printable(str(row["label"])), printable(str(row["prediction"]))
+                wrong.append((share, _inside(folder, row["path"]), *names))
     except (OSError, ValueError, KeyError, TypeError, csv.Error):
         return []
     if len(rows) != counts.get("total") or len(rows) - len(wrong) != counts.get("correct"):

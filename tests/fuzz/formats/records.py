@@ -4,6 +4,8 @@ import json
 import re
 from pathlib import Path
 
+from PIL import Image
+
 from clip_prompts.common.errors import UserError
 from clip_prompts.records.protocols import derive, learned_on, source_of
 from clip_prompts.records.results_file import keep_record
@@ -77,6 +79,23 @@ def read_results(path: Path) -> None:
     page = render_page(runs, tables)
     assert not ACTS.search(page) and "<script>x" not in page
     keep_record(path, record(50.0, **DETAILS))
+
+
+def prediction_seeds(folder: Path) -> list[bytes]:
+    for name in "ab":
+        Image.new("RGB", (40, 30)).save(folder / f"{name}.png")
+    head = "path,label,prediction,probability,label_index,prediction_index"
+    rows = ["a.png,cat,dog,0.75,0,1", "b.png,dog,dog,0.5,1,1"]
+    return ["\n".join([head, *some, ""]).encode() for some in (rows, rows[::-1])]
+
+
+def read_predictions(path: Path) -> None:
+    """As the page does: a file that is not as train.py writes it shows no pictures."""
+    counts = {"image_dir": str(path.parent), "counts": {"total": 2, "correct": 1}}
+    (path.parent / "results.json").write_text(json.dumps([record(50.0, **counts)]))
+    runs = collect([path.parent])
+    page = render_page(runs, build(runs))
+    assert not ACTS.search(page) and "<script>x" not in page and page.count("<img") <= 2
 
 
 LOG = """***************
@@ -155,5 +174,6 @@ FORMATS = [
     Format(
         "upstream's log", "EuroSAT/CoOp/rn50_16shots/seed1/log.txt", (ReportError,), log_seeds, spoil_text, read_log
     ),
+    Format("predictions", "predictions.csv", (), prediction_seeds, spoil_text, read_predictions),
     Format("plan of a sweep", "sweep.json", (UserError,), plan_seeds, spoil_json, read_plan),
 ]
