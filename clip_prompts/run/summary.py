@@ -16,6 +16,7 @@ from clip_prompts.records.sources import dataset_of
 
 LABEL = 10  # width of the first column
 MOST_LINES = 2  # of a fact
+_KEPT = "\xa0"  # a space at which no line is broken
 _SAID = {"OUTPUT_DIR", "DATASET.ROOT", "RESUME", "TRAINER.NAME", "MODEL.BACKBONE.NAME"}  # elsewhere, or a place
 
 
@@ -33,7 +34,7 @@ def table(facts: Iterable[tuple[str, str]], width: int) -> str:
                 max_lines=MOST_LINES, placeholder=" ...",
             )  # fmt: skip
         lines += [f"{'' if i else label:{LABEL}}{part}" for i, part in enumerate(parts)]
-    return "\n".join(lines)
+    return "\n".join(lines).replace(_KEPT, " ")
 
 
 def of_settings(cfg: CfgNode, trainer: type | None, config_file: str | None, changed: dict[str, Any]) -> list:
@@ -43,7 +44,7 @@ def of_settings(cfg: CfgNode, trainer: type | None, config_file: str | None, cha
         trainer: class of the method, or None. changed: setting -> value, of what the command line changes.
     """
     title = one_line((inspect.cleandoc(trainer.__doc__ or "").splitlines() or [""])[0].rstrip(".")) if trainer else ""
-    shown = [f"{key} {value}" for key, value in changed.items() if key not in _SAID]
+    shown = [f"{key}{_KEPT}{value}" for key, value in changed.items() if key not in _SAID]
     return [
         ("method", cfg.TRAINER.NAME + (f": {title}" if title else "")),
         ("config", config_file or "none, so all settings have their defaults"),
@@ -94,7 +95,8 @@ def _learned(trainer) -> str:
         return "nothing" if shapes == [] else "the trainer does not say"
     numbers = sum(math.prod(entry["shape"]) for entry in shapes)
     names = [f"{e['name'].partition('.')[2]} ({' x '.join(map(str, e['shape'])) or '1'})" for e in shapes]
-    return f"{numbers:,} parameters in {len(shapes)} tensor{'s' * (len(shapes) != 1)}: {', '.join(names)}"
+    listed = ", ".join(name.replace(" ", _KEPT) for name in names)
+    return f"{numbers:,} parameters in {len(shapes)} tensor{'s' * (len(shapes) != 1)}: {listed}"
 
 
 def _training(cfg: CfgNode) -> str:

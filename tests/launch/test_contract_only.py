@@ -1,12 +1,14 @@
 """The plugin on an engine that has nothing but upstream's names and config keys."""
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 
 from tests.conftest import ROOT
+from tests.terminal import Terminal
 
 pytestmark = pytest.mark.slow
 
@@ -17,7 +19,7 @@ PROGRAM = ROOT / "tests/launch/contract_only.py"
 def call(small, tmp_path_factory):
     folder = tmp_path_factory.mktemp("contract_only")
 
-    def call(trainer, config, out, *more):
+    def call(trainer, config, out, *more, **streams):
         return subprocess.run(
             [
                 sys.executable, str(PROGRAM), "--trainer", trainer, "--seed", "1", "--output-dir", str(folder / out),
@@ -25,7 +27,7 @@ def call(small, tmp_path_factory):
                 "--config-file", str(ROOT / f"configs/trainers/{config}/tiny.yaml"), *more,
                 "DATASET.NUM_SHOTS", "1", "DATASET.SUBSAMPLE_CLASSES", "base", "OPTIM.MAX_EPOCH", "2",
             ],
-            capture_output=True, text=True, timeout=300,
+            **(streams or {"capture_output": True}), text=True, timeout=300,
         )  # fmt: skip
 
     call.folder = folder
@@ -46,6 +48,14 @@ def test_trainers_run(trainer, call):
         again = call(trainer, trainer, "again", "--eval-only", "--model-dir", str(call.folder / trainer))
         assert again.returncode == 0, again.stderr
         assert json.loads((call.folder / "again/results.json").read_text())[-1]["loaded"]["load_epoch"] is None
+
+
+def test_a_terminal_shows_a_row_per_epoch_there_too(call):
+    terminal = Terminal(80)
+    assert call("CoOp", "CoOp", "shown", stdout=terminal.stream, stderr=terminal.stream).returncode == 0
+    lines = terminal.lines()
+    assert [line.split()[0] for line in lines if re.match(r" *\d/2 ", line)] == ["1/2", "2/2"]
+    assert any(line.startswith("accuracy  ") for line in lines)
 
 
 def test_what_needs_our_engine_says_so_in_one_line(call):
