@@ -1,4 +1,4 @@
-"""A web server on loopback, and ``prepare`` on what it serves."""
+"""A web server on loopback, ``prepare`` on what it serves, and the report's page of synthetic records."""
 
 import hashlib
 import json
@@ -9,6 +9,7 @@ import pytest
 
 from datafiles.catalogue import CATALOGUE, reader
 from tests.datasets.replicas import REPLICAS, write_split
+from tests.tools.pages import folder, page  # noqa: F401
 from tests.tools.releases import BY_HAND, counts_of, pack
 from tests.tools.webserver import Server
 from tools.data import main
@@ -33,13 +34,13 @@ def release(server, tmp_path, monkeypatch):
         source = tmp_path / "source"
         replica = REPLICAS[name](source)
         kind = reader(name)
-        folder = source / kind.dataset_dir
+        place = source / kind.dataset_dir
         monkeypatch.setitem(CATALOGUE, name, json.loads(json.dumps(CATALOGUE[name])))
         if split and kind.split_file:
-            write_split(folder / kind.split_file, replica)
+            write_split(place / kind.split_file, replica)
         counts_of(source, name, monkeypatch)
         for file in CATALOGUE[name]["files"]:
-            content = pack(file, folder)
+            content = pack(file, place)
             file.pop("checksum", None)
             file.pop("drive", None)
             file["urls"] = [f"{server.url}/{file['file']}"]
@@ -47,8 +48,8 @@ def release(server, tmp_path, monkeypatch):
                 server.files[f"/{file['file']}"] = content
                 file["checksum"] = "sha256:" + hashlib.sha256(content).hexdigest()
         if name in BY_HAND:
-            shutil.copytree(folder / BY_HAND[name], root / kind.dataset_dir / BY_HAND[name])
-        return folder
+            shutil.copytree(place / BY_HAND[name], root / kind.dataset_dir / BY_HAND[name])
+        return place
 
     root = make.root = tmp_path / "root"
     return make
