@@ -60,11 +60,20 @@ def write_prompt(
     return folder
 
 
-def write_prompt_of_run(trainer: Any, folder: str | Path) -> Path:
-    """Write what a run has just learned into its output folder. Raises OSError where that cannot be written."""
-    record = last_test(Path(trainer.cfg.OUTPUT_DIR))
-    config, tensors = prompt_of(trainer, record)
-    return write_prompt(folder, config, tensors)
+def write_prompt_of_run(trainer: Any, folder: str | Path) -> None:
+    """Write what a run has just learned into a folder, and print a line; the run's results are stored already.
+
+    A trainer of one's own that does not load CLIP through ``CLIPTrainer.load_clip``, or that registers several models,
+    has no such prompt; the line says so. Raises OSError where the folder cannot be written.
+    """
+    if trainer.clip_model is None:
+        return
+    try:
+        config, tensors = prompt_of(trainer, last_test(Path(trainer.cfg.OUTPUT_DIR)))
+    except UserError as error:
+        print(f"Note: no prompt is written: {error}")
+        return
+    print(f"Learned prompt: {write_prompt(folder, config, tensors)}")
 
 
 def sha256(content: bytes) -> str:

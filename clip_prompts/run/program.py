@@ -109,7 +109,7 @@ def _run(args, cfg, used, view, tracker) -> None:
         else:
             trainer.train()
     if not args.eval_only and isinstance(trainer, CLIPTrainer):
-        print(f"Learned prompt: {write_prompt_of_run(trainer, os.path.join(cfg.OUTPUT_DIR, FOLDER))}")
+        write_prompt_of_run(trainer, os.path.join(cfg.OUTPUT_DIR, FOLDER))
 
 
 def main(argv: list[str] | None = None) -> int:
