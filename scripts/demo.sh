@@ -9,6 +9,6 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 install requirements.txt
-echo "36 runs, two at a time: about 90 seconds on two cores, and 10 MB in ${OUTPUT:-output/demo}"
+echo "36 runs, two at a time: about 90 seconds on two cores, and 10 MB in ${OUTPUT:-output/demo}" >&2
 exec "$PYTHON" "$ROOT/tools/sweep.py" base2new CoOp,CoCoOp,ZeroshotCLIP digits,shapes --jobs "${JOBS:-2}" \
     --set FEATURES.TRAIN_VIEWS "${VIEWS:-10}" --output "${OUTPUT:-$ROOT/output/demo}" "$@"
