@@ -1,10 +1,17 @@
-"""Writes the tables of ``docs/config.md``, the page of all settings, from ``clip_prompts/records/settings.json``.
+"""Write the tables of docs/config.md, the page of all settings, from clip_prompts/records/settings.json.
 
-Usage: python tools/config_docs.py
+examples:
+  python tools/config_docs.py            # write the tables
+  python tools/config_docs.py --check    # only say whether they are out of date; exit status 1 if they are
 """
 
+import argparse
 import sys
 from pathlib import Path
+
+from installed import require_packages
+
+require_packages("tools/config_docs.py")
 
 ROOT = Path(__file__).resolve().parents[1]
 PATH = ROOT / "docs" / "config.md"
@@ -29,13 +36,23 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 if a table is out of date")
+    args = parser.parse_args(argv)
     from clip_prompts.common.files import write_text_atomically
     from clip_prompts.run.checkout import load_checkout
 
     load_checkout("trainers")  # declares the settings of the methods
-    write_text_atomically(PATH, page())
-    print(f"Written: {PATH}")
+    new = page()
+    if new == PATH.read_text(encoding="utf-8"):
+        print(f"{PATH.name} is up to date")
+        return 0
+    if args.check:
+        print(f"{PATH.name} is out of date. Run: python tools/config_docs.py")
+        return 1
+    write_text_atomically(PATH, new)
+    print(f"{PATH.name}: written")
     return 0
 
 

@@ -4,6 +4,7 @@ All keys of the file are optional::
 
     order: 40                     # row in tables: smaller is higher; methods without a number come last, by name
     learns: prompts               # prompts (default), classes, or nothing (a zero-shot method: no seeds, no shots)
+    parts: context vectors        # the learned parts in words, for the tables of methods
     transductive: true            # learns from images of the test classes without labels: tables do not rank it
     base: TRAINER.DEPT.BASE       # setting with the method that this one is put on: rows are called BASE+NAME
     by_default: true              # take part when a sweep names no trainer
@@ -39,8 +40,8 @@ FILE = "method.yml"
 FOLDER = Path(__file__).resolve().parents[2] / "configs" / "trainers"
 LEARNS = ("prompts", "classes", "nothing")
 _KINDS = {
-    "order": (int, float), "learns": str, "transductive": bool, "base": str, "by_default": bool, "protocols": list,
-    "configs": dict, "shots": dict, "settings": list, "ablation": dict,
+    "order": (int, float), "learns": str, "parts": str, "transductive": bool, "base": str, "by_default": bool,
+    "protocols": list, "configs": dict, "shots": dict, "settings": list, "ablation": dict,
 }  # fmt: skip
 _RULE = {"protocols": list, "datasets": list, "least_shots": int, "most_shots": int, "set": dict}
 _ABLATION = {"length": str, "words": str, "capacity": int}
@@ -57,6 +58,7 @@ class MethodFacts:
     folder: Path | None = None
     order: float = math.inf
     learns: str = "prompts"
+    parts: str = ""
     transductive: bool = False
     base: str | None = None
     by_default: bool = False

@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 pytestmark = pytest.mark.integration
 
 FILES = [ROOT / "train.py", *sorted((ROOT / "tools").glob("*.py"))]
-PROGRAMS = [str(file.relative_to(ROOT)) for file in FILES if file.stem not in ("__init__", "config_docs", "installed")]
+PROGRAMS = [str(file.relative_to(ROOT)) for file in FILES if file.stem not in ("__init__", "installed")]
 
 
 def call(*argv):

@@ -86,25 +86,38 @@ def build_trainer(
     settings: Sequence[object] = (),
     random_teacher: bool = False,
 ) -> CLIPTrainer:
-    """Build a method's trainer. Steps leave what is learned as it is: the learning rate is 0.
+    """Build the trainer of a method that learns in steps. Arguments and errors: as of ``build``."""
+    trainer = build(method_class(method), clip_model, names, dataset, settings, random_teacher)
+    trainer.set_model_mode("train")
+    return trainer
+
+
+def build(
+    cls: type[CLIPTrainer],
+    clip_model: CLIP,
+    names: Sequence[str],
+    dataset: str = "",
+    settings: Sequence[object] = (),
+    random_teacher: bool = False,
+    config_file: str = "",
+) -> CLIPTrainer:
+    """Build a trainer. Steps leave what is learned as it is: the learning rate is 0.
 
     Args:
         clip_model: frozen; is brought into the precision of the settings. names: C class names.
         dataset: class name of a dataset, whose texts the method takes.
-        settings: KEY VALUE pairs, as of ``train.py``.
+        settings: KEY VALUE pairs, as of ``train.py``. config_file: path of a YAML file, as of ``train.py``.
         random_teacher: random text features in place of the teacher's.
 
     Raises:
         UserError: unknown method or setting, or a value that does not fit.
     """
-    cls = method_class(method)
     size = clip_model.visual.input_resolution
     args = arguments.parse([
-        "--trainer", method, "OPTIM.LR", "0.0", "INPUT.SIZE", f"({size}, {size})", "FEATURES.CACHE", "False",
-        *map(str, settings),
+        "--trainer", cls.__name__, *(["--config-file", config_file] if config_file else []),
+        "OPTIM.LR", "0.0", "INPUT.SIZE", f"({size}, {size})", "FEATURES.CACHE", "False", *map(str, settings),
     ])  # fmt: skip
     given = SimpleNamespace(clip_model=clip_model, names=names, dataset=dataset, random_teacher=random_teacher)
     trainer = type(cls.__name__, (WithoutData, cls), {"given": given})(build_config(args))
     trainer.batch_idx, trainer.num_batches = 0, 2  # the schedule waits for the last batch
-    trainer.set_model_mode("train")
     return trainer
