@@ -9,7 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 API = {
-    "api/prompts.md": ("Learned prompts", ["prompt.loading.load_prompt", "prompt.prompt.Prompt", "prompt.prompt.Prediction"]),
+    "api/prompts.md": (
+        "Learned prompts", ["prompt.loading.load_prompt", "prompt.prompt.Prompt", "prompt.prompt.Prediction"],
+    ),
     "api/methods.md": (
         "Methods",
         ["clip.trainer.CLIPTrainer", "clip.learners.Learner", "clip.learners.PromptLearner", "clip.model.Seen",
