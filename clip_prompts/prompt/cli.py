@@ -7,6 +7,8 @@ examples:
   clip-prompts show output/first
   clip-prompts predict output/first photos/ --top 3 --csv predictions.csv
   clip-prompts predict output/first 'photos/*.jpg' --classes names.txt
+  clip-prompts predict output/first photos/ --html predictions.html
+  clip-prompts serve output/first
   clip-prompts export prompt_learner/model.pth.tar-50 my-prompt --backbone ViT-B/16 --classes names.txt
   clip-prompts head my-prompt --to weights.npz
 """
@@ -71,6 +73,12 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     sub.add_argument("--top", type=int, default=1, metavar="K", help="classes per picture (default: 1)")
     sub.add_argument("--csv", metavar="FILE", help="write a row per picture")
     sub.add_argument("--json", action="store_true", help="print JSON, an object per picture")
+    sub.add_argument("--html", metavar="FILE", help="write a page with the pictures, most uncertain first")
+    sub = command("serve", "open a local page to drop pictures on; needs gradio")
+    sub.add_argument("--port", type=int, metavar="N", help="default: 7860, or the next one that is free")
+    sub.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="default: 127.0.0.1, which only this computer reaches"
+    )
     sub = command("head", "write the class matrix (C, D) for other software")
     sub.add_argument("--to", required=True, metavar="FILE", help="ends in .safetensors, .npz or .npy")
     sub = command("interpret", "print the nearest words of each learned vector")

@@ -2,10 +2,12 @@
 
 import argparse
 import ast
+import contextlib
 import csv
 import io
 import json
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from clip_prompts.common.files import MIB, read_text, write_bytes_atomically, wr
 from clip_prompts.common.text import csv_cell, one_line, printable
 from clip_prompts.run.config import import_plugin
 
+from .contact_sheet import TOP as SHEET_TOP
+from .contact_sheet import contact_sheet
 from .head import SUFFIXES, head_bytes
 from .interpret import CAVEAT
 from .loading import load_methods, load_prompt
@@ -106,18 +110,23 @@ def predict(args: argparse.Namespace) -> int:
     with tqdm(total=len(paths), unit=" pictures", disable=None, leave=False) as bar:
         features, lost = prompt.try_features(paths, bar.update)
     good = [i for i in range(len(paths)) if i not in lost]
-    found = dict(zip(good, prompt.rank(features[good], args.top), strict=True)) if good else {}
+    top = max(args.top, SHEET_TOP) if args.html else args.top
+    ranked = dict(zip(good, prompt.rank(features[good], top), strict=True)) if good else {}
+    found = {i: prediction.best(args.top) for i, prediction in ranked.items()}
     seconds = time.perf_counter() - started
     for reason in lost.values():
         print(one_line(f"Skipped: {reason}"), file=sys.stderr)
     if args.csv:
         write_text_atomically(args.csv, _csv(paths, found, min(args.top, len(prompt.classes))))
+    if args.html:
+        write_text_atomically(args.html, contact_sheet(prompt, paths, ranked, lost))
     if args.json:
         print(json.dumps([_entry(paths[i], found[i]) for i in good], indent=1))
-    elif not args.csv:
+    elif not args.csv and not args.html:
         _print_table(paths, found)
     note = f"{len(found):,} pictures in {seconds:.1f} s" + (f", {len(lost)} skipped" if lost else "")
-    print(note + (f": {args.csv}" if args.csv else ""), file=sys.stderr if args.json else sys.stdout)
+    written = ", ".join(name for name in (args.csv, args.html) if name)
+    print(note + (f": {written}" if written else ""), file=sys.stderr if args.json else sys.stdout)
     return 0 if found else 2
 
 
@@ -145,6 +154,25 @@ def _print_table(paths: list[str], found: dict[int, Prediction]) -> None:
         for i, f in found.items()
     ]
     print(tabulate(rows, tablefmt="plain"))
+
+
+def serve(args: argparse.Namespace) -> int:
+    from .neighbours import training_of
+    from .serving import Answers, is_loopback, served
+
+    if args.port is not None and not 0 <= args.port < 65536:
+        raise UserError(f"--port {args.port} is not a port. Give a number from 0, which takes a free one, to 65535")
+    prompt = loaded(args)
+    if not is_loopback(args.host):
+        print(
+            f"Warning: everybody who can reach {one_line(args.host, 80)} can use the page, without a password",
+            file=sys.stderr,
+        )
+    with served(Answers(prompt, training_of(prompt, args.prompt)), args.host, args.port) as url:
+        print(f"The page is at {url} until Ctrl-C", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
+    return 0
 
 
 def head(args: argparse.Namespace) -> int:

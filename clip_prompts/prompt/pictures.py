@@ -24,6 +24,7 @@ from clip_prompts.run.errors import USER_ERRORS
 
 BATCH = 32  # pictures that are encoded together
 MOST_FILES = 1_000_000
+THUMBNAIL = 160  # pixels of the longer side
 
 
 class Pictures:
@@ -164,6 +165,13 @@ def kept_features(
         "files": hashlib.sha256("\n".join(contents).encode()).hexdigest(), "pictures": len(paths),
     }  # fmt: skip
     return FeatureFile(feature_folder(folder) / "pictures", json.dumps(facts, sort_keys=True), len(paths))
+
+
+def thumbnail(image: Image.Image, side: int = THUMBNAIL) -> Image.Image:
+    """A small copy of a picture, at most ``side`` pixels wide and high. A smaller picture keeps its size."""
+    small = image.copy()
+    small.thumbnail((side, side))
+    return small
 
 
 def find_pictures(places: Iterable[str], suffixes: Sequence[str]) -> list[str]:

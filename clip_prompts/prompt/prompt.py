@@ -42,6 +42,10 @@ class Prediction(NamedTuple):
         """Probability of the predicted class."""
         return self.probabilities[0]
 
+    def best(self, top: int) -> "Prediction":
+        """The same with no more than ``top`` classes."""
+        return Prediction(self.names[:top], self.probabilities[:top], self.indices[:top])
+
 
 class Prompt:
     """A learned prompt with its backbone. Made by ``load_prompt``.
@@ -61,8 +65,8 @@ class Prompt:
         self.artifact, self.config = artifact, artifact.config
         self.method: str = self.config["method"]["name"]
         self._backbone_name, self._backbone, self._place = backbone_name, backbone, (device, precision)
-        self._open = ExitStack()
         self._methods: dict[tuple[str, ...], CLIPTrainer] = {}
+        self._open: dict[tuple[str, ...], ExitStack] = {}
         self.classes = list(self.config["classes"]["names"] if names is None else names)
         self.trainer = self._for(self.classes)
         with quiet():
@@ -122,9 +126,10 @@ class Prompt:
     def zero_shot(self, features: Tensor, names: Sequence[str] | None = None) -> Tensor:
         """Probabilities (N, C) of the frozen CLIP with the hand-crafted prompt, for features of the frozen encoder."""
         trainer = self._for(self.classes if names is None else names)
-        w = unit(trainer.teacher.text_features(self.config["prompt"]["template"], trainer.dm.dataset.classnames))
+        with quiet():  # notes about the cache
+            w = trainer.teacher.text_features(self.config["prompt"]["template"], trainer.dm.dataset.classnames)
         x = unit(features.to(trainer.device))
-        return similarity(self._backbone.clip_model.logit_scale, x, w).softmax(dim=1).cpu()
+        return similarity(self._backbone.clip_model.logit_scale, x, unit(w)).softmax(dim=1).cpu()
 
     def features(self, pictures: Any) -> Tensor:
         """Unit image features (N, D) of pictures, float32 on the CPU. Arguments and errors: see ``predict``."""
@@ -195,10 +200,12 @@ class Prompt:
             trainer = build_method(
                 self.config, self.artifact.tensors, key, self._backbone_name, self._backbone, *self._place
             )
+            for old in self._methods.keys() - {tuple(self.classes)}:
+                self._open.pop(old).close()
+                del self._methods[old]
+            self._methods[key], self._open[key] = trainer, ExitStack()
             if isinstance(trainer.model, PromptedCLIP):
-                self._open.enter_context(trainer.model.fixed_prompts())
-            kept = tuple(self.classes)
-            self._methods = {k: m for k, m in self._methods.items() if k == kept} | {key: trainer}
+                self._open[key].enter_context(trainer.model.fixed_prompts())
         return self._methods[key]
 
     def _check_names(self, names: tuple[str, ...]) -> None:
