@@ -19,7 +19,8 @@ from tools import check_method, report, sweep
 pytestmark = pytest.mark.integration
 
 DOCS = [ROOT / "docs/protocols.md", ROOT / "docs/results.md", ROOT / "docs/extending.md"]
-LINKED = [*DOCS, ROOT / "docs/architecture.md", ROOT / "CONTRIBUTING.md", ROOT / "README.md"]
+MORE = ("docs/own_pictures.md", "docs/architecture.md", "CONTRIBUTING.md", "README.md")
+LINKED = [*DOCS, *(ROOT / name for name in MORE)]
 PROGRAMS = {
     "tools/report.py": report, "tools/sweep.py": sweep, "tools/parse_test_res.py": log_summary,
     "tools/check_method.py": check_method,
@@ -95,7 +96,8 @@ def test_links_lead_somewhere(doc):
 
 
 def test_pictures_are_small_and_all_are_shown():
-    shown = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    shown = "".join(page.read_text(encoding="utf-8") for page in pages)
     pictures = list((ROOT / "docs/pictures").glob("*"))
     assert pictures
     for picture in pictures:
