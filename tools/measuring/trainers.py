@@ -9,6 +9,7 @@ from dassl.engine import TRAINER_REGISTRY
 from torch import Tensor
 
 from clip_prompts.clip import CLIPTrainer
+from clip_prompts.clip.templates import BY_DATASET, DEFAULT
 from clip_prompts.common.errors import unknown
 from clip_prompts.common.method_facts import row_order
 from clip_prompts.run import arguments
@@ -40,8 +41,8 @@ class WithoutData:
 
     def build_data_loader(self) -> None:
         names = list(self.given.names)
-        dataset = type(self.given.dataset or "Dataset", (), {"classnames": names})()
-        self.dm = SimpleNamespace(dataset=dataset)
+        template = BY_DATASET.get(self.cfg.DATASET.NAME, DEFAULT)
+        self.dm = SimpleNamespace(dataset=SimpleNamespace(classnames=names, template=template))
         self.num_classes, self.lab2cname = len(names), dict(enumerate(names))
         self.train_loader_x = self.train_loader_u = self.val_loader = self.test_loader = None
 
@@ -115,9 +116,10 @@ def build(
     size = clip_model.visual.input_resolution
     args = arguments.parse([
         "--trainer", cls.__name__, *(["--config-file", config_file] if config_file else []),
-        "OPTIM.LR", "0.0", "INPUT.SIZE", f"({size}, {size})", "FEATURES.CACHE", "False", *map(str, settings),
+        "OPTIM.LR", "0.0", "INPUT.SIZE", f"({size}, {size})", "FEATURES.CACHE", "False",
+        "DATASET.NAME", dataset, *map(str, settings),
     ])  # fmt: skip
-    given = SimpleNamespace(clip_model=clip_model, names=names, dataset=dataset, random_teacher=random_teacher)
+    given = SimpleNamespace(clip_model=clip_model, names=names, random_teacher=random_teacher)
     trainer = type(cls.__name__, (WithoutData, cls), {"given": given})(build_config(args))
     trainer.batch_idx, trainer.num_batches = 0, 2  # the schedule waits for the last batch
     return trainer
