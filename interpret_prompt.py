@@ -1,7 +1,7 @@
-"""Upstream's program of this name: the words that are nearest to each learned context vector.
+"""Print the words that are nearest to each learned context vector, as upstream's program of this name does.
 
 Distances are Euclidean, on the token embedding of the backbone. They say little about what a vector does: the nearest
-words of a good prompt are often unrelated. Reads upstream's checkpoints and ours, as data.
+words of a good prompt are often unrelated. It reads checkpoints of upstream and of this program without running code.
 
 examples:
   python interpret_prompt.py output/first/prompt_learner/model.pth.tar-50 3
@@ -40,7 +40,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("topk", type=int, help="number of words per vector")
     parser.add_argument(
         "--backbone", metavar="NAME",
-        help="name or file, as of train.py (default: the backbone that results.json of the run names, "
+        help="name or file, as in train.py (default: the backbone that results.json of the run names, "
         f"or without that file {DEFAULT})",
     )  # fmt: skip
     args = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""Measures text encoding against the plain way: time, memory, equality, and the share of the machine that is used."""
+"""Compare text encoding with the plain way: time, memory, equality, and the share of the machine that is used."""
 
 import argparse
 import json
@@ -52,11 +52,12 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     )
     choices = {"backbone": tuple(SHAPES), "device": ("cpu", "cuda")}
     helps = {
-        "method": "the trainer", "backbone": "whose shape the model has", "classes": "1 to 1000 of ImageNet's, spread",
-        "batch": "images a step", "n_ctx": "context vectors M; 0: 4 for CoOp and CoCoOp, else the method's default",
-        "device": "where to compute", "precision": "as TRAINER.<METHOD>.PREC",
-        "memory_gb": "limit of our way, as TRAINER.CLIP.MEMORY_GB; 0 is none",
-        "plugin": "module or file that registers the method, as of train.py",
+        "method": "method to measure", "backbone": "backbone whose sizes the model has",
+        "classes": "number of classes, spread evenly over ImageNet's 1,000",
+        "batch": "images per step", "n_ctx": "context vectors M; 0: 4 for CoOp and CoCoOp, else the method's default",
+        "device": "device to compute on", "precision": "as TRAINER.<METHOD>.PREC",
+        "memory_gb": "memory limit of our way, as TRAINER.CLIP.MEMORY_GB; 0: no limit",
+        "plugin": "module or file that registers the method, as in train.py",
     }  # fmt: skip
     for field in fields(Setting):
         if field.name == "opts":
@@ -65,20 +66,20 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
             "--" + field.name.replace("_", "-"), type=field.type, default=field.default,
             choices=choices.get(field.name), help=f"{helps[field.name]} (default: {field.default})",
         )  # fmt: skip
-    parser.add_argument("--repeat", type=int, default=5, help="runs, of which the median counts (default: 5)")
+    parser.add_argument("--repeat", type=int, default=5, help="number of runs; the median counts (default: 5)")
     parser.add_argument("--threads", type=int, help="threads on the CPU (default: PyTorch's choice)")
-    parser.add_argument("--no-plain", action="store_true", help="leave the plain way out; it is slow")
-    parser.add_argument("--no-memory", action="store_true", help="leave memory out; it takes processes of its own")
+    parser.add_argument("--no-plain", action="store_true", help="skip the plain way, which is slow")
+    parser.add_argument("--no-memory", action="store_true", help="skip memory, which is measured in separate processes")
     parser.add_argument("--evaluate", action="store_true", help="measure an evaluation, not a training step")
     parser.add_argument("--loading", action="store_true", help="measure how long large datasets take to load; "
-                        "has flags of its own, see --loading --help")  # fmt: skip
+                        "see --loading --help for its options")  # fmt: skip
     parser.add_argument("--images", type=int, default=200, help="images of the evaluation (default: 200)")
     parser.add_argument("--plain-images", type=int, default=20,
-                        help="images that the plain way is timed on, then scaled (default: 20)")  # fmt: skip
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers there")
+                        help="images for timing the plain way, which is then scaled (default: 20)")  # fmt: skip
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers into this file")
     parser.add_argument("--only-memory", help=argparse.SUPPRESS)  # one way, in a process of its own
     parser.add_argument("--separately", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="settings, as of train.py")
+    parser.add_argument("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="settings, as in train.py")
     args = parser.parse_args(argv)
     args.opts = tuple(args.opts)
     for name in ("batch", "repeat", "images", "plain_images", "threads"):

@@ -1,4 +1,4 @@
-"""See what datasets are there and what they lack, fetch what may be fetched, look at them, export shots and features.
+"""Check which datasets are complete, download them, look at them, and export shots and features.
 
 examples:
   python tools/data.py check --root ~/data                      # every dataset

@@ -66,13 +66,17 @@ def draw():
     return figure
 
 
-def main(argv: list[str] | None = None) -> int:
+def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = Path(__file__).resolve().parents[1] / "docs" / "pictures" / "idea.svg"
     parser.add_argument(
         "--output", type=Path, default=default, help="an .svg, .png or .pdf (default: docs/pictures/idea.svg)"
     )
-    args = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse(argv)
     plt.rcParams["svg.hashsalt"] = "idea"  # the same file every time
     metadata = {"Date": None} if args.output.suffix == ".svg" else {}
     draw().savefig(args.output, bbox_inches="tight", metadata=metadata, facecolor="white", dpi=150)

@@ -1,4 +1,4 @@
-"""Tables from result records: every results.json below the folders, in the layout of the papers.
+"""Print tables from result records, in the layout of the papers: every results.json below the folders is read.
 
 Below each table are protocol, backbone, shots, selection rule, seeds, and the meaning of the ±. "-" is a missing value;
 [k] marks a mean over k seeds if most are over another number. An average is over the datasets that all methods of the
@@ -56,15 +56,27 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("folders", nargs="+", metavar="FOLDER", help="output folders of runs; every results.json below is read")
-    add("--protocol", help="only this one: base2new, few_shot, cross_dataset, domain_generalization, zeroshot, ...")
+    add(
+        "--protocol",
+        help="print only this protocol: base2new, few_shot, cross_dataset, domain_generalization, zeroshot, ...",
+    )
     add("--format", choices=FORMATS, default="terminal", help="default: terminal")
-    add("--output", metavar="FILE", help="write the tables there instead of printing them")
+    add("--output", metavar="FILE", help="write the tables into this file, and print nothing")
     add("--spread", choices=list(SPREADS), default="std", help="meaning of the ± (default: std, population)")
-    add("--cost", action="store_true", help="add columns: time of a step, images per second, memory, learned numbers")
+    add("--cost", action="store_true", help="add columns: time per step, images per second, memory, learned numbers")
     add("--details", action="store_true", help="below each table, also the hashes of its weights and test images")
-    add("--compare", nargs=2, metavar=("A", "B"), help="paired difference A - B of two methods over the same seeds")
+    add(
+        "--compare",
+        nargs=2,
+        metavar=("A", "B"),
+        help="print the paired difference A - B of two methods over the same seeds",
+    )
     add("--verify", action="store_true", help="compare with the published numbers, cell by cell")
-    add("--against", metavar="SOURCE", help="with --verify: only this source of clip_prompts/report/published.json")
+    add(
+        "--against",
+        metavar="SOURCE",
+        help="with --verify: compare only with this source of clip_prompts/report/published.json",
+    )
     add("--import-logs", action="store_true", help="first turn the logs of upstream's programs into records")
     add("--runs", metavar="FILE.csv", help="also write a row per evaluation: what it was, its metrics, cost, settings")
     add("--figures", metavar="FOLDER", help="also draw accuracy over shots, a PDF and an SVG per dataset and average")
@@ -73,7 +85,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--mistakes", type=int, default=PER_PLACE, metavar="N",
         help=f"with --html: misclassified pictures for each dataset, where predictions.csv is (default: {PER_PLACE})",
     )  # fmt: skip
-    add("--pictures", metavar="FOLDER", help="with --html: also what a browser shows of it, on a desktop and a phone")
+    add(
+        "--pictures",
+        metavar="FOLDER",
+        help="with --html: also take screenshots of the page, as on a desktop and a phone",
+    )
     return parser.parse_args(argv)
 
 

@@ -59,23 +59,27 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         sub = commands.add_parser(name, help=text[len(name) :].strip())
         add = sub.add_argument
         names = ",".join(default_methods(name))
-        add("trainers", nargs="?", help=f"with commas (default: {names})")
-        add("datasets", nargs="?", help="names or YAML files, with commas, or all (default); of transfers, the targets")
+        add("trainers", nargs="?", help=f"methods, separated by commas (default: {names})")
+        add(
+            "datasets",
+            nargs="?",
+            help="names or YAML files, separated by commas, or all (default); for transfers, the targets",
+        )
         add("config", nargs="?", help="name in configs/trainers/TRAINER/, or a YAML file (default: the papers')")
-        text = "of transfers: where prompts are learned (default: imagenet; embedded: shapes)"
+        text = "for transfers: dataset to learn on (default: imagenet; embedded: shapes)"
         add("--source", default="", help=text)
         if name == "ablation":
             add("--studies", nargs="+", default=[], help=f"of {', '.join(protocols.STUDIES)} (default: all)")
         _common(sub)
     sub = commands.add_parser(
-        "run", help="the jobs of a sweep file", description=plan.read_requests.__doc__.partition("Args:")[0],
+        "run", help="run the jobs of a sweep file", description=plan.read_requests.__doc__.partition("Args:")[0],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     sub.add_argument("file", help="YAML, such as configs/sweeps/embedded.yaml")
     _common(sub)
-    sub = commands.add_parser("status", help="the state of what was started into a folder")
+    sub = commands.add_parser("status", help="print the state of the jobs of a folder")
     sub.add_argument("output", type=Path, nargs="?", default=ROOT / "output", help="default: output")
-    sub.add_argument("--watch", action="store_true", help="again every two seconds")
+    sub.add_argument("--watch", action="store_true", help="print it again every two seconds")
     sub.set_defaults(call=show)
     return parser.parse_args(argv)
 
@@ -83,21 +87,21 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def _common(sub: argparse.ArgumentParser) -> None:
     add = sub.add_argument
     add("--seeds", nargs="+", type=int, default=[], help="default: 1 2 3")
-    text = "training images of a class (default: the method's own; else 16, and 1 2 4 8 16 for few_shot)"
+    text = "training images per class (default: the method's own; else 16, and 1 2 4 8 16 for few_shot)"
     add("--shots", nargs="+", type=int, default=[], help=text)
     add("--root", default="", help="folder of the datasets; the embedded ones need none")
     add("--output", type=Path, default=ROOT / "output", help="default: output")
-    add("--jobs", type=int, default=0, help="runs at a time (default: one a GPU, two on the CPU)")
+    add("--jobs", type=int, default=0, help="runs at a time (default: one per GPU, two on the CPU)")
     add("--launcher", default="local", choices=LAUNCHERS, help="where jobs run (default: local); see docs/protocols.md")
     add("--plugin", action="append", help="module that registers more trainers or datasets; repeatable")
-    text = "settings of every run, as pairs; they name its folder; repeatable"
+    text = "settings for every run, as pairs; they become part of the folder's name; repeatable"
     add("--set", nargs="+", action="extend", metavar="KEY VALUE", help=text)
-    add("--part", default="", choices=("train", "test"), help="only the runs that learn, or only those that evaluate")
+    add("--part", default="", choices=("train", "test"), help="run only the trainings, or only the evaluations")
     add("--variant", help="name of the folder between config and seed (default: the settings of --set)")
-    add("--again", action="store_true", help="move earlier results of these runs aside, and make all of them again")
+    add("--again", action="store_true", help="move earlier results of these runs aside, and run all of them again")
     add("--dry-run", action="store_true", help="list the jobs with their states, and run nothing")
-    add("--no-report", action="store_true", help="no table at the end")
-    add("--details", action="store_true", help="hashes of weights and test images below the table")
+    add("--no-report", action="store_true", help="print no table at the end")
+    add("--details", action="store_true", help="print hashes of weights and test images below the table")
     sub.set_defaults(call=run)
 
 

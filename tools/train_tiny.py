@@ -1,4 +1,13 @@
-"""Trains the embedded backbone ``tiny`` from scratch on rendered pictures, or evaluates its weights."""
+"""Train the embedded CLIP 'tiny' on rendered pictures with captions, and print its zero-shot accuracy.
+
+Nothing is downloaded. The weights are written in half precision. The same seed gives the same file on the same versions
+of torch, numpy and Pillow.
+
+examples:
+  python tools/train_tiny.py --out /tmp/tiny.safetensors    # at most 40 minutes on two cores
+  python tools/train_tiny.py --out /tmp/t.safetensors --steps 300 --pictures 10000    # a quick look
+  python tools/train_tiny.py --evaluate    # the numbers of the model card
+"""
 
 import argparse
 import hashlib
@@ -23,18 +32,10 @@ VALIDATION_PICTURES = 6000
 THREADS = 2  # fixed: the order of sums, and so the weights, depend on it
 
 
-def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description="Train the embedded CLIP 'tiny' on rendered pictures with captions (no downloads), "
-        "write it in half precision and print its zero-shot accuracy. The same seed gives the same file on the same "
-        "versions of torch, numpy and Pillow.",
-        epilog="examples: python tools/train_tiny.py --out /tmp/tiny.safetensors   (at most 40 minutes on two cores)\n"
-        "          python tools/train_tiny.py --out /tmp/t.safetensors --steps 300 --pictures 10000   (a quick look)\n"
-        "          python tools/train_tiny.py --evaluate   (the numbers of the model card)",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="file to write (default: the embedded weights)")
-    parser.add_argument("--evaluate", action="store_true", help="train nothing; print the accuracies of --out")
+    parser.add_argument("--evaluate", action="store_true", help="do not train; print the accuracies of --out")
     parser.add_argument("--save-every", type=int, default=0, metavar="N", help="also write --out every N steps")
     known = {"steps", "batch", "pictures", "seed", "lr", "warmup", "weight_decay"}
     for field in fields(Recipe):
@@ -75,7 +76,7 @@ def report(path: Path) -> None:
 
 
 def main() -> None:
-    args = parse_arguments()
+    args = parse()
     # Imported here, because --help and a wrong flag are answered before PyTorch is loaded.
     import torch
 

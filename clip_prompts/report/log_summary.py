@@ -1,9 +1,14 @@
-"""Mean and deviation over seeds, from log files, like upstream's parse_test_res.py.
+"""Print mean and deviation over seeds from log files, as upstream's parse_test_res.py does.
 
-DIRECTORY holds one folder per seed, each with a log.txt; with --multi-exp it holds several such folders. Logs of ours
-and of upstream are read, old and new ("Finished training", "Finish training"). If a folder has several logs (log.txt,
-log.txt-<time>), the newest with a result counts; upstream always took the oldest. If some seeds have no result, the
-summary gives the number of seeds: (n=1 of 2). Logs have rounded numbers: tools/report.py has the exact ones.
+DIRECTORY holds one folder per seed, each with a log.txt; with --multi-exp it holds several such folders. It reads our
+logs and upstream's, old and new ("Finished training", "Finish training"). If a folder has several logs (log.txt,
+log.txt-<time>), it takes the newest with a result; upstream takes the oldest. If some seeds have no result, the summary
+gives the number of seeds: (n=1 of 2). Logs hold rounded numbers; tools/report.py prints the exact ones.
+
+examples:
+  python parse_test_res.py output/oxford_pets/CoOp/rn50_16shots/nctx16_cscFalse_ctpend
+  python parse_test_res.py output/evaluation/CoOp/rn50_16shots/imagenetv2 --test-log --ci95
+  python parse_test_res.py output/oxford_pets/CoOp/rn50_16shots --multi-exp --keyword macro_f1
 """
 
 import argparse
@@ -35,11 +40,15 @@ def main(argv: list[str] | None = None) -> int:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("directory", help="folder of the seeds' folders")
-    add("--ci95", action="store_true", help="±: 1.96 std / sqrt(n), instead of the population standard deviation")
-    add("--test-log", action="store_true", help="logs of --eval-only runs")
+    add("directory", help="folder that holds one folder per seed")
+    add(
+        "--ci95",
+        action="store_true",
+        help="±: 1.96 std / sqrt(n) in place of the population standard deviation",
+    )
+    add("--test-log", action="store_true", help="read logs of --eval-only runs")
     add("--multi-exp", action="store_true", help="the folder holds several experiments")
-    add("--keyword", default="accuracy", help="accuracy (default), error or macro_f1")
+    add("--keyword", default="accuracy", help="metric: accuracy (default), error or macro_f1")
     return parser.parse_args(argv)
 
 

@@ -32,28 +32,28 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add("--resume", metavar="DIR", help="output folder of the run to continue")
     add("--seed", type=int, metavar="N", help="seed of all random numbers, 0 or more; -1 leaves them unseeded")
     add("--source-domains", nargs="+", metavar="NAME", help="source domains, for datasets that have domains")
-    add("--target-domains", nargs="+", metavar="NAME", help="target domains, likewise")
+    add("--target-domains", nargs="+", metavar="NAME", help="target domains, for the same datasets")
     add("--transforms", nargs="+", metavar="NAME", help="data augmentation, by name")
-    add("--config-file", metavar="YAML", help="settings of the method, configs/trainers/...")
-    add("--dataset-config-file", metavar="YAML", help="settings of the dataset, configs/datasets/...")
+    add("--config-file", metavar="YAML", help="settings of the method, a file in configs/trainers/")
+    add("--dataset-config-file", metavar="YAML", help="settings of the dataset, a file in configs/datasets/")
     add("--trainer", metavar="NAME", help="CoOp, CoCoOp, ZeroshotCLIP, ...")
     add("--backbone", metavar="NAME", help="ViT-B/16, RN50, tiny, ..., or the path of a checkpoint")
     add("--head", metavar="NAME", help="head of the network, for trainers that have one")
-    more = "import a module that registers more; repeatable"
+    more = "import a module that registers more trainers or datasets; repeatable"
     add("--plugin", action="append", default=[], metavar="MODULE", help=more)
-    add("--eval-only", action="store_true", help="no training: load --model-dir and test")
+    add("--eval-only", action="store_true", help="do not train: load --model-dir and test")
     add("--model-dir", metavar="DIR", default="", help="output folder of the run that learned the prompts")
     add("--load-epoch", type=int, metavar="N", help="epoch to load (default: best on validation, else newest)")
     add(
         "--protocol", metavar="NAME",
-        help=f"what the results are recorded as: {', '.join(TITLES)}, or a label of your own "
+        help=f"protocol of the results: {', '.join(TITLES)}, or a label of your own "
         "(default: follows from classes, trainer and loaded model)",
     )  # fmt: skip
     add("--again", action="store_true", help="move what an earlier run left in --output-dir aside, and run again")
     add(
         "--again-if-changed", action="store_true",
-        help="the same, but only if the earlier run had other settings, data, weights or code; if it is the same and "
-        "done, stop. Sweeps use it",
+        help="as --again, but only if the earlier run had other settings, data, weights or code; the same run, if "
+        "done, is kept, and the program stops. Sweeps use it",
     )  # fmt: skip
     add("--no-train", action="store_true", help="build everything and stop")
     add("--verbose", action="store_true", help="print the full text on a terminal too, as in log.txt and in a pipe")

@@ -9,11 +9,12 @@ import sys
 import pytest
 
 from clip_prompts.common import environment
+from tests import documented
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.integration
 
-FILES = [ROOT / "train.py", *sorted((ROOT / "tools").glob("*.py"))]
+FILES = [*sorted(ROOT.glob("*.py")), *sorted((ROOT / "tools").glob("*.py"))]
 PROGRAMS = [str(file.relative_to(ROOT)) for file in FILES if file.stem not in ("__init__", "installed")]
 
 
@@ -22,12 +23,17 @@ def call(*argv):
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_help_takes_less_than_a_second_of_cpu(program):
+def test_help_takes_less_than_a_second_of_cpu_and_has_two_examples(program):
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = call(program, "--help")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0 and done.stdout.startswith("usage:")
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.0
+    shown = documented.examples(done.stdout)
+    assert len(shown) >= 2
+    for command in shown:
+        documented.parse(command)  # ends the process if an option is wrong
+        assert not documented.missing_files(command.replace(" my_trainer.py", " tests/examples/my_trainer.py"))
 
 
 @pytest.mark.parametrize("argv", [["train.py", "--trainer", "CoOp"], ["tools/sweep.py", "status"], ["tools/data.py"]])
