@@ -183,12 +183,11 @@ def add_linear(start: Tensor, x: Tensor, weight: Tensor, scale: float = 1.0) -> 
 
 
 def _is_for_onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
-    if _PRODUCT is None or x.numel() * len(weight) < SMALL:
+    if _PRODUCT is None or torch.compiler.is_compiling() or x.numel() * len(weight) < SMALL:
         return False
     kinds = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
     learns = weight.requires_grad or (bias is not None and bias.requires_grad)
-    elsewhere = torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling()
-    return kinds and not elsewhere and not (learns and torch.is_grad_enabled())
+    return kinds and not torch.is_autocast_enabled("cpu") and not (learns and torch.is_grad_enabled())
 
 
 class _FrozenLinear(torch.autograd.Function):

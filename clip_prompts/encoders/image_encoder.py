@@ -119,8 +119,8 @@ class ImageEncoder(nn.Module):
         deep, inserted, hooks = deep or {}, inserted or {}, hooks or {}
         image = image.to(self.dtype)
         learned = [image, *([] if rows is None else [rows]), *deep.values(), *inserted.values()]
-        size = self.images_at_once if self._is_chunked(image, learned, hooks) else len(image)
-        if len(image) <= size:
+        size = self.images_at_once if self._is_chunked(image, learned, hooks) else image.shape[0]
+        if image.shape[0] <= size:
             return self._encode(image, rows, deep, inserted, hooks)
         chunks = [self._encode(chunk, rows, deep, inserted, hooks) for chunk in image.split(size)]
         means = [chunk.inserted for chunk in chunks if chunk.inserted is not None]
@@ -166,4 +166,4 @@ class ImageEncoder(nn.Module):
 
 def _per_image(rows: Tensor, x: Tensor) -> Tensor:
     """Rows (n, v) for each image of x (B, L, v), in the data type of x: (B, n, v)."""
-    return rows.to(x.dtype).expand(len(x), -1, -1)
+    return rows.to(x.dtype).expand(x.shape[0], -1, -1)

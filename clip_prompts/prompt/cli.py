@@ -11,6 +11,7 @@ examples:
   clip-prompts serve output/first
   clip-prompts export prompt_learner/model.pth.tar-50 my-prompt --backbone ViT-B/16 --classes names.txt
   clip-prompts head my-prompt --to weights.npz
+  clip-prompts onnx my-prompt --out classifier.onnx
 """
 
 import argparse
@@ -81,6 +82,12 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     sub = command("head", "write the class matrix (C, D) for other software")
     sub.add_argument("--to", required=True, metavar="FILE", help="ends in .safetensors, .npz or .npy")
+    sub = command("onnx", "write image encoder, class matrix and scale as one ONNX graph, compared with PyTorch")
+    sub.add_argument("--out", required=True, metavar="FILE", help="ends in .onnx")
+    sub.add_argument(
+        "--check", nargs="+", default=[], metavar="PICTURE",
+        help="files, folders or patterns of pictures to compare, next to random images",
+    )  # fmt: skip
     sub = command("interpret", "print the nearest words of each learned vector")
     sub.add_argument("-k", type=int, default=5, metavar="N", help="words per vector (default: 5)")
     sub = command("push", "upload a prompt to the Hugging Face Hub")

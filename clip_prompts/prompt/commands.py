@@ -28,8 +28,8 @@ from .loading import load_methods, load_prompt
 from .prompt import Prediction, Prompt
 
 
-def loaded(args: argparse.Namespace) -> Prompt:
-    """The prompt that the command line names."""
+def loaded(args: argparse.Namespace, precision: str | None = None) -> Prompt:
+    """The prompt that the command line names. precision: None for that of the training."""
     load_methods()
     for name in args.plugin:
         import_plugin(name)
@@ -38,6 +38,7 @@ def loaded(args: argparse.Namespace) -> Prompt:
         names_in(args.classes) if args.classes else None,
         backbone=args.backbone,
         device=args.device,
+        precision=precision,
         allow_other_weights=args.allow_other_weights,
         method=args.method,
         settings={key: _value(value) for key, value in args.set},
@@ -184,6 +185,28 @@ def head(args: argparse.Namespace) -> int:
     print(
         f"Wrote {len(prompt.classes):,} rows of {width} to {args.to}: logits = {prompt.config['logit']['scale']:.4g} * "
         f"features @ rows.T, with unit image features of {prompt.config['base_model']['name']}"
+    )
+    return 0
+
+
+def onnx(args: argparse.Namespace) -> int:
+    from clip_prompts.data.class_folders import IMAGE_SUFFIXES
+
+    from .onnx_graph import SUFFIX, onnx_graph
+    from .pictures import find_pictures
+
+    if Path(args.out).suffix != SUFFIX:
+        raise UserError(f"--out '{args.out}' does not end in {SUFFIX}")
+    pictures = find_pictures(args.check, IMAGE_SUFFIXES)
+    args.device = "cpu"  # a graph is float32, and is compared with the same numbers
+    prompt = loaded(args, precision="fp32")
+    graph = onnx_graph(prompt, pictures)
+    write_bytes_atomically(args.out, graph.content)
+    size = prompt.trainer.cfg.INPUT.SIZE[0]
+    print(
+        f"Wrote {args.out} ({len(graph.content) / 1e6:,.1f} MB, opset {graph.opset}): image (B, 3, {size}, {size}) to "
+        f"logits (B, {len(prompt.classes)}). On {graph.images} images they differ from PyTorch's by at most "
+        f"{graph.difference:.1e}"
     )
     return 0
 

@@ -131,6 +131,10 @@ class Prompt:
         x = unit(features.to(trainer.device))
         return similarity(self._backbone.clip_model.logit_scale, x, unit(w)).softmax(dim=1).cpu()
 
+    def inputs(self, pictures: Any) -> Tensor:
+        """Pictures as the image encoder takes them (N, 3, S, S), float32. Arguments and errors: see ``predict``."""
+        return torch.stack([self._pictures.tensor(picture) for picture in _as_list(pictures)[0]])
+
     def features(self, pictures: Any) -> Tensor:
         """Unit image features (N, D) of pictures, float32 on the CPU. Arguments and errors: see ``predict``."""
         return unit(self.features_raw(_as_list(pictures)[0]))
