@@ -9,6 +9,7 @@ from typing import Any
 def __getattr__(name: str) -> Any:
     """Return ``load_prompt`` or ``__version__``, looked up on demand: a checkout runs without being installed."""
     if name == "load_prompt":
+        import clip_prompts.backbones  # first, because it silences a warning of the package clip
         from clip_prompts.prompt.loading import load_prompt
 
         return load_prompt
