@@ -11,7 +11,6 @@ from tests.conftest import ROOT
 from tests.documented import PAGES, page, without_code
 
 README_WORDS, SENTENCE_WORDS = 900, 18
-OLD = ("performance.md", "results.md", "upstream.md")  # pages whose sentences are still too long
 
 
 def words(text: str) -> list[str]:
@@ -41,9 +40,7 @@ def test_the_readme_is_short():
     assert len(words(plain(page(ROOT / "README.md")))) <= README_WORDS
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in PAGES if p.name not in OLD and "zh" not in p.parts], ids=lambda path: path.name
-)
+@pytest.mark.parametrize("path", [p for p in PAGES if "zh" not in p.parts], ids=lambda path: path.name)
 def test_sentences_are_short(path):
     found = sentences(page(path))
     assert sum(map(len, found)) / len(found) <= SENTENCE_WORDS, max(found, key=len)

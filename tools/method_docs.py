@@ -120,9 +120,9 @@ def paper(cls: type) -> tuple[str, str]:
 
 
 def equation(cls: type) -> str:
-    """Returns the indented lines of a method's docstring; "" if there are none."""
+    """Returns the indented lines of a method's docstring, one formula per line; "" if there are none."""
     lines = re.findall(r"^ {8}(\S.*)$", cls.__doc__ or "", re.M)
-    return "\n".join(lines)
+    return re.sub(r" {4,}", "\n", "\n".join(lines))
 
 
 def short() -> str:
