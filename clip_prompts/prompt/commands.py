@@ -2,10 +2,10 @@
 
 import argparse
 import ast
-import contextlib
 import csv
 import io
 import json
+import signal
 import sys
 import threading
 import time
@@ -170,9 +170,11 @@ def serve(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     with served(Answers(prompt, training_of(prompt, args.prompt)), args.host, args.port) as url:
+        stopped = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts what runs in the background with SIGINT ignored
+            signal.signal(number, lambda *_: stopped.set())
         print(f"The page is at {url} until Ctrl-C", flush=True)
-        with contextlib.suppress(KeyboardInterrupt):
-            threading.Event().wait()
+        stopped.wait()
     return 0
 
 

@@ -1,6 +1,9 @@
 """``serve``: a page on this computer alone, which answers for a dropped picture and survives whatever is dropped."""
 
+import os
+import signal
 import socket
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +17,7 @@ from clip_prompts.prompt.neighbours import training_of
 from clip_prompts.prompt.serving import Answers, is_loopback, served
 from clip_prompts.report import pictures
 from clip_prompts.report.reading import ReportError
+from tests.conftest import ROOT
 
 pytestmark = pytest.mark.integration
 
@@ -113,6 +117,22 @@ def test_only_this_computer_reaches_the_page(url, answers):
         socket.create_connection(("127.0.0.2", port), timeout=5)
     with pytest.raises(UserError, match=f"cannot be served at 127.0.0.1:{port}"), served(answers, port=port):
         pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_server_and_removes_uploaded_pictures(number, learned, tmp_path):
+    pytest.importorskip("gradio")
+    command = [sys.executable, str(ROOT / "tools/prompt.py"), "serve", str(learned / "run"), "--port", "0"]
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert "The page is at http://127.0.0.1:" in server.stdout.readline()
+            assert list(tmp_path.glob("clip-prompts-*"))
+            server.send_signal(number)
+            assert server.wait(timeout=30) == 0
+        finally:
+            server.kill()
+    assert not list(tmp_path.glob("clip-prompts-*"))
 
 
 @pytest.mark.parametrize("host, warns", [("127.0.0.1", False), ("0.0.0.0", True)])
