@@ -10,6 +10,8 @@ from tests.conftest import ROOT
 VERSION = (ROOT / "engine/VERSION").read_text().strip()
 PROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 INSTALLATION = (ROOT / "docs/installation.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CHINESE = (ROOT / "docs/zh/README.md").read_text(encoding="utf-8")
 FORMS = sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml"))
 FOLDERS = "configs|docs|scripts|tools|tests|engine"
 NAMED = re.compile(rf"(?<![\w/.])((?:{FOLDERS})/[\w./-]+\w|[A-Z]+\.md|requirements[\w-]*\.txt)")
@@ -105,3 +107,26 @@ def test_container_and_conda_install_as_the_docs_say():
     assert set(first) <= set(documented)
     pythons = re.findall(r"(?:FROM python:|python=)(3\.\d+)", container + text)
     assert len(pythons) == 2 and len(set(pythons)) == 1
+
+
+def test_the_chinese_readme_has_the_commands_and_numbers_of_the_english_one():
+    """``test_readme.py`` runs those."""
+    for language in ("bash", "python"):
+        assert blocks(README, language) and blocks(CHINESE, language) == blocks(README, language)
+    assert CHINESE.count("\n## ") == README.count("\n## ")
+    demo, methods = r"^\| \w+ +\| \w+ +\|(?: [\d.]+ ± [\d.]+ \|){3}$", r"^\| \[(\w+)\]\(.*#\w+\) \| (.*?) \|"
+    for rows in (demo, methods):
+        assert len(re.findall(rows, README, re.M)) > 5
+        assert re.findall(rows, CHINESE, re.M) == re.findall(rows, README, re.M)
+    numbers = [re.findall(r"#\w+\) .* \|([^|]*)\|$", text, re.M) for text in (README, CHINESE)]
+    english, chinese = ([re.findall(r"[\d,]*\d", cell) for cell in cells] for cells in numbers)
+    assert chinese == english
+
+
+def test_the_chinese_readme_links_to_the_same_pages():
+    def targets(text, folder):
+        links = re.findall(r"\]\(([^)#\s]+)", text) + re.findall(r'src="(.+?)"', text)
+        return {link if "://" in link else (folder / link).resolve() for link in links}
+
+    english, chinese = targets(README, ROOT), targets(CHINESE, ROOT / "docs/zh")
+    assert english - {ROOT / "docs/zh/README.md"} == chinese - {ROOT / "README.md"}
