@@ -26,6 +26,14 @@ API = {
 LINK = re.compile(r"(\[(?:[^\[\]]|\[[^\]]*\])*\])\(([^)\s]+)\)|(src=\")([^\"]+)\"")
 
 
+def on_config(config):
+    """Names headings as GitHub does, also those that are not English."""
+    from pymdownx.slugs import slugify
+
+    config.mdx_configs["toc"]["slugify"] = slugify(case="lower")
+    return config
+
+
 def on_files(files, config):
     """Adds the home page and the pages from docstrings."""
     from mkdocs.structure.files import File
