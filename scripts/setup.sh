@@ -23,10 +23,13 @@ install() {
     "$base" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
         { echo "Error: Python 3.10 or newer is needed, $base is older or missing; set BASE_PYTHON" >&2; exit 2; }
     [ -x "$ROOT/.venv/bin/python" ] || "$base" -m venv "$ROOT/.venv"
-    # Without an NVIDIA GPU, PyTorch's build for the CPU will do. Where that index has none, the ordinary build is taken.
+    # Without an NVIDIA GPU, PyTorch's build for the CPU will do. Where there is none, or the two packages do not fit
+    # each other, the ordinary builds are installed below.
     if [ "$(uname -s)" = Linux ] && ! command -v nvidia-smi > /dev/null; then
         "$ROOT/.venv/bin/python" -m pip install --quiet --disable-pip-version-check --retries 1 --timeout 15 \
             torch torchvision --index-url https://download.pytorch.org/whl/cpu 2> /dev/null || true
+        "$ROOT/.venv/bin/python" -c "import torchvision" 2> /dev/null ||
+            "$ROOT/.venv/bin/python" -m pip uninstall --quiet --yes torch torchvision 2> /dev/null
     fi
     (cd "$ROOT" && .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$1")
     PYTHON="$ROOT/.venv/bin/python"
