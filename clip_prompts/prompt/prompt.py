@@ -13,6 +13,7 @@ from torch import Tensor
 from clip_prompts.artifact.reading import Artifact
 from clip_prompts.artifact.writing import write_prompt
 from clip_prompts.clip import CLIPTrainer, PromptedCLIP, similarity, unit
+from clip_prompts.clip.class_head import ClassHead
 from clip_prompts.common.errors import UserError
 from clip_prompts.common.text import one_line
 
@@ -227,13 +228,21 @@ class Prompt:
     def save(self, folder: str | Path, license: str | None = None) -> Path:
         """Write the prompt into a folder, with the rows of the classifier where there are any.
 
+        Other class names than those of the training become the default classes of what is written, without results.
+
         Args:
             license: identifier for the model card, such as "mit".
+
+        Raises UserError: the method has a head for the classes of its training, so they cannot change.
         """
         config = {**self.config, "license": license or self.config.get("license")}
+        if self.classes != config["classes"]["names"]:
+            if any(isinstance(module, ClassHead) for module in self.trainer.learner.modules()):
+                raise UserError(f"{self.method} has a head for its own classes. Save it without other class names")
+            config |= {"classes": {"names": self.classes}, "results": []}
+        frozen = config["method"]["image_encoder"] == "frozen"
         try:
-            own = self.classes == self.config["classes"]["names"]
-            classifier = self.classifier() if own and self.config["method"]["image_encoder"] == "frozen" else None
+            classifier = self.classifier() if frozen else None
         except UserError:
             classifier = None
         return write_prompt(folder, config, self.artifact.tensors, classifier)

@@ -151,3 +151,11 @@ def test_a_setting_that_no_tensor_explains_takes_no_memory(tmp_path):
     sign(folder, config, (folder / MODEL).read_bytes())
     with pytest.raises(UserError, match="TRAINER.MAPLE.PROMPT_DEPTH is 900, and none of its tensors is so large"):
         load_prompt(folder)
+
+
+def test_other_class_names_can_be_saved_unless_there_is_a_head(folder, tmp_path):
+    saved = load_prompt(load_prompt(folder, ["cat", "dog"]).save(tmp_path / "saved"))
+    assert saved.classes == ["cat", "dog"] and saved.config["results"] == []
+    torch.testing.assert_close(saved.classifier(), load_prompt(folder).classifier(["cat", "dog"]))
+    with pytest.raises(UserError, match="DePT has a head for its own classes"):
+        load_prompt(made(tmp_path / "dept", "DePT"), ["cat", "dog"]).save(tmp_path / "other")
