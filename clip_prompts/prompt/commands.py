@@ -24,15 +24,13 @@ from .contact_sheet import TOP as SHEET_TOP
 from .contact_sheet import contact_sheet
 from .head import SUFFIXES, head_bytes
 from .interpret import CAVEAT
-from .loading import load_methods, load_prompt
+from .loading import find_prompt, load_methods, load_prompt
 from .prompt import Prediction, Prompt
 
 
 def loaded(args: argparse.Namespace, precision: str | None = None) -> Prompt:
     """The prompt that the command line names. precision: None for that of the training."""
-    load_methods()
-    for name in args.plugin:
-        import_plugin(name)
+    import_methods(args)
     return load_prompt(
         args.prompt,
         names_in(args.classes) if args.classes else None,
@@ -41,9 +39,21 @@ def loaded(args: argparse.Namespace, precision: str | None = None) -> Prompt:
         precision=precision,
         allow_other_weights=args.allow_other_weights,
         method=args.method,
-        settings={key: _value(value) for key, value in args.set},
+        settings=settings_in(args),
         revision=args.revision,
     )
+
+
+def import_methods(args: argparse.Namespace) -> None:
+    """Import the methods of the checkout and of plug-ins."""
+    load_methods()
+    for name in args.plugin:
+        import_plugin(name)
+
+
+def settings_in(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings of ``--set``, read as Python literals where they are some."""
+    return {key: _value(value) for key, value in args.set}
 
 
 def _value(text: str) -> Any:
@@ -71,19 +81,22 @@ def export(args: argparse.Namespace) -> int:
 
 
 def show(args: argparse.Namespace) -> int:
-    prompt = loaded(args)
+    import_methods(args)
+    names = names_in(args.classes) if args.classes else None
+    # Not the whole prompt: a folder says what it is without the weights of its backbone.
+    artifact, _ = find_prompt(args.prompt, names, args.backbone, args.method, settings_in(args), args.revision)
+    config, tensors = artifact.config, artifact.tensors
     if args.json:
-        print(json.dumps(prompt.config, indent=2, ensure_ascii=False))
+        print(json.dumps(config, indent=2, ensure_ascii=False))
         return 0
-    config, training = prompt.config, prompt.config.get("training", {})
-    base, tensors = config["base_model"], prompt.artifact.tensors
+    base, training, classes = config["base_model"], config.get("training", {}), names or config["classes"]["names"]
     learned = sum(value.numel() for value in tensors.values())
     named = ", ".join(f"{name} {tuple(value.shape)}" for name, value in [*tensors.items()][:4])
     rows = {
-        "method": prompt.method,
+        "method": config["method"]["name"],
         "backbone": f"{base['name']} (weights {base['sha256'][:12]})",
         "learned": f"{learned:,} numbers: {named}" + (f" and {len(tensors) - 4} more" if len(tensors) > 4 else ""),
-        "classes": f"{len(prompt.classes):,}: {', '.join(prompt.classes[:8])}" + ", ..." * (len(prompt.classes) > 8),
+        "classes": f"{len(classes):,}: {', '.join(classes[:8])}" + ", ..." * (len(classes) > 8),
         "other classes": "no" if config["method"]["classes"] == "fixed" else "yes",
         "image encoder": config["method"]["image_encoder"],
         "learned on": training.get("label") or training.get("dataset"),
