@@ -7,6 +7,7 @@ import json
 import re
 from pathlib import Path
 
+import PIL
 import pytest
 import torch
 
@@ -20,6 +21,9 @@ TRAINED = [name for name, case in GOLDEN.items() if "args" in case]
 EVALUATED = [name for name in GOLDEN if "args" not in GOLDEN[name]]
 DRAWS = [name for name in TRAINED if "fewshot_train" in GOLDEN[name]]
 LOSS, RATE = re.compile(r"(?:^| )(?:loss|xe_loss|kl_loss) (\S+) "), re.compile(r" lr (\S+) eta ")
+
+# The numbers are of Pillow 13. Older ones resize a crop that is higher than 32 pixels to others, by up to 7 of 255.
+LOSS_DIFFERS, RESULT_DIFFERS = (6e-4, 0) if int(PIL.__version__.split(".")[0]) >= 13 else (1e-2, 2.1)  # 1 image of 50
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +78,9 @@ def test_training(name, runs):
     case, log = GOLDEN[name], (runs(name) / "log.txt").read_text()
     steps = [line for line in log.splitlines() if line.startswith("epoch [")]
     losses = [float(loss) for step in steps for loss in LOSS.findall(step)]
-    assert losses == pytest.approx(case["loss"], abs=6e-4, rel=0)
+    assert losses == pytest.approx(case["loss"], abs=LOSS_DIFFERS, rel=0)
     assert [float(RATE.search(step)[1]) for step in steps] == case["lr"]
-    assert result(log) == case["result"]
+    assert result(log) == pytest.approx(case["result"], abs=RESULT_DIFFERS, rel=0)
 
 
 @pytest.mark.parametrize("name", EVALUATED)
@@ -85,7 +89,8 @@ def test_evaluation_on_other_classes(name, fixture, runs):
     args = [subset if a == "base" else a for a in GOLDEN[trained]["args"].split()]
     output = fixture / "output" / name
     call(fixture, GOLDEN[trained], args, output, "--eval-only", "--model-dir", str(runs(trained)), "--load-epoch", "3")
-    assert result((output / "log.txt").read_text()) == GOLDEN[name]["result"]
+    found = result((output / "log.txt").read_text())
+    assert found == pytest.approx(GOLDEN[name]["result"], abs=RESULT_DIFFERS, rel=0)
 
 
 @pytest.mark.parametrize("name", DRAWS)
