@@ -22,7 +22,7 @@ EVALUATED = [name for name in GOLDEN if "args" not in GOLDEN[name]]
 DRAWS = [name for name in TRAINED if "fewshot_train" in GOLDEN[name]]
 LOSS, RATE = re.compile(r"(?:^| )(?:loss|xe_loss|kl_loss) (\S+) "), re.compile(r" lr (\S+) eta ")
 
-# The numbers are of Pillow 13. Older ones resize a crop that is higher than 32 pixels to others, by up to 7 of 255.
+# The numbers are those of Pillow 13. Older ones resize crops above 32 pixels of height differently, by up to 7 of 255.
 LOSS_DIFFERS, RESULT_DIFFERS = (6e-4, 0) if int(PIL.__version__.split(".")[0]) >= 13 else (1e-2, 2.1)  # 1 image of 50
 
 
