@@ -1,4 +1,4 @@
-"""One file per method. Every module in this folder registers its trainers by being here."""
+"""The methods, one file each. Every module in this folder is imported, and registers its trainers."""
 
 import importlib
 import pkgutil

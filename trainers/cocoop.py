@@ -1,4 +1,4 @@
-"""CoCoOp: the context of CoOp, shifted by a small network that sees the image."""
+"""CoCoOp: the context of CoOp, plus a shift that a small network computes from the image."""
 
 from collections import OrderedDict
 
@@ -26,7 +26,7 @@ class ConditionalPromptLearner(PromptLearner):
         )
 
     def text_inputs(self, x):
-        """v_m(x) = v_m + h(x): unit image features (B, D) to contexts (B, M, d)."""
+        """Return the contexts v_m(x) = v_m + h(x), (B, M, d), for unit image features x (B, D)."""
         return {"context": self.ctx + self.meta_net(x).unsqueeze(1)}
 
 

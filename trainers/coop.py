@@ -1,4 +1,4 @@
-"""CoOp: the words around the class name become learned vectors."""
+"""CoOp: learned vectors replace the words around the class name."""
 
 import torch.nn.functional as F
 from dassl.engine import TRAINER_REGISTRY

@@ -1,4 +1,4 @@
-"""DePT: a second head for the classes it is trained on, next to a prompt learning method."""
+"""DePT: a prompt learning method, and a second head for the classes of the training."""
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ BASES = {"CoOp": CoOp, "CoCoOp": CoCoOp, "KgCoOp": KgCoOp, "MaPLe": MaPLe}
 
 
 class DecoupledLearner(WrappedLearner):
-    """The learner of the base method, and the head: channel scalings of both sides and one linear layer (C classes)."""
+    """The learner of the base method, and a head: scalings of text and image channels, and a linear layer (C rows)."""
 
     def __init__(self, base, width, classnames, weight, is_for_training_classes):
         super().__init__(base)
@@ -45,8 +45,8 @@ class DePT(CLIPTrainer):
         f~ = a_i f + b_i    t~ = a_t t + b_t    h = H [.] + c
         loss = (1 - WEIGHT) CE(logits, y) + WEIGHT CE(h([t~_y; f~]), [y; y]) + what BASE adds to the cross-entropy
 
-    A test on the classes of the training takes (1 - WEIGHT) logits + WEIGHT h(f~), any other only the logits.
-    Learned: what the base method learns; a, b, H and c at LR_EXP times its learning rate. Frozen: all of CLIP.
+    A test on the classes of the training uses (1 - WEIGHT) logits + WEIGHT h(f~). Any other test uses the logits only.
+    Learned: what the base method learns, and a, b, H and c at LR_EXP times its learning rate. Frozen: all of CLIP.
     """
 
     CONFIG = {
@@ -65,7 +65,7 @@ class DePT(CLIPTrainer):
 
     @property
     def base(self):
-        """Class of the base method. Its functions are called on this trainer, whose settings include its own."""
+        """Class of the base method. Its functions are called with this trainer, whose settings include its settings."""
         return BASES[self.settings.BASE]
 
     @property

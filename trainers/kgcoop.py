@@ -1,4 +1,4 @@
-"""KgCoOp: CoOp whose text features are held near those of the hand-crafted prompt."""
+"""KgCoOp: CoOp with text features that are kept close to those of the hand-crafted prompt."""
 
 import torch.nn.functional as F
 from dassl.engine import TRAINER_REGISTRY

@@ -1,4 +1,4 @@
-"""Linear probe: a logistic regression on CLIP's image features, the baseline that sees no text."""
+"""Linear probe: a logistic regression on CLIP's image features, the baseline that uses no text."""
 
 import functools
 import math
@@ -21,16 +21,16 @@ ROUNDS = 8
 
 @TRAINER_REGISTRY.register()
 class LinearProbe(CLIPTrainer):
-    """Logistic regression on few shots of features, as CoOp compares with it.
+    """Logistic regression on the image features of a few shots, the baseline in the CoOp paper.
 
     "Learning Transferable Visual Models From Natural Language Supervision", ICML 2021, section 3.2, and "Learning to
     Prompt for Vision-Language Models", IJCV 2022, section 4.1:
 
-        p(y=i|x) = softmax_i(W f(x) + b)     f(x) is not normalised; every image is seen once, as in a test
+        p(y=i|x) = softmax_i(W f(x) + b)     f(x) is not normalized; every image is used once, with test transforms
 
     Learned: W (C, D) and b (C,), by scikit-learn's L-BFGS with an L2 penalty of strength 1/C, which is searched on the
-    validation images (``search``). One epoch is the whole search. Settings of OPTIM have no effect, nor has the seed
-    but for the shots. Classes that were not learned have no row in W, so there is no base-to-new transfer.
+    validation images (``search``). One epoch is the whole search. The settings of OPTIM have no effect, and the seed
+    only selects the shots. A class that was not learned has no row in W, so there is no base-to-new transfer.
     """
 
     CONFIG = {"PREC": "fp16"}
@@ -68,9 +68,10 @@ class LinearProbe(CLIPTrainer):
         self.model.set(torch.from_numpy(weight), torch.from_numpy(bias))
 
     def features_of(self, items: list, watch: Callable = iter) -> tuple[np.ndarray, np.ndarray]:
-        """Features (N, D), float32, and labels (N,) of a list of Datum under the transform of testing.
+        """Return features (N, D), float32, and labels (N,) of a list of Datum, with the test transform.
 
-        ``watch``: yields what it is given, the batches; a progress bar.
+        Args:
+            watch: wraps the loop over batches, such as a progress bar.
         """
         seen, cfg = self.test_loader.dataset, self.cfg.DATALOADER
         images = type(seen)(self.cfg, items, transform=seen.transform, is_train=False)
@@ -79,7 +80,7 @@ class LinearProbe(CLIPTrainer):
         return features.numpy(), labels.numpy()
 
     def classifier(self):
-        raise UserError("its rows classify features that are not normalised, and have a bias")
+        raise UserError("its rows classify features that are not normalized, and have a bias")
 
     def model_inference(self, image):
         features = image if image.dim() == 2 else self.features.encode(image)
@@ -87,7 +88,7 @@ class LinearProbe(CLIPTrainer):
 
 
 class LinearHead(ClassHead):
-    """W x + b of named classes, zero until ``set``."""
+    """A linear layer W x + b for named classes. W and b are zero until ``set``."""
 
     def reset_parameters(self) -> None:
         nn.init.zeros_(self.weight)
@@ -95,7 +96,7 @@ class LinearHead(ClassHead):
 
     @torch.no_grad()
     def set(self, weight: Tensor, bias: Tensor) -> None:
-        """Take W (C, D) and b (C,)."""
+        """Set W (C, D) and b (C,)."""
         self.weight.copy_(weight)
         self.bias.copy_(bias)
 
@@ -103,10 +104,10 @@ class LinearHead(ClassHead):
 def search(
     x: np.ndarray, y: np.ndarray, x_val: np.ndarray, y_val: np.ndarray
 ) -> tuple[float, float, tuple[np.ndarray, np.ndarray]]:
-    """Find C: the best of ``GRID`` on the validation images, then ``ROUNDS`` of bisection of the logarithm around it.
+    """Find C: the best of ``GRID`` on the validation images, then ``ROUNDS`` bisections of log C around it.
 
-    In a round both ends of [C/10, 10 C] are fitted; the better one stays (the lower one of equals), the other moves
-    to the middle.
+    Each round fits both ends of the interval, which starts as [C/10, 10 C]. The better end stays (the lower one if
+    they are equal), and the other end moves to the middle.
 
     Args:
         x, x_val: features (N, D). y, y_val: labels (N,); y has every class from 0 on.
@@ -130,7 +131,7 @@ def search(
 
 
 def fit(x: np.ndarray, y: np.ndarray, c: float) -> tuple[np.ndarray, np.ndarray]:
-    """Logistic regression of features (N, D) and labels (N,) with inverse penalty ``c``: W (C, D) and b (C,)."""
+    """Fit a logistic regression to features (N, D) and labels (N,) with inverse penalty ``c``: W (C, D) and b (C,)."""
     from sklearn.exceptions import ConvergenceWarning  # heavy, and no other method needs it
     from sklearn.linear_model import LogisticRegression
 

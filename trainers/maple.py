@@ -1,4 +1,4 @@
-"""MaPLe: prompts in the layers of both encoders, those of the images made from those of the text."""
+"""MaPLe: prompts in the layers of both encoders. Image prompts are computed from text prompts."""
 
 import copy
 
@@ -15,7 +15,7 @@ from clip_prompts.clip.words import first_words
 class MultiModalPromptLearner(PromptLearner):
     """Text prompts P_l (n, d) and coupling functions F_l (linear, d to v) for layers l = 0 to J - 1; P_0 is ``ctx``.
 
-    Draws: the context if it is random; F_0; P_1 on; one linear layer that all other couplings start as copies of.
+    Draws: the context if it is random; F_0; P_1, P_2, ...; one linear layer, which the other couplings start from.
     """
 
     LAYERS = {

@@ -1,4 +1,4 @@
-"""ProGrad: CoOp that steps only where the zero-shot classifier does not object."""
+"""ProGrad: CoOp without the part of each gradient that conflicts with the zero-shot classifier."""
 
 import torch.nn.functional as F
 from dassl.engine import TRAINER_REGISTRY
@@ -66,7 +66,7 @@ class ProGrad(CLIPTrainer):
 
 
 def aligned(g: Tensor, k: Tensor, strength: float) -> Tensor:
-    """The gradient g, without its part against k, of the same shape (equations 3 and 5)."""
+    """Return the gradient g without the part that points against k, in the same shape (equations 3 and 5)."""
     direction = k / k.norm()  # NaN if k is 0; then g is kept
     along = (g * direction).sum()
     return g - strength * along * direction if along < 0 else g

@@ -1,4 +1,4 @@
-"""PromptSRC: IVLP that stays near the frozen CLIP in features and scores, and averages its prompts over the epochs."""
+"""PromptSRC: IVLP that stays close to the frozen CLIP in features and scores, and averages prompts over epochs."""
 
 import functools
 
@@ -14,9 +14,9 @@ from trainers.ivlp import IVLP
 
 
 class SelfRegulatedPromptLearner(IndependentPromptLearner):
-    """The prompts of IVLP, and during training their weighted sum over the epochs so far, ``aggregate`` (P,).
+    """The prompts of IVLP and, during training, their weighted sum over the epochs so far, ``aggregate`` (P,).
 
-    The sum is saved in the checkpoints of unfinished runs, so that a resumed run ends the same.
+    Checkpoints of unfinished runs store the sum, so a resumed run ends with the same prompts.
     """
 
     def __init__(self, *args, **kwargs):
@@ -38,7 +38,7 @@ class SelfRegulatedPromptLearner(IndependentPromptLearner):
 
 
 def gaussian_weights(epochs: int, mean: float, std: float) -> list[float]:
-    """Weights of epochs 1 to E, proportional to N(e; mean, std), with sum 1."""
+    """Return the weights of epochs 1 to E, proportional to N(e; mean, std), with sum 1."""
     epoch = torch.arange(1, epochs + 1, dtype=torch.float64)
     return (-((epoch - mean) ** 2) / (2 * std**2)).softmax(dim=0).tolist()
 
@@ -52,8 +52,8 @@ class PromptSRC(IVLP):
         loss = cross-entropy + TEXT_LOSS_WEIGHT mean|w - w0| + IMAGE_LOSS_WEIGHT mean|x - x0| + mean KL(p0 || p)
 
     w0, x0, p0: features and probabilities of the frozen CLIP; w0 is the mean over sixty prompts. After each epoch e the
-    prompts are added up with a weight N(e; GPA_MEAN, GPA_STD), and the last epoch ends with the sum.
-    Learned: as IVLP. Frozen: all of CLIP.
+    prompts are added to a sum with weight N(e; GPA_MEAN, GPA_STD). After the last epoch, the sum replaces the prompts.
+    Learned: the same as in IVLP. Frozen: all of CLIP.
     """
 
     CONFIG = {
@@ -69,7 +69,7 @@ class PromptSRC(IVLP):
 
     @functools.cached_property
     def w0(self):
-        """Text features (C, D) of the frozen CLIP; only training needs them."""
+        """Text features (C, D) of the frozen CLIP, computed when training first needs them."""
         return unit(self.teacher.text_features(SIXTY, self.dm.dataset.classnames))
 
     def loss_terms(self, seen, label):

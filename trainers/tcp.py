@@ -1,4 +1,4 @@
-"""TCP: a context for all classes at the input, and prompts made from each class's own text feature inside."""
+"""TCP: a shared context at the input, and prompts in a later layer, computed from each class's text feature."""
 
 from collections import OrderedDict
 
@@ -28,7 +28,7 @@ BEFORE_NAME = {"UCF101": "person doing"}  # "a photo of a person doing CLASS.": 
 
 
 class ClassAwarePromptLearner(PromptLearner):
-    """The context (4, d), and textual knowledge embedding: class features z (C, D) to class prompts (C, 4, d).
+    """The context (4, d), and the textual knowledge embedding: class features z (C, D) to class prompts (C, 4, d).
 
     Draws: the context if it is random; both linear layers.
     """

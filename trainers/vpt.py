@@ -1,4 +1,4 @@
-"""VPT: prompts in the layers of the image encoder; the text is fixed."""
+"""VPT: learned prompts in the layers of the image encoder; the text is fixed."""
 
 import torch.nn.functional as F
 from dassl.engine import TRAINER_REGISTRY
@@ -11,7 +11,7 @@ from clip_prompts.encoders.prompt_set import PromptSet
 
 
 class ImagePromptLearner(Learner):
-    """Learned: image prompts V_l (n, v) of layers 0 to J - 1. Draws: in this order."""
+    """Image prompts V_l (n, v) for layers 0 to J - 1. Draws them in this order."""
 
     RELEASED_NAMES = RELEASED_NAMES
     LAYERS = {"image_prompts": IMAGE_LAYERS}

@@ -1,4 +1,4 @@
-"""Zero-shot CLIP: hand-crafted prompts, nothing learned."""
+"""Zero-shot CLIP: hand-crafted prompts; nothing is learned."""
 
 from dassl.engine import TRAINER_REGISTRY
 
@@ -8,7 +8,7 @@ from clip_prompts.clip.templates import SELECTED
 
 @TRAINER_REGISTRY.register()
 class ZeroshotCLIP(CLIPTrainer):
-    """Classifies with the dataset's own prompt, "a photo of a CLASS." or the like.
+    """Classifies with the hand-crafted prompt of the dataset, such as "a photo of a CLASS."
 
     "Learning Transferable Visual Models From Natural Language Supervision", ICML 2021, section 3.1:
 
@@ -46,7 +46,7 @@ class ZeroshotCLIP(CLIPTrainer):
 class ZeroshotCLIP2(ZeroshotCLIP):
     """Zero-shot CLIP with a prompt ensemble: the mean of seven selected prompts and the dataset's own.
 
-    The same paper, section 3.1.4. ImageNet's own prompt is skipped, as upstream does.
+    The same paper, section 3.1.4. ImageNet's own prompt is skipped, as in upstream.
     """
 
     def templates(self) -> list[str]:

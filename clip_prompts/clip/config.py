@@ -75,4 +75,7 @@ def check_views(cfg: CfgNode, views: int, method: str, has_fixed_features: bool)
     if cfg.DATALOADER.K_TRANSFORMS != 1:  # before the file: its key does not contain the number
         raise UserError("FEATURES.TRAIN_VIEWS needs one view of an image at a time. Set DATALOADER.K_TRANSFORMS 1")
     if not has_fixed_features:
-        raise UserError(f"FEATURES.TRAIN_VIEWS: {method} learns image features. Set it to 0")
+        raise UserError(
+            f"FEATURES.TRAIN_VIEWS is {views}, but {method} learns image features, so they change in training. "
+            "Set it to 0"
+        )

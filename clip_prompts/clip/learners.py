@@ -18,23 +18,27 @@ from .tokens import MAX_CONTEXT, context_tokens, name_tokens, place_context, pro
 class Learner(nn.Module):
     """Holds what a method learns, and hands it to CLIP's encoders. This base class learns and hands over nothing.
 
-    All trainable parameters are learned and saved. Whether image features may be cached or encoded ahead of the
-    training steps follows from ``image_inputs``: while it is empty, they cannot change.
+    All trainable parameters are saved. While ``image_inputs`` is empty, the features of an image cannot change, so the
+    trainer caches them or encodes several batches at once.
 
     Attributes:
         prompts (PromptSet): one prompt per class.
         is_conditional: True if ``text_inputs`` needs the image features.
+        RELEASED_NAMES: regular expression of a name in the original program's checkpoints -> our name.
+        RELEASED_EXTRAS: regular expressions of unused names there; ignored if all of them occur.
+        LAYERS: names of lists of prompts, and their settings.
+        PORTABLE_NAMES: regular expression of a name -> name in the format of shared prompts.
     """
 
     prompts: PromptSet
     is_conditional = False
-    RELEASED_NAMES: dict[str, str] = {}  # regular expression of a name in the original's checkpoints -> our name
-    RELEASED_EXTRAS: tuple[str, ...] = ()  # regular expressions of unused names there; ignored if all of them occur
-    LAYERS: dict[str, Layers] = {}  # names of lists of prompts, and their settings
-    PORTABLE_NAMES: dict[str, str] = {}  # regular expression of a name -> name in the format clip-prompt
+    RELEASED_NAMES: dict[str, str] = {}
+    RELEASED_EXTRAS: tuple[str, ...] = ()
+    LAYERS: dict[str, Layers] = {}
+    PORTABLE_NAMES: dict[str, str] = {}
 
     def text_inputs(self, x: Tensor | None = None) -> dict:
-        """Keyword arguments of ``TextEncoder`` next to the prompts: ``context``, ``deep``, ``inserted``, ``hooks``.
+        """Return keyword arguments of ``TextEncoder``: any of ``context``, ``deep``, ``inserted``, ``hooks``.
 
         Args:
             x: unit image features (B, D); given only if ``is_conditional``.
@@ -42,7 +46,7 @@ class Learner(nn.Module):
         return {}
 
     def image_inputs(self) -> dict:
-        """Keyword arguments of ``ImageEncoder`` next to the images: ``rows``, ``deep``, ``inserted``, ``hooks``."""
+        """Return keyword arguments of ``ImageEncoder``: any of ``rows``, ``deep``, ``inserted``, ``hooks``."""
         return {}
 
     @property
@@ -51,16 +55,16 @@ class Learner(nn.Module):
         return True
 
     def scores(self, seen) -> Tensor:
-        """Scores (B, C) by which a test classifies; by default the logits.
+        """Return the scores (B, C) by which a test classifies; by default the logits.
 
         Args:
-            seen: the batch as the model sees it (``model.Seen``).
+            seen: logits and features of the batch (``model.Seen``).
         """
         return seen.logits
 
 
 class WrappedLearner(Learner):
-    """Hands over what another learner does; a subclass learns something next to it.
+    """Wraps another learner and hands over the same as it does. A subclass learns something more.
 
     Args:
         base: the other learner. Its weights are saved as ``prompt_learner.*``.
@@ -85,27 +89,26 @@ class WrappedLearner(Learner):
 
 
 class PromptLearner(Learner):
-    """Learns the context: the vectors that stand where a hand-crafted prompt has words.
+    """Learns the context: vectors that take the place of the words in a hand-crafted prompt.
 
     Learned: ``ctx``, (M, d) for a context that all classes share, (C, M, d) for a class-specific one.
     Checkpoints hold only what is learned. Upstream's checkpoints, which also hold the fixed tokens, load as well.
 
     Args:
-        encoder: the frozen text encoder; gives embeddings, width and data type.
+        encoder: the frozen text encoder.
         classnames: C names; underscores become spaces.
-        n_ctx: M, for a random start (normal, std 0.02).
-        ctx_init: words to start from instead; then M is the number of their tokens, and the context is shared by all
-            classes.
-        class_specific: one context per class (CSC).
-        position: of the class name, see ``place_context``.
-        dtype: data type in which a random start is drawn; the context itself is float32.
-        start: vectors (M, d) to start from; then ``ctx_init`` is only shown.
-        before_name: fixed words between the context and the class name. template: the class name with the words
-            behind it.
+        n_ctx: number M of context vectors that start at random (normal, standard deviation 0.02).
+        ctx_init: words to start from instead. M is then their number of tokens, and all classes share the context.
+        class_specific: True for one context per class (CSC).
+        position: where the class name goes, see ``place_context``.
+        dtype: data type in which a random start is drawn. The context itself is float32.
+        start: vectors (M, d) to start from. ``ctx_init`` is then only printed.
+        before_name: token ids of fixed words between the context and the class name.
+        template: the class name and the words behind it.
 
     Raises:
-        UserError: unknown position, no or too many context vectors, words together with ``class_specific``, or a class
-            name too long for the prompt.
+        UserError: the position is unknown, the number of context vectors is out of range, words are combined with
+            ``class_specific``, or a class name is too long for the prompt.
     """
 
     LENGTH = "N_CTX"  # the setting of M
@@ -137,8 +140,7 @@ class PromptLearner(Learner):
         else:
             if not 1 <= n_ctx <= MAX_CONTEXT:
                 raise UserError(
-                    f"N_CTX {n_ctx}: a prompt needs at least one context vector, and has no place for more than "
-                    f"{MAX_CONTEXT}"
+                    f"N_CTX is {n_ctx}, but a prompt has 1 to {MAX_CONTEXT} context vectors. Set N_CTX in this range"
                 )
             shape = (len(names), n_ctx, width) if class_specific else (n_ctx, width)
             ctx = nn.init.normal_(torch.empty(shape, dtype=dtype), std=0.02).float()
@@ -161,18 +163,18 @@ class PromptLearner(Learner):
 
     @property
     def class_specific(self) -> bool:
-        """Whether every class has context vectors of its own."""
+        """True if every class has its own context vectors."""
         return self.ctx.dim() == 3
 
     def text_inputs(self, x: Tensor | None = None) -> dict:
-        """The context for all images: (1, M, d), or (1, C * M, d) when class-specific."""
+        """Return the context for all images: (1, M, d), or (1, C * M, d) if it is class-specific."""
         return {"context": self.ctx.reshape(1, -1, self.ctx.shape[-1])}
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
         """Check a checkpoint against this run before anything is copied; skip the fixed tokens.
 
         Raises:
-            UserError: no context, another number or width of context vectors, or a context of other classes.
+            UserError: the checkpoint has no context, or one of another length or width, or for other classes.
         """
         suffix = state_dict.get(prefix + "token_suffix")
         for name in FIXED_BUFFERS:
@@ -182,14 +184,14 @@ class PromptLearner(Learner):
             if suffix is None and prefix + "classes_sha256" not in state_dict:
                 print("Note: the checkpoint does not say which classes its context is for; it is used for this run's")
             digest = state_dict.setdefault(prefix + "classes_sha256", self.classes_sha256)
-            # Upstream stores no class names; its fixed tokens tell as much.
+            # Upstream stores no class names, but its fixed tokens identify them.
             same = suffix is None or self._same_tokens(suffix)
             if not same or not torch.equal(digest.cpu(), self.classes_sha256.cpu()):
                 raise UserError(OTHER_CLASSES)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def _same_tokens(self, suffix: Tensor) -> bool:
-        """Whether upstream's fixed tokens behind the context, (C, 76 - M, d), are those of this run's classes."""
+        """True if upstream's fixed tokens behind the context, (C, 76 - M, d), are those of this run's classes."""
         for theirs, ids in zip(suffix, self._tokens, strict=False):
             behind = torch.tensor(ids[1 + self.ctx.shape[-2] :], device=self.ctx.device)
             ours = self._embed(behind).float()
@@ -199,7 +201,7 @@ class PromptLearner(Learner):
 
 
 def check_gradients(learner: nn.Module, method: str) -> None:
-    """Raise RuntimeError if a learned parameter of a method takes no part in its loss."""
+    """Raise RuntimeError if the loss of a method does not depend on one of its learned parameters."""
     without = [name for name, p in learner.named_parameters() if p.requires_grad and p.grad is None]
     if without:
         raise RuntimeError(
@@ -209,14 +211,15 @@ def check_gradients(learner: nn.Module, method: str) -> None:
 
 
 def settle_context(settings: CfgNode, node: str, given: Collection[str]) -> None:
-    """Make the settings say what is learned: with words, N_CTX is the number of their tokens.
+    """Set N_CTX to the number of tokens of CTX_INIT, if CTX_INIT has words.
 
     Args:
-        settings: N_CTX, CTX_INIT and maybe CSC of a method. node: their path, for messages.
-        given: the settings of the command line; one that contradicts CTX_INIT is refused, not overridden.
+        settings: N_CTX, CTX_INIT and, if the method has it, CSC.
+        node: path of the settings, for messages.
+        given: keys set on the command line. An N_CTX that contradicts CTX_INIT is refused, not overridden.
 
     Raises:
-        UserError: CTX_INIT together with CSC, or with an N_CTX of the command line that is another number.
+        UserError: CTX_INIT is combined with CSC, or N_CTX on the command line is another number.
     """
     words, n_ctx = settings.get("CTX_INIT", ""), settings.get("N_CTX", 0)
     if not words:
@@ -226,13 +229,13 @@ def settle_context(settings: CfgNode, node: str, given: Collection[str]) -> None
     count = len(context_tokens(words))
     if f"{node}.N_CTX" in given and n_ctx != count:
         raise UserError(
-            f"{node}.N_CTX is {n_ctx}, but {node}.CTX_INIT '{words}' has {count} tokens: words set the number of "
-            f'context vectors. Set N_CTX {count}, or CTX_INIT "" for {n_ctx} random vectors'
+            f"{node}.N_CTX is {n_ctx}, but {node}.CTX_INIT '{words}' has {count} tokens, and each token becomes one "
+            f'context vector. Set N_CTX {count}, or CTX_INIT "" for {n_ctx} random vectors'
         )
     settings.N_CTX = count
 
 
 _WORDS_OR_CSC = (
-    "CTX_INIT '{}' and CSC True exclude each other: a context that starts from words is shared by all classes. "
+    "CTX_INIT '{}' and CSC True cannot be combined: a context that starts from words is shared by all classes. "
     'Set CSC False, or CTX_INIT "" for a random class-specific context'
 )

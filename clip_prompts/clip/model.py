@@ -18,24 +18,33 @@ from .learners import Learner
 
 
 class Seen(NamedTuple):
-    """One batch as the model sees it: B images, C classes, joint width D."""
+    """Logits and features of one batch: B images, C classes, joint width D.
 
-    logits: Tensor  # s * <x, w>, float32 (B, C)
-    x: Tensor  # image features, unit vectors (B, D)
-    w: Tensor  # text features, unit vectors (C, D), or (B, C, D) if they depend on the image
-    image_features: Tensor  # before normalization (B, D)
-    text_features: Tensor  # before normalization, of the shape of w
-    image: Tensor  # as given: images (B, 3, H, W), or features (B, D) where they are fixed
+    Attributes:
+        logits: s * <x, w>, float32 (B, C).
+        x: image features, unit vectors (B, D).
+        w: text features, unit vectors (C, D), or (B, C, D) if they depend on the image.
+        image_features: image features before normalization (B, D).
+        text_features: text features before normalization, in the shape of w.
+        image: the input: images (B, 3, H, W), or features (B, D) if they are fixed.
+    """
+
+    logits: Tensor
+    x: Tensor
+    w: Tensor
+    image_features: Tensor
+    text_features: Tensor
+    image: Tensor
 
 
 class PromptedCLIP(nn.Module):
-    """A frozen CLIP that is handed what a learner has learned.
+    """A frozen CLIP with learned prompts.
 
     Args:
-        clip_model: frozen, in the precision of the run.
-        text_encoder: the text side of the same model.
-        prompt_learner: says which prompts are encoded, and what both encoders are handed.
-        image_encoder: the image side of the same model; by default it is made here.
+        clip_model: the frozen CLIP, in the precision of the run.
+        text_encoder: text encoder of the same model.
+        prompt_learner: gives the prompts, and the arguments of both encoders.
+        image_encoder: image encoder of the same model; by default it is made here.
     """
 
     def __init__(
@@ -54,11 +63,11 @@ class PromptedCLIP(nn.Module):
         self._prompts_are_fixed = False
 
     def forward(self, image: Tensor) -> Seen:
-        """Images (B, 3, H, W), or their features (B, D), to what a loss may need."""
+        """Turn images (B, 3, H, W), or their features (B, D), into what a loss may need."""
         return self._see(self.encode_image(image), image)
 
     def logits(self, image: Tensor) -> Tensor:
-        """Images (B, 3, H, W), or their features (B, D), to the learner's scores (B, C). Meant for evaluation.
+        """Return the learner's scores (B, C) of images (B, 3, H, W), or of their features (B, D), for evaluation.
 
         Prompts that depend on the image are encoded for as many images at once as fit into the memory budget.
         """
@@ -69,17 +78,18 @@ class PromptedCLIP(nn.Module):
         return torch.cat([self.prompt_learner.scores(self._see(part, part)) for part in features.split(size)])
 
     def parts(self, image: Tensor, label: Tensor) -> list[tuple[Tensor, Tensor, float]]:
-        """Split a batch into images that go forward and backward together, if its loss is the mean of theirs.
+        """Split a batch into parts that go forward and backward one after another.
 
-        The gradients of a part are then known without the others. So memory holds one part at a time, and nothing is
-        computed twice, as it would be if all text features had to be known before any gradient.
+        The loss must be the mean over images, because the gradients of a part are then known without the others. Memory
+        holds one part at a time, and nothing is computed twice.
 
         Args:
-            image: (B, 3, H, W), or features (B, D). label: (B,).
+            image: (B, 3, H, W), or features (B, D).
+            label: (B,).
 
         Returns:
-            Per part images, or features if nothing learned reaches the image encoder; labels; share of the batch.
-            There is one part unless prompts depend on the image.
+            For each part: images, or features if nothing learned reaches the image encoder; labels; share of the
+                batch, 0 to 1. There is one part unless prompts depend on the image.
         """
         learner, batch = self.prompt_learner, len(label)
         size = self.text_encoder.contexts_per_part(learner.prompts, batch) if learner.is_conditional else batch
@@ -89,11 +99,11 @@ class PromptedCLIP(nn.Module):
         return [(part, own, len(own) / batch) for part, own in parts]
 
     def encode_image(self, image: Tensor) -> Tensor:
-        """Images (B, 3, H, W) to features (B, D), not normalized. Features (B, D) are returned as they are."""
+        """Encode images (B, 3, H, W) to features (B, D), not normalized. Features (B, D) are returned as they are."""
         return image if image.dim() == 2 else self.image_encoder(image, **self.prompt_learner.image_inputs())
 
     def encode_text(self, x: Tensor | None = None) -> Tensor:
-        """Text features, not normalized: (C, D), or (B, C, D) if they depend on the unit image features x (B, D)."""
+        """Return text features, not normalized: (C, D), or (B, C, D) if they depend on unit image features x (B, D)."""
         learner = self.prompt_learner
         if learner.is_conditional:
             return self.text_encoder(learner.prompts, **learner.text_inputs(x))
@@ -107,21 +117,22 @@ class PromptedCLIP(nn.Module):
 
     @torch.no_grad()
     def classifier(self) -> Tensor:
-        """Unit text features (C, D): an image belongs to the class whose row is most similar to its features.
+        """Return unit text features (C, D). An image belongs to the class whose row is most similar to its features.
 
-        Raises UserError: the scores of an image are more than that; says why.
+        Raises:
+            UserError: the method classifies in another way; the message says why.
         """
         if self.prompt_learner.is_conditional:
             raise UserError("its text features depend on the image, so no matrix (C, D) classifies all images")
         if not self.prompt_learner.scores_are_logits:
             raise UserError(
-                "on the classes of its training a head classifies too, so the text features alone give other scores"
+                "on the classes of its training a head also classifies, so text features alone give other scores"
             )
         return unit(self.encode_text())
 
     @contextmanager
     def fixed_prompts(self) -> Iterator[None]:
-        """Inside, nothing is learned: text features are computed with the first batch and kept for the others."""
+        """Context in which nothing is learned: text features are computed for the first batch and used again."""
         self._prompts_are_fixed = True
         try:
             yield
@@ -150,12 +161,12 @@ def total(terms: Mapping[str, Tensor]) -> Tensor:
 
 
 def unit(features: Tensor) -> Tensor:
-    """Features (..., D) to unit vectors, in float32 whatever the encoder computes in."""
+    """Normalize features (..., D) to unit vectors, in float32."""
     return normalize(features.float(), dim=-1)
 
 
 def similarity(logit_scale: Tensor, x: Tensor, w: Tensor) -> Tensor:
-    """Logits s * <x, w> (B, C) in float32, from unit vectors x (B, D) and w (C, D) or, per image, (B, C, D)."""
+    """Return logits s * <x, w> (B, C) in float32, from unit vectors x (B, D) and w (C, D) or, per image, (B, C, D)."""
     with torch.autocast(x.device.type, enabled=False):
         scale = logit_scale.float().exp()
         return scale * x @ w.t() if w.dim() == 2 else scale * (w @ x.unsqueeze(-1)).squeeze(-1)

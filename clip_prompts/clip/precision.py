@@ -1,4 +1,4 @@
-"""One policy for numerical precision, so that no trainer asks which one is on."""
+"""Numerical precision of a run: fp32, fp16, bf16 or amp."""
 
 import platform
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ PRECISIONS = ("fp32", "fp16", "bf16", "amp")
 
 
 def has_native_bf16() -> bool:
-    """Whether this machine's CPU has instructions for products of bfloat16 numbers, and PyTorch uses them.
+    """True if this CPU multiplies bfloat16 numbers in hardware, and PyTorch uses these instructions.
 
-    oneDNN computes such products for PyTorch, and its answer heeds ``ONEDNN_MAX_CPU_ISA``. It is not enough on x86,
-    where any AVX-512 will do for it: without AVX512-BF16 it converts to float32. PyTorch has no public function for
-    either question; a version that lacks the second one is trusted on the first.
+    PyTorch asks oneDNN, whose answer depends on ``ONEDNN_MAX_CPU_ISA``. On x86, oneDNN says yes for any AVX-512, but
+    converts to float32 without AVX512-BF16, so AVX512-BF16 is checked too. PyTorch has no public function for either
+    check. If the second function is missing, the first one decides.
     """
     if not torch.backends.mkldnn.is_available() or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return False
@@ -26,22 +26,24 @@ def has_native_bf16() -> bool:
 
 
 class Precision:
-    """fp32, fp16, bf16 or amp.
+    """Numerical precision of a run, the same code for all methods.
 
-    ========  =====================================  ==================================
-    name      CLIP's weights                         on a CPU
-    ========  =====================================  ==================================
-    fp32      float32                                the same
-    fp16      as stored by OpenAI (half)             fp32 instead
-    bf16      bfloat16 where fp16 has half           the same, or fp32 (see below)
-    amp       float32, autocast to half, with        autocast to bfloat16, which needs
-              scaling of the loss                    no scaling, or fp32 (see below)
-    ========  =====================================  ==================================
+    | name | CLIP's weights | on a CPU |
+    |---|---|---|
+    | fp32 | float32 | the same |
+    | fp16 | as stored by OpenAI (half) | fp32 instead |
+    | bf16 | bfloat16 where fp16 has half | the same, or fp32 |
+    | amp | float32, autocast to half, with loss scaling | autocast to bfloat16 without loss scaling, or fp32 |
 
-    A CPU without bfloat16 instructions converts every number, and was 34 times slower than in fp32. It computes bf16
-    and amp in fp32 and says so in one line; ``name`` and ``description``, which records hold, are those of fp32.
+    A CPU without bfloat16 instructions converts every number, which was 34 times slower than fp32. On such a CPU, fp32
+    replaces bf16 and amp, and one line says so. ``name``, ``description`` and the records then say fp32, too.
 
-    What is learned is float32 in all of them, and cast where it is used; so are similarities, logits and the loss.
+    Learned parameters are float32 in every precision, and are cast where they are used. Similarities, logits and the
+    loss are float32.
+
+    Args:
+        name: a name in the table.
+        device: device of the run.
 
     Raises:
         UserError: unknown name.
@@ -65,21 +67,21 @@ class Precision:
 
     @property
     def description(self) -> str:
-        """The policy and the kind of device, on which rounding depends."""
+        """Name of the precision and kind of device. Rounding depends on both."""
         return f"{self.name} on {self.device.type}"
 
     @property
     def start_dtype(self) -> torch.dtype:
-        """Data type in which a random start is drawn: half for fp16, as upstream does, so seeds keep their meaning."""
+        """Data type in which a random start is drawn: half for fp16, as in upstream, so seeds give the same start."""
         return torch.float16 if self.name == "fp16" else torch.float32
 
     @property
     def keeps_half(self) -> bool:
-        """True if weights that OpenAI stores in half precision have 16 bits."""
+        """True if weights that OpenAI stores in half precision stay at 16 bits."""
         return self.name in ("fp16", "bf16")
 
     def convert(self, clip_model: nn.Module) -> nn.Module:
-        """Bring a CLIP from its stored precision (half where OpenAI has half) to this one."""
+        """Convert a CLIP from its stored precision (half where OpenAI stores half) to this one."""
         if not self.keeps_half:
             return clip_model.float()
         if self.name == "bf16":
@@ -89,25 +91,25 @@ class Precision:
         return clip_model
 
     def autocast(self) -> AbstractContextManager:
-        """Context of the forward pass."""
+        """Return the context for the forward pass. It has an effect in amp only."""
         dtype = torch.bfloat16 if self.device.type == "cpu" else torch.float16
         return torch.autocast(self.device.type, dtype=dtype, enabled=self.name == "amp")
 
     def backward_and_step(self, loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
-        """Zero the gradients, differentiate the loss (a scalar), take one step."""
+        """Set the gradients to zero, differentiate the loss (a scalar) and take one optimizer step."""
         optimizer.zero_grad()
         self.backward(loss)
         self.step(optimizer)
 
     def backward(self, loss: torch.Tensor) -> None:
-        """Add the gradients of a loss (a scalar), scaled for ``step``, to those of what is learned."""
+        """Add the gradients of a loss (a scalar), scaled for ``step``, to the gradients of the learned parameters."""
         self.scaler.scale(loss).backward()
 
     def gradients(self, loss: torch.Tensor, learned: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
-        """Gradients of a loss (a scalar), scaled for ``step``; the graph stays for another loss of the same batch."""
+        """Return the gradients of a loss (a scalar), scaled for ``step``. The graph is kept for a second loss."""
         return torch.autograd.grad(self.scaler.scale(loss), learned, retain_graph=True)
 
     def step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Take one step along the gradients of a scaled loss."""
+        """Take one optimizer step along the gradients of a scaled loss."""
         self.scaler.step(optimizer)
         self.scaler.update()

@@ -1,4 +1,4 @@
-"""The frozen CLIP as a teacher: the same encoders, handed nothing."""
+"""The frozen CLIP as a teacher: the same encoders, without what is learned."""
 
 from collections.abc import Sequence
 
@@ -16,11 +16,13 @@ from .tokens import tokenize
 
 
 class Teacher:
-    """Text and image features of the frozen CLIP. It shares the encoders with the model that learns, and draws nothing.
+    """Computes text and image features of the frozen CLIP, with the encoders of the run. It draws no random numbers.
 
     Args:
-        text_encoder, image_encoder: both sides of the run's CLIP. precision: of the run.
-        kept: keeps text features on disk.
+        text_encoder: text encoder of the run.
+        image_encoder: image encoder of the run.
+        precision: precision of the run.
+        kept: cache of text features on disk.
     """
 
     def __init__(
@@ -30,10 +32,14 @@ class Teacher:
 
     @torch.no_grad()
     def text_features(self, template: str | Sequence[str], classnames: Sequence[str]) -> Tensor:
-        """Features (C, D) of a template filled with each class name, not normalized; the mean of several templates.
+        """Return text features (C, D), not normalized.
+
+        Args:
+            template: text with ``{}`` for the class name. With several templates, their features are averaged.
+            classnames: C names.
 
         Raises:
-            UserError: a text is longer than CLIP reads.
+            UserError: a text has more than 77 tokens, the most that CLIP reads.
         """
         texts = [fill(one, classnames) for one in ([template] if isinstance(template, str) else template)]
 
@@ -48,7 +54,7 @@ class Teacher:
 
     @torch.no_grad()
     def image_features(self, image: Tensor) -> Tensor:
-        """Images (B, 3, H, W) on the run's device to features (B, D), not normalized. Features stay as they are."""
+        """Encode images (B, 3, H, W) to features (B, D), not normalized. Features are returned as they are."""
         if image.dim() == 2:
             return image
         with self.precision.autocast():
@@ -56,6 +62,6 @@ class Teacher:
 
 
 def encode_texts(encoder: TextEncoder, texts: Sequence[str], names: Sequence[str]) -> Tensor:
-    """Features (C, D) of one plain text per class, not normalized."""
+    """Return features (C, D) of one plain text per class, not normalized."""
     device = encoder.positional_embedding.device
     return encoder(PromptSet(tokenize(texts, names), encoder.embed).to(device))[0]

@@ -1,4 +1,4 @@
-"""The trainer of all methods: CLIP built once and frozen; only what a learner holds is trained and saved."""
+"""Base class of all methods. CLIP is built once and frozen; only the learner is trained and saved."""
 
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
@@ -34,21 +34,22 @@ from .tokens import check_class_names
 class CLIPTrainer(TrainerX):
     """Trains a learner next to a frozen CLIP.
 
-    A method overrides ``build_prompt_learner`` (what is learned, and what it hands to the encoders) and ``loss_terms``
-    (what is minimized). A method with its own backward pass also overrides ``update``.
+    A method overrides ``build_prompt_learner`` (what is learned) and ``loss_terms`` (what is minimized). A method with
+    its own backward pass also overrides ``update``.
 
-    ``CONFIG``: defaults of the trainer's own settings; they become the config node ``TRAINER.<NAME IN CAPITALS>``.
-    ``MAX_VIEWS``: the most views of an image (``DATALOADER.K_TRANSFORMS``) that a step takes; None: any number.
-    ``HAS_HEAD``: whether the model has the head of ``MODEL.HEAD``.
-    ``READS_NAMES``: whether class names are made into text; then no two may have the same tokens.
-    ``WORDS_SET_LENGTH``: whether, with CTX_INIT, N_CTX is the number of its tokens.
-    ``LOSS_IS_MEAN``: whether a batch's loss is the mean of its images', so that prompts which depend on the image may
-    go forward and backward in parts (``PromptedCLIP.parts``). Not inherited with another ``loss_terms`` or ``update``.
-    ``MODEL_NAME``: registered name of the learner, which is the folder of its checkpoints.
+    ``load_clip`` sets ``clip_model``, ``image_encoder``, ``text_encoder``, ``teacher`` (the frozen CLIP), ``features``
+    (image features of loaders), ``precision``, ``memory``, ``backbone_sha256`` and ``backbone_path``. ``build_model``
+    sets ``model`` (PromptedCLIP) and ``learner``.
 
-    Attributes, set by ``load_clip``: ``clip_model``, ``image_encoder``, ``text_encoder``, ``teacher`` (frozen CLIP),
-    ``features`` (image features of loaders), ``precision``, ``memory``, ``backbone_sha256``, ``backbone_path``.
-    ``model`` (PromptedCLIP) and ``learner`` are set by ``build_model``.
+    Attributes:
+        CONFIG: defaults of the method's own settings, the config node ``TRAINER.<NAME IN CAPITALS>``.
+        MAX_VIEWS: largest number of views per image (``DATALOADER.K_TRANSFORMS``); None allows any number.
+        HAS_HEAD: True if the model has the head of ``MODEL.HEAD``.
+        READS_NAMES: True if class names become text. Then no two classes may have the same tokens.
+        WORDS_SET_LENGTH: True if CTX_INIT sets N_CTX to its number of tokens.
+        LOSS_IS_MEAN: True if a batch's loss is the mean over its images, so that prompts that depend on the image may
+            be trained in parts (``PromptedCLIP.parts``). A subclass with its own loss or update must set it again.
+        MODEL_NAME: registered name of the learner, and folder of its checkpoints.
     """
 
     CONFIG: dict = {}
@@ -73,14 +74,15 @@ class CLIPTrainer(TrainerX):
     # A method's part
 
     def build_prompt_learner(self, clip_model: CLIP, text_encoder: TextEncoder, classnames: list[str]) -> Learner:
-        """The module whose parameters are learned and saved."""
+        """Return the module whose parameters are learned and saved."""
         raise NotImplementedError
 
     def loss_terms(self, seen: Seen, label: Tensor) -> dict[str, Tensor]:
-        """The terms of the loss by name, scalars; their sum is minimized, and each is logged.
+        """Return the terms of the loss, scalars, by name. Their sum is minimized, and each is logged.
 
         Args:
-            seen: the batch as the model sees it. label: (B,).
+            seen: logits and features of the batch.
+            label: (B,).
         """
         raise NotImplementedError
 
@@ -89,36 +91,36 @@ class CLIPTrainer(TrainerX):
         self.precision.backward_and_step(total(terms), self.optim)
 
     def summary(self, terms: dict[str, float]) -> dict[str, float]:
-        """The numbers of the loss to print and log: the sum of its terms, and each term if there are several."""
+        """Return what is printed and logged: the sum of the loss terms, and each term if there are several."""
         return {"loss": sum(terms.values()), **(terms if len(terms) > 1 else {})}
 
     def parameter_groups(self) -> list[dict] | None:
-        """Groups of learned parameters with settings of their own for the optimizer; None: all under OPTIM."""
+        """Return groups of learned parameters with their own optimizer settings; None if OPTIM holds for all."""
         return None
 
     # Settings
 
     @classmethod
     def extend_cfg(cls, cfg: CfgNode) -> None:
-        """Add the trainer's own settings, with their defaults, to a config that is still open."""
+        """Add the method's own settings, with their defaults, to a config that is not frozen yet."""
         add_config(cfg, cls.__name__.upper(), cls.CONFIG)
 
     @classmethod
     def settle_settings(cls, settings: CfgNode, node: str, given: Collection[str]) -> None:
-        """Make settings that depend on others say what is learned. Arguments and errors: ``settle_context``."""
+        """Set the settings that follow from others, before the config is frozen. See ``settle_context``."""
         if cls.WORDS_SET_LENGTH:
             settle_context(settings, node, given)
 
     @property
     def settings(self) -> CfgNode:
-        """The trainer's own settings (``cfg.TRAINER.<NAME>``)."""
+        """The method's own settings (``cfg.TRAINER.<NAME>``)."""
         return self.cfg.TRAINER[type(self).__name__.upper()]
 
     def template(self, of_method: Mapping[str, str] | None = None) -> str:
-        """The hand-crafted prompt: of DATASET.TEMPLATE, else the method's own for this dataset, else the dataset's.
+        """Return the hand-crafted prompt: from DATASET.TEMPLATE, else from ``of_method``, else from the dataset.
 
         Args:
-            of_method: class name of a dataset to the prompt that the method has in place of the dataset's.
+            of_method: the method's own prompts, by the class name of the dataset.
         """
         own = None if self.cfg.DATASET.get("TEMPLATE", "") else (of_method or {}).get(self.cfg.DATASET.NAME)
         return own or template_of(self.dm.dataset)
@@ -126,7 +128,7 @@ class CLIPTrainer(TrainerX):
     # Building
 
     def build_data_loader(self) -> None:
-        """Dassl's, the checks of settings and class names, and the prompt of ``DATASET.TEMPLATE``. Raises UserError."""
+        """Build Dassl's loaders, check settings and class names, and apply ``DATASET.TEMPLATE``. Raises UserError."""
         check_settings(self.cfg)
         super().build_data_loader()
         dataset = self.dm.dataset
@@ -136,10 +138,10 @@ class CLIPTrainer(TrainerX):
             dataset.template = template
 
     def load_clip(self, precision: str) -> tuple[CLIP, TextEncoder]:
-        """Build the frozen backbone in a precision, and set the attributes that the class names.
+        """Build the frozen backbone in a precision, and set its attributes (see the class).
 
         Raises:
-            UserError: unknown backbone or precision, or an INPUT.SIZE that the backbone does not take.
+            UserError: unknown backbone or precision, or an INPUT.SIZE that does not fit the backbone.
         """
         cfg, name = self.cfg, self.cfg.MODEL.BACKBONE.NAME
         structure = [cfg.MODEL.BACKBONE.get(key, default) for key, default in BACKBONE_CONFIG.items()]
@@ -199,7 +201,7 @@ class CLIPTrainer(TrainerX):
     # Training
 
     def before_train(self) -> None:
-        """Dassl's, and features in place of images where the image encoder is handed nothing."""
+        """Prepare training as Dassl does. Replace images by features if nothing learned reaches the image encoder."""
         settings, loaders = self.cfg.get("FEATURES", FEATURES_CONFIG), self.cfg.DATALOADER
         if views := settings["TRAIN_VIEWS"]:
             check_views(self.cfg, views, type(self).__name__, self.has_fixed_features)
@@ -210,24 +212,21 @@ class CLIPTrainer(TrainerX):
 
     @property
     def has_fixed_features(self) -> bool:
-        """Whether the features of an image stay the same, because nothing that is learned reaches the image encoder."""
+        """True if nothing that is learned reaches the image encoder, so the features of an image stay the same."""
         return self.image_encoder.is_frozen and not self.learner.image_inputs()
 
     def parse_batch_train(self, batch: dict) -> tuple[Tensor, Tensor]:
-        """A batch's images (B, 3, H, W), or their features (B, D), and labels (B,) on the device.
-
-        Raises UserError: several views of an image.
-        """
+        """Return images (B, 3, H, W) or features (B, D), and labels (B,). Raises UserError: several views per image."""
         image = batch.get("features", batch["img"])
         if isinstance(image, list):
             raise UserError(
-                f"{type(self).__name__} takes one view of an image, but DATALOADER.K_TRANSFORMS is {len(image)}. "
+                f"{type(self).__name__} takes one view per image, but DATALOADER.K_TRANSFORMS is {len(image)}. "
                 "Set it to 1"
             )
         return image.to(self.device), batch["label"].to(self.device)
 
     def forward_backward(self, batch: dict) -> dict[str, float]:
-        """One training step. Returns ``summary`` of the loss, and ``acc`` in percent."""
+        """Take one training step. Return ``summary`` of the loss, and ``acc`` in percent."""
         image, label = self.parse_batch_train(batch)
         metrics = None
         while metrics is None:
@@ -273,11 +272,11 @@ class CLIPTrainer(TrainerX):
             return self.memory.retry(lambda: self.model.logits(image))
 
     def classifier(self) -> Tensor:
-        """Unit text features (C, D) that classify unit image features. Raises UserError with the reason for none."""
+        """Return unit text features (C, D), one row per class. Raises UserError if the method has none, with why."""
         return self.model.classifier()
 
     def test(self, split: str | None = None) -> float:
-        """As Dassl's, on features where they are fixed; prompts are encoded once."""
+        """Test as Dassl does, on cached features if they are fixed. Prompts are encoded once."""
         is_val = (split or self.cfg.TEST.SPLIT) == "val" and self.val_loader is not None
         loader = "val" if is_val else "test"
         with ExitStack() as stack:
@@ -288,10 +287,10 @@ class CLIPTrainer(TrainerX):
             return super().test(split)
 
     def load_model(self, directory: str, epoch: int | None = None) -> None:
-        """Load what a run learned, ours or upstream's, from its output folder.
+        """Load what a run of this program or of upstream's learned, from its output folder.
 
-        epoch: the one to load; by default the best on the validation set, or else the newest.
-        Raises UserError: no such checkpoint (lists those there are), or one that does not fit this run.
+        epoch: by default the best on the validation set, or the newest if none was selected.
+        Raises UserError: the checkpoint does not exist (the message lists the others), or does not fit this run.
         """
         if not directory:
             print("Note that load_model() is skipped as no folder is given (--model-dir)")

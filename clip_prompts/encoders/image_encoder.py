@@ -28,14 +28,14 @@ class EncodedImages(NamedTuple):
 
 
 class ImageEncoder(nn.Module):
-    """f(x) of the papers: images to image features.
+    """Image encoder, f(x) in the papers: images to image features.
 
-    The modules are CLIP's own and stay as they are. A vision transformer's forward pass is computed here, with the
-    block functions of ``blocks.py``; a ResNet, or a transformer with blocks of another class, computes its own.
-    Without any rows and hooks the result is that of CLIP's own forward pass, up to rounding.
+    The modules are CLIP's own and are not changed. The forward pass of a vision transformer is computed here, with the
+    block functions of ``blocks.py``. A ResNet, or a transformer with blocks of another class, computes its own.
+    Without rows and hooks, the result equals that of CLIP's own forward pass, up to rounding.
 
     Args:
-        visual: the image side of a CLIP model.
+        visual: the image encoder of a CLIP model.
     """
 
     visual: Any  # VisionTransformer or ModifiedResNet
@@ -59,7 +59,7 @@ class ImageEncoder(nn.Module):
 
     @property
     def width(self) -> int:
-        """Width of the rows of a vision transformer, v. Raises UserError: a ResNet has none."""
+        """Width v of a vision transformer's rows. Raises UserError for a ResNet, which has no rows."""
         if not hasattr(self.visual, "class_embedding"):
             raise UserError(_NO_ROWS.format(type(self.visual).__name__))
         return len(self.visual.class_embedding)
@@ -71,7 +71,7 @@ class ImageEncoder(nn.Module):
 
     @property
     def tokens(self) -> int:
-        """Rows per image: patches and class token, or, for a ResNet, cells of the last map and their mean."""
+        """Number of rows per image: patches and class token, or, for a ResNet, cells of the last map and their mean."""
         pooled = self.visual.attnpool if isinstance(self.visual, ModifiedResNet) else self.visual
         return len(pooled.positional_embedding)
 
@@ -86,7 +86,7 @@ class ImageEncoder(nn.Module):
         return not any(p.requires_grad for p in self.parameters())
 
     def forward(self, image: Tensor, *given: Any, **named: Any) -> Tensor:
-        """Images (B, 3, H, W) to features (B, D), not normalized. Takes the arguments of ``encode``."""
+        """Encode images (B, 3, H, W) to features (B, D), not normalized. Takes the arguments of ``encode``."""
         return self.encode(image, *given, **named).features
 
     def encode(
@@ -97,7 +97,7 @@ class ImageEncoder(nn.Module):
         inserted: Mapping[int, Tensor] | None = None,
         hooks: Mapping[int, BlockHook] | None = None,
     ) -> EncodedImages:
-        """Encode images; layers count from 0.
+        """Encode images. Layers count from 0.
 
         On a CPU, images that need no gradient are encoded in chunks of ``images_at_once``. The result is the same up
         to rounding.
@@ -105,16 +105,17 @@ class ImageEncoder(nn.Module):
         Args:
             image: (B, 3, H, W).
             rows: (n, v), appended to each image's rows before the first norm.
-            deep: layer from 1 on to (n, v): replaces the appended rows at the input of that layer.
-            inserted: layer to (K, v): inserted behind the class token at the input of the first of these layers,
-                replaced at the later ones.
-            hooks: layer to hook.
+            deep: dictionary from a layer (1 or later) to rows (n, v), which replace the appended rows at the input of
+                this layer.
+            inserted: dictionary from a layer to rows (K, v). The rows of the first of these layers are inserted behind
+                the class token at its input, and the rows of a later layer replace them.
+            hooks: dictionary from a layer to its hook.
 
         Returns:
             Features (B, D), not normalized, and the mean of the inserted rows.
 
         Raises:
-            UserError: rows or hooks for a ResNet, or a layer that the encoder does not have.
+            UserError: rows or hooks are given to a ResNet, or the encoder does not have one of these layers.
         """
         deep, inserted, hooks = deep or {}, inserted or {}, hooks or {}
         image = image.to(self.dtype)
@@ -127,7 +128,7 @@ class ImageEncoder(nn.Module):
         return EncodedImages(torch.cat([chunk.features for chunk in chunks]), torch.cat(means) if means else None)
 
     def _is_chunked(self, image, learned, hooks) -> bool:
-        """Whether chunks are faster and change nothing: a ResNet in training mode would normalize each by itself."""
+        """True if chunks are faster and change nothing. A ResNet in training mode would normalize each by itself."""
         if image.device.type != "cpu" or torch.compiler.is_compiling() or (self.visual.training and not self.is_vit):
             return False
         if not torch.is_grad_enabled():
@@ -150,7 +151,7 @@ class ImageEncoder(nn.Module):
             x = torch.cat([x, _per_image(rows, x)], dim=1)
         x = visual.ln_pre(x)
         for layer, block in enumerate(blocks):
-            if layer in deep:  # the layer before has left out the rows that are replaced
+            if layer in deep:  # the previous layer has dropped the rows that are replaced
                 x = torch.cat([x, _per_image(deep[layer], x)], dim=1)
             if layer in inserted:
                 behind = 1 if layer == min(inserted) else 1 + added
@@ -165,5 +166,5 @@ class ImageEncoder(nn.Module):
 
 
 def _per_image(rows: Tensor, x: Tensor) -> Tensor:
-    """Rows (n, v) for each image of x (B, L, v), in the data type of x: (B, n, v)."""
+    """Repeat rows (n, v) for each image of x (B, L, v), in the data type of x: (B, n, v)."""
     return rows.to(x.dtype).expand(x.shape[0], -1, -1)

@@ -30,11 +30,11 @@ class Plan(NamedTuple):
 
 
 class TextEncoder(nn.Module):
-    """g(t) of the papers: prompts to text features; frozen, but gradients flow through to what is learned.
+    """Frozen text encoder, g(t) in the papers: prompts to text features. Gradients flow to what is learned.
 
     Args:
-        clip_model: the CLIP model that this is the text side of.
-        budget: how much is encoded at once; by default everything, if gradients are needed.
+        clip_model: the CLIP model whose text encoder this is.
+        budget: limits how much is encoded at once; by default nothing is limited if gradients are needed.
     """
 
     def __init__(self, clip_model: CLIP, budget: MemoryBudget | None = None) -> None:
@@ -51,7 +51,7 @@ class TextEncoder(nn.Module):
         self._compiled: Callable | None = None
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """Token ids (...), on any device, to embeddings (..., d) where the weights are, without positions."""
+        """Turn token ids (...) on any device into embeddings (..., d), without positions, on the weights' device."""
         return self.token_embedding(tokens.to(self.token_embedding.weight.device)).to(self.dtype)
 
     def forward(
@@ -62,23 +62,23 @@ class TextEncoder(nn.Module):
         inserted: Mapping[int, Tensor] | None = None,
         hooks: Mapping[int, BlockHook] | None = None,
     ) -> Tensor:
-        """Encode a set of C prompts, under B contexts at once; layers count from 0.
+        """Encode C prompts under B contexts. Layers count from 0.
 
         Args:
-            prompts: the set.
-            context: the context vectors that the set names, (B, K, d); None for a set without any (B = 1).
-            deep: layer from 1 on to (n, d), or to (C, n, d) for rows per class: replaces positions 1 to n of every
-                prompt at the input of that layer, up to its end-of-text.
-            inserted: layer to (K, d): inserted behind position 0 at the input of the first of these layers, replaced
-                at the later ones. End-of-text moves back by K.
-            hooks: layer to hook.
+            prompts: the set of C prompts.
+            context: (B, K, d), the context vectors of the set; None if the set has none (then B = 1).
+            deep: dictionary from a layer (1 or later) to rows (n, d), or (C, n, d) for rows per class. They replace
+                positions 1 to n of every prompt at the input of this layer, up to its end-of-text.
+            inserted: dictionary from a layer to rows (K, d). The rows of the first of these layers are inserted behind
+                position 0 of its input, and the rows of a later layer replace them. End-of-text moves back by K.
+            hooks: dictionary from a layer to its hook.
 
         Returns:
             Features (B, C, D), not normalized.
 
         Raises:
-            UserError: a layer that the encoder does not have.
-            ValueError: numbers of vectors that do not fit the prompts.
+            UserError: the encoder does not have one of these layers.
+            ValueError: the number of vectors does not fit the prompts.
         """
         deep, inserted, hooks = deep or {}, inserted or {}, hooks or {}
         vectors = {
@@ -102,7 +102,7 @@ class TextEncoder(nn.Module):
         return features.index_select(1, prompts.rank)
 
     def compile_encoding(self, backend: str) -> None:
-        """Let ``torch.compile`` compile the transformer from the next call on."""
+        """Compile the transformer with ``torch.compile``, from the next call on."""
         self._compiled = torch.compile(self._encode, backend=backend)
 
     @property

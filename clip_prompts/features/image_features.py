@@ -1,4 +1,4 @@
-"""Image features of a trainer's loaders: computed once where the image encoder cannot change."""
+"""Image features of a trainer's loaders, computed once if the image encoder cannot change."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,9 +27,12 @@ class ImageFeatures:
     """Replaces loaders of images by loaders of their features, (B, D).
 
     Args:
-        encoder: of images; handed nothing, so it must be frozen. weights: what identifies its weights.
-        precision: of the run, with ``description`` and ``autocast()``. device: where images are encoded.
-        folder: where features are kept; "" is the user's cache folder. cache: False keeps nothing on disk.
+        encoder: the image encoder. It is called without learned rows, and must be frozen.
+        weights: text that identifies the weights of the encoder, such as their hash.
+        precision: precision of the run, with ``description`` and ``autocast()``.
+        device: where images are encoded.
+        folder: where features are stored; "" is the user's cache folder.
+        cache: False stores nothing on disk.
     """
 
     def __init__(
@@ -41,12 +44,12 @@ class ImageFeatures:
 
     @torch.no_grad()
     def encode(self, image: Tensor) -> Tensor:
-        """Images (B, 3, H, W) to features (B, D) on the device, not normalized."""
+        """Encode images (B, 3, H, W) to features (B, D) on the device, not normalized."""
         with self.precision.autocast():
             return self.encoder(image.to(self.device))
 
     def for_testing(self, loader: DataLoader) -> FeatureLoader | DataLoader:
-        """A loader with features under ``img``; the same loader if its features cannot be kept."""
+        """Return a loader with features under ``img``, or the same loader if its features cannot be cached."""
         if not (self.cache and self.encoder.is_frozen):
             return loader
         if loader not in self._loaders:
@@ -55,37 +58,43 @@ class ImageFeatures:
         return self._loaders[loader]
 
     def of(self, loader: DataLoader, watch: Callable = iter) -> tuple[Tensor, Tensor]:
-        """Features (N, D) in float32 and labels (N,) of all images of a loader, on the CPU: for loops of one's own.
+        """Return features (N, D) in float32 and labels (N,) of all images of a loader, on the CPU.
 
-        ``watch``: yields what it is given, the batches; a progress bar.
+        Args:
+            loader: a loader for testing.
+            watch: wraps the loop over batches, such as a progress bar.
         """
         batches = [(batch["img"], batch["label"]) for batch in watch(self.for_testing(loader))]
         features = [image if image.dim() == 2 else self.encode(image) for image, _ in batches]
         return torch.cat([f.float().cpu() for f in features]), torch.cat([label for _, label in batches])
 
     def of_views(self, loader: DataLoader, views: int, batch_size: int) -> DataLoader:
-        """A training loader with features of ``views`` random views of each image under ``img``.
+        """Return a training loader with features of ``views`` random views of each image under ``img``.
 
-        Raises UserError: the encoder learns, or the features have no key (see ``feature_key``).
+        Raises:
+            UserError: the encoder is trained, or the features cannot be cached (see ``feature_key``).
         """
         if not self.encoder.is_frozen:
-            raise UserError("FEATURES.TRAIN_VIEWS: this method learns image features. Set it to 0")
+            raise UserError(
+                f"FEATURES.TRAIN_VIEWS is {views}, but this method learns image features, so they change in training. "
+                "Set it to 0"
+            )
         file = self._file(loader, views)
         if file is None:
             raise UserError(
-                "FEATURES.TRAIN_VIEWS needs images that can be read and transforms whose repr() says what they do. "
-                "Set it to 0"
+                f"FEATURES.TRAIN_VIEWS is {views}, but features of these images cannot be cached: an image cannot be "
+                "read, or the repr() of a transform does not show its settings. Set FEATURES.TRAIN_VIEWS to 0"
             )
         return view_loader(loader, self.encode, file, views, batch_size)
 
     def ahead(self, loader: DataLoader, batch_size: int) -> LookaheadLoader | DataLoader:
-        """A training loader that also has ``features``, encoded for several batches at once where that pays."""
+        """Return a training loader that adds ``features``, encoded for several batches at once if this is faster."""
         batches = batches_at_once(self.encoder, self.device, batch_size)
         return LookaheadLoader(loader, self.encode, batches) if batches > 1 and self.encoder.is_frozen else loader
 
     @contextmanager
     def in_place_of_images(self, trainer, split: str) -> Iterator[None]:
-        """Inside, the trainer's loader of a split (``val`` or ``test``) yields features."""
+        """Context in which the trainer's loader of a split (``val`` or ``test``) yields features."""
         name = f"{split}_loader"
         loader = getattr(trainer, name)
         setattr(trainer, name, self.for_testing(loader))

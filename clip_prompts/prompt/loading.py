@@ -1,4 +1,4 @@
-"""``load_prompt``: a prompt from a folder, a run, a checkpoint of ours or of the original programs, or the Hub."""
+"""``load_prompt``: reads a prompt from a folder, a run, a checkpoint or the Hugging Face Hub."""
 
 import os
 import re
@@ -34,24 +34,26 @@ def load_prompt(
     """Load a learned prompt.
 
     Args:
-        source: a prompt's folder; the output folder of a run; a checkpoint (``model.pth.tar-50``) of ours, CoOp's or
-            one of the other original programs; or the id of a repository on the Hugging Face Hub (``ORG/NAME``).
-        classes: C class names to classify by default, in place of those of the training. A checkpoint of another
-            program does not hold names, and needs them.
-        backbone: name (``ViT-B/16``) or path of the weights, where the prompt does not say, or names a file.
-        device: ``cpu`` to stay on the CPU; by default a GPU is used if there is one.
-        precision: fp32, fp16, bf16 or amp; by default that of the training.
+        source: folder of a prompt, output folder of a run, path of a checkpoint (``model.pth.tar-50``), or id of a
+            repository on the Hugging Face Hub (``ORG/NAME``). The checkpoint may come from CoOp or another original
+            program.
+        classes: C class names to classify by default; without them, the classes of the training. A checkpoint of
+            another program stores no names, so it needs this argument.
+        backbone: name (``ViT-B/16``) or path of the weights. Needed if the prompt names no backbone, or a file.
+        device: ``"cpu"`` to stay on the CPU; by default a GPU is used if there is one.
+        precision: ``fp32``, ``fp16``, ``bf16`` or ``amp``; by default the precision of the training.
         allow_other_weights: accept a backbone of the same architecture whose weights have another hash.
-        method, settings: of a checkpoint that does not say what it is: the method's name, and settings that differ
-            from its defaults (``{"BASE": "CoCoOp"}``).
-        revision: of the Hub's repository.
+        method: name of the method that learned a checkpoint, if the checkpoint does not store it.
+        settings: settings of that method that differ from its defaults, such as ``{"BASE": "CoCoOp"}``.
+        revision: branch, tag or commit of the repository on the Hub.
 
     Raises:
-        UserError: in one line, for all that is wrong with the source.
+        UserError: the source cannot be used; the message has one line and names the next step.
 
-    >>> prompt = load_prompt("output/first")  # doctest: +SKIP
-    >>> prompt.predict("picture.jpg").name  # doctest: +SKIP
-    'four'
+    Examples:
+        >>> prompt = load_prompt("output/first")  # doctest: +SKIP
+        >>> prompt.predict("picture.jpg").name  # doctest: +SKIP
+        'four'
     """
     load_methods()
     artifact, backbone = find_prompt(source, classes, backbone, method, settings, revision)
@@ -60,7 +62,7 @@ def load_prompt(
 
 
 def load_methods() -> None:
-    """Import the methods of the checkout, unless that was done."""
+    """Import the methods of the checkout, unless they are imported already."""
     from clip_prompts.run.checkout import load_checkout
 
     load_checkout("trainers")
@@ -70,13 +72,16 @@ def find_prompt(
     source: str | os.PathLike, classes: Sequence[str] | None, backbone: str | None, method: str | None,
     settings: Mapping[str, Any] | None, revision: str | None = None,
 ) -> tuple[Artifact, str | None]:  # fmt: skip
-    """The prompt of a source, and the backbone to load it with. Arguments and errors: see ``load_prompt``."""
+    """Return the prompt of a source, and the backbone to load it with. Arguments and errors: see ``load_prompt``."""
     text = os.fspath(source)
     path = Path(text).expanduser()
     if method or settings:
         is_checkpoint = path.is_file()
         if not is_checkpoint:
-            raise UserError("method and settings are for checkpoints (model.pth.tar-N) that do not say what they are")
+            raise UserError(
+                f"method and settings apply only to a checkpoint file ({STEM}N), and '{one_line(text, 200)}' is none. "
+                "Remove them, or give the path of the checkpoint"
+            )
     if is_prompt(path):
         return read_prompt(path), backbone
     if is_prompt(path / FOLDER):
@@ -97,6 +102,6 @@ def find_prompt(
 
 
 def _backbone_of_run(folder: Path) -> str | None:
-    """The backbone that the records of a run name: its path, if it is a file of the user's own."""
+    """Return the backbone that the records of a run name: a name, or the path of the user's file."""
     names = [record.get("backbone") for record in records_of(folder)]
     return names[-1] if names and isinstance(names[-1], str) else None

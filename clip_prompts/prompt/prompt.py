@@ -27,11 +27,11 @@ AT_ONCE = 100  # images whose scores are computed together, as in a test
 
 
 class Prediction(NamedTuple):
-    """The most probable classes of a picture, best first."""
+    """The most probable classes of a picture, most probable first."""
 
     names: list[str]
-    probabilities: list[float]  # 0 to 1, of the softmax over all classes
-    indices: list[int]  # of the classes in the list of names
+    probabilities: list[float]  # 0 to 1, from the softmax over all classes
+    indices: list[int]  # positions of the classes in the list of class names
 
     @property
     def name(self) -> str:
@@ -44,18 +44,18 @@ class Prediction(NamedTuple):
         return self.probabilities[0]
 
     def best(self, top: int) -> "Prediction":
-        """The same with no more than ``top`` classes."""
+        """Return the same prediction with at most ``top`` classes."""
         return Prediction(self.names[:top], self.probabilities[:top], self.indices[:top])
 
 
 class Prompt:
-    """A learned prompt with its backbone. Made by ``load_prompt``.
+    """A learned prompt with its backbone, ready to classify pictures. ``load_prompt`` makes it.
 
     Attributes:
         config (dict): content of ``prompt_config.json``.
-        method (str): name of the method that learned it.
-        classes (list of str): C class names that it classifies by default.
-        transform: PIL image to what the image encoder takes, (3, S, S).
+        method (str): name of the method that learned the prompt.
+        classes (list of str): C class names that the prompt classifies by default.
+        transform: turns a PIL image into the input (3, S, S) of the image encoder; S is its resolution in pixels.
         trainer (CLIPTrainer): the method, built for ``classes``.
     """
 
@@ -88,22 +88,25 @@ class Prompt:
         """Classify pictures.
 
         Args:
-            pictures: one picture or a list: paths, PIL images, arrays of bytes (H, W, 3) or tensors, see
-                ``Pictures.tensor``. top: classes per picture. names: C class names in place of ``classes``.
+            pictures: one picture or a list. A picture is a path, a PIL image, an array of bytes (H, W, 3), or a tensor
+                that ``transform`` returned.
+            top: number of classes per picture.
+            names: C class names; by default ``classes``.
 
         Returns:
-            One ``Prediction`` per picture; for a picture that is not in a list, its own.
+            A list with one ``Prediction`` per picture, or one ``Prediction`` for a picture that is not in a list.
 
-        Raises UserError: a picture cannot be read, a name has no tokens, or the prompt takes no other classes.
+        Raises:
+            UserError: a picture cannot be read, a name has no tokens, or the prompt takes no other classes.
         """
         listed, is_one = _as_list(pictures)
         found = self.rank(self.features_raw(listed), top, names)
         return found[0] if is_one else found
 
     def rank(self, features: Tensor, top: int = 5, names: Sequence[str] | None = None) -> list[Prediction]:
-        """The most probable classes of image features (N, D), as ``features_raw`` gives them."""
+        """Classify image features (N, D) from ``features_raw``. Return one ``Prediction`` per row."""
         if top < 1:
-            raise UserError(f"top {top} is not a number of classes from 1")
+            raise UserError(f"top is {top}, but a prediction has at least one class. Set top to 1 or more")
         names = self.classes if names is None else list(names)
         probabilities = self.probabilities_of(features, names)
         best = probabilities.topk(min(top, len(names)), dim=1)
@@ -114,7 +117,7 @@ class Prompt:
 
     @torch.no_grad()
     def probabilities_of(self, features: Tensor, names: Sequence[str] | None = None) -> Tensor:
-        """Probabilities (N, C) in float32 on the CPU, from image features (N, D), as ``features_raw`` gives them."""
+        """Return probabilities (N, C), float32 on the CPU, for image features (N, D) from ``features_raw``."""
         trainer = self._for(self.classes if names is None else names)
         dtype = trainer.image_encoder.dtype
         parts = [
@@ -125,7 +128,12 @@ class Prompt:
 
     @torch.no_grad()
     def zero_shot(self, features: Tensor, names: Sequence[str] | None = None) -> Tensor:
-        """Probabilities (N, C) of the frozen CLIP with the hand-crafted prompt, for features of the frozen encoder."""
+        """Return probabilities (N, C) of the frozen CLIP with the hand-crafted prompt.
+
+        Args:
+            features: image features (N, D) of the frozen encoder (``try_features`` with ``frozen``).
+            names: C class names; by default ``classes``.
+        """
         trainer = self._for(self.classes if names is None else names)
         with quiet():  # notes about the cache
             w = trainer.teacher.text_features(self.config["prompt"]["template"], trainer.dm.dataset.classnames)
@@ -133,15 +141,19 @@ class Prompt:
         return similarity(self._backbone.clip_model.logit_scale, x, unit(w)).softmax(dim=1).cpu()
 
     def inputs(self, pictures: Any) -> Tensor:
-        """Pictures as the image encoder takes them (N, 3, S, S), float32. Arguments and errors: see ``predict``."""
+        """Return the input of the image encoder (N, 3, S, S), float32. Arguments and errors: see ``predict``."""
         return torch.stack([self._pictures.tensor(picture) for picture in _as_list(pictures)[0]])
 
     def features(self, pictures: Any) -> Tensor:
-        """Unit image features (N, D) of pictures, float32 on the CPU. Arguments and errors: see ``predict``."""
+        """Return unit image features (N, D), float32 on the CPU. Arguments and errors: see ``predict``."""
         return unit(self.features_raw(_as_list(pictures)[0]))
 
     def features_raw(self, pictures: Sequence[Any]) -> Tensor:
-        """Image features (N, D) before normalization. Raises UserError: a picture cannot be read; names the first."""
+        """Return image features (N, D) before normalization.
+
+        Raises:
+            UserError: a picture cannot be read; the message names the first one.
+        """
         features, lost = self.try_features(pictures)
         if lost:
             number, reason = next(iter(lost.items()))
@@ -151,19 +163,20 @@ class Prompt:
     def try_features(
         self, pictures: Sequence[Any], progress: Callable[[int], object] | None = None, frozen: bool = False
     ) -> tuple[Tensor, dict[int, str]]:
-        """As ``features_raw``, with NaN for pictures that cannot be read.
+        """Return image features before normalization, with a row of NaN for each picture that cannot be read.
 
-        Features of files are kept on disk, so the next call for the same list reads them.
+        Features of files are cached on disk, so the next call for the same list reads them.
 
         Args:
-            progress: called with the number of pictures that were done. frozen: of the frozen image encoder, without
-                what was learned in it.
+            pictures: list of pictures, see ``predict``.
+            progress: called with the number of pictures that are done.
+            frozen: use the frozen image encoder, without what the method learned in it.
 
         Returns:
-            Features (N, D), and number of a picture from 0 to the reason why it cannot be read.
+            Features (N, D), and a dictionary from the position of a picture (from 0) to why it cannot be read.
         """
         if not pictures:
-            raise UserError("There are no pictures to classify. Give one at least")
+            raise UserError("There are no pictures to classify. Give at least one")
         trainer, file = self.trainer, None
         frozen = frozen or trainer.has_fixed_features
         if all(isinstance(picture, str | Path) for picture in pictures) and trainer.cfg.FEATURES.CACHE:
@@ -186,19 +199,22 @@ class Prompt:
     # Classes
 
     def classifier(self, names: Sequence[str] | None = None) -> Tensor:
-        """Unit rows (C, D), float32 on the CPU: the class of a picture is that of the row most similar to its features.
+        """Return one unit row per class, (C, D), float32 on the CPU.
 
-        Logits are ``scale * features @ rows.T`` with the scale of ``config["logit"]``.
+        A picture belongs to the class whose row is most similar to its features. Logits are
+        ``scale * features @ rows.T``, with unit ``features`` and the scale in ``config["logit"]``.
 
-        Raises UserError: the method has no such matrix (says why), or takes no other classes.
+        Raises:
+            UserError: the method has no such matrix (the message says why), or takes no other classes.
         """
+        trainer = self._for(self.classes if names is None else names)
         try:
-            return self._for(self.classes if names is None else names).classifier().detach().float().cpu()
+            return trainer.classifier().detach().float().cpu()
         except UserError as error:
             raise UserError(f"{self.method} has no matrix of class features: {error}. Use predict") from error
 
     def _for(self, names: Sequence[str]) -> CLIPTrainer:
-        """The method built for some class names; that of the last list is kept."""
+        """Return the method built for these class names. The one for the last list of names is cached."""
         key = tuple(names)
         if key not in self._methods:
             self._check_names(key)
@@ -215,30 +231,36 @@ class Prompt:
 
     def _check_names(self, names: tuple[str, ...]) -> None:
         if not names or not all(isinstance(name, str) and name.strip() for name in names):
-            raise UserError("Class names must be texts, at least one. Give a list of names")
+            raise UserError("The class names must be a list of texts, none of them empty. Give at least one name")
         own = self.config["classes"]["names"]
         if self.config["method"]["classes"] == "fixed" and list(names) != own:
             raise UserError(
-                f"This prompt of {self.method} was learned for its own {len(own)} classes, and takes no other names. "
-                "Leave the class names out"
+                f"This prompt of {self.method} works only for the {len(own)} classes that it was trained on. "
+                "Remove the class names"
             )
 
     # Sharing
 
     def save(self, folder: str | Path, license: str | None = None) -> Path:
-        """Write the prompt into a folder, with the rows of the classifier where there are any.
+        """Write the prompt into a folder, and the rows of ``classifier`` if the method has them.
 
-        Other class names than those of the training become the default classes of what is written, without results.
+        If ``classes`` are not the classes of the training, they become the default classes of the saved prompt, and the
+        results of the training are not saved.
 
         Args:
+            folder: where to write.
             license: identifier for the model card, such as "mit".
 
-        Raises UserError: the method has a head for the classes of its training, so they cannot change.
+        Returns:
+            The path of the folder.
+
+        Raises:
+            UserError: the method has a head for the classes of its training, so they cannot change.
         """
         config = {**self.config, "license": license or self.config.get("license")}
         if self.classes != config["classes"]["names"]:
             if any(isinstance(module, ClassHead) for module in self.trainer.learner.modules()):
-                raise UserError(f"{self.method} has a head for its own classes. Save it without other class names")
+                raise UserError(f"{self.method} has a head for the classes of its training. Save it without other class names")
             config |= {"classes": {"names": self.classes}, "results": []}
         frozen = config["method"]["image_encoder"] == "frozen"
         try:
@@ -250,21 +272,25 @@ class Prompt:
     def push_to_hub(
         self, repo_id: str, license: str | None = None, private: bool = False, token: str | None = None
     ) -> str:
-        """Upload the prompt to the Hugging Face Hub; returns its address. Needs ``pip install huggingface_hub``."""
+        """Upload the prompt to the Hugging Face Hub and return its address. Needs ``pip install huggingface_hub``."""
         with tempfile.TemporaryDirectory() as folder:
             return upload(self.save(folder, license), repo_id, private, token)
 
     def nearest_words(self, k: int = 5) -> dict[str, list[list[tuple[str, float]]]]:
-        """The k nearest words of each learned vector with their distances, by the place of the vectors.
+        """Return the k nearest words of each learned vector, with their distances.
 
-        Raises UserError: the prompt has no vectors among the words.
+        Returns:
+            A dictionary from the place of the vectors in the prompt to a list of (word, distance) per vector.
+
+        Raises:
+            UserError: the method learns no vectors among the words.
         """
         embedding = self.trainer.text_encoder.token_embedding.weight.detach().float().cpu()
         return nearest_words(self.config, self.artifact.tensors, embedding, k)
 
 
 def _as_list(pictures: Any) -> tuple[list[Any], bool]:
-    """Pictures as a list, and whether one alone was given."""
+    """Return the pictures as a list, and True if a single picture was given."""
     if isinstance(pictures, list | tuple):
         return list(pictures), False
     if isinstance(pictures, Tensor) and pictures.dim() == 4:

@@ -128,7 +128,7 @@ def test_the_settings_say_what_is_learned():
     "settings, parts",
     [
         (["TRAINER.COOP.N_CTX", "16"], ["N_CTX is 16", "4 tokens", 'CTX_INIT ""']),
-        (["TRAINER.COOP.CSC", "True"], ["CTX_INIT 'a photo of a'", "CSC True", "exclude each other"]),
+        (["TRAINER.COOP.CSC", "True"], ["CTX_INIT 'a photo of a'", "CSC True", "cannot be combined"]),
         (["TRAINER.COOP.CTX_INIT", "_"], ["CTX_INIT '_'", "0 tokens"]),
     ],
 )

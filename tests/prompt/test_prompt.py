@@ -69,7 +69,7 @@ def test_other_class_names(prompt, picture):
     torch.testing.assert_close(prompt.classifier(NAMES), prompt.classifier())
     with pytest.raises(UserError, match="'cat' and 'Cat' have the same tokens"):
         prompt.classifier(["cat", "Cat"])
-    with pytest.raises(UserError, match="Class names must be texts"):
+    with pytest.raises(UserError, match="class names must be a list of texts"):
         prompt.classifier([])
 
 
@@ -77,7 +77,7 @@ def test_other_class_names(prompt, picture):
     "method, settings, words",
     [
         ("CoCoOp", {}, "CoCoOp has no matrix of class features: its text features depend on the image"),
-        ("DePT", {}, "DePT has no matrix of class features: on the classes of its training a head classifies too"),
+        ("DePT", {}, "DePT has no matrix of class features: on the classes of its training a head also classifies"),
         (
             "LinearProbe",
             {},
@@ -93,14 +93,14 @@ def test_methods_say_why_they_have_no_classifier(tmp_path, method, settings, wor
 @pytest.mark.parametrize("method, settings", [("CoOp", {"CSC": True}), ("LinearProbe", {})])
 def test_what_was_learned_for_some_classes_takes_no_others(tmp_path, method, settings):
     prompt = load_prompt(made(tmp_path, method, **settings))
-    with pytest.raises(UserError, match="was learned for its own 3 classes, and takes no other names"):
+    with pytest.raises(UserError, match="works only for the 3 classes that it was trained on"):
         prompt.predict(Image.new("RGB", (8, 8)), names=["cat", "dog"])
 
 
 def test_a_head_is_used_on_its_own_classes_only(tmp_path):
     prompt = load_prompt(made(tmp_path, "DePT"))
     assert prompt.classifier(["cat", "dog"]).shape == (2, 128)
-    with pytest.raises(UserError, match="a head classifies too"):
+    with pytest.raises(UserError, match="a head also classifies"):
         prompt.classifier(NAMES[:2])
 
 

@@ -10,7 +10,7 @@ REFUSED = {
     ("TCP", "LAYER", 20): "takes deep rows at layers 1 to",
     ("TCP", "N_CTX", 8): "TRAINER.TCP.N_CTX 8 is not",
     ("ProGrad", "N_CTX", 2): "N_CTX 2 is too small for the",
-    ("ProGrad", "CSC", True): "and CSC True exclude each other",
+    ("ProGrad", "CSC", True): "and CSC True cannot be combined",
     ("DePT", "BASE", "IVLP"): "Unknown base method (TRAINER.DEPT.BASE) 'IVLP'",
 }
 
