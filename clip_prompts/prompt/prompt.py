@@ -260,7 +260,7 @@ class Prompt:
         config = {**self.config, "license": license or self.config.get("license")}
         if self.classes != config["classes"]["names"]:
             if any(isinstance(module, ClassHead) for module in self.trainer.learner.modules()):
-                raise UserError(f"{self.method} has a head for the classes of its training. Save it without other class names")
+                raise UserError(f"{self.method} has a head for its own classes. Save it without other class names")
             config |= {"classes": {"names": self.classes}, "results": []}
         frozen = config["method"]["image_encoder"] == "frozen"
         try:
