@@ -87,7 +87,7 @@ def vocabulary_sha256() -> str:
 
 
 def _preprocess(cfg, dataset) -> dict[str, object]:
-    """How a file becomes the input of the image encoder: open_clip's keys, and ``as_viewed``."""
+    """How a file becomes the input of the image encoder: open_clip's keys, ``instance_norm``, ``as_viewed``."""
     own = cfg.INPUT
     normalizes = "normalize" in own.TRANSFORMS
     items = getattr(dataset, "test", None) or [dataset]
@@ -95,6 +95,7 @@ def _preprocess(cfg, dataset) -> dict[str, object]:
         "size": list(own.SIZE), "mode": "RGB", "interpolation": own.INTERPOLATION, "resize_mode": "shortest",
         "fill_color": 0, "mean": list(own.PIXEL_MEAN) if normalizes else [0.0] * 3,
         "std": list(own.PIXEL_STD) if normalizes else [1.0] * 3,
+        "instance_norm": "instance_norm" in own.TRANSFORMS,
         "as_viewed": any(getattr(item, "as_viewed", False) for item in items[:1]),
     }  # fmt: skip
 

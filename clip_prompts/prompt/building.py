@@ -158,7 +158,7 @@ def _config(
         own[key] = value
     cfg.INPUT.SIZE, cfg.INPUT.INTERPOLATION = tuple(taken["size"]), taken["interpolation"]
     cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD = list(taken["mean"]), list(taken["std"])
-    cfg.INPUT.TRANSFORMS = ("normalize",)
+    cfg.INPUT.TRANSFORMS = ("normalize", "instance_norm") if taken.get("instance_norm") else ("normalize",)
     cfg.DATASET.NAME = str(training.get("dataset", ""))[:200]
     cfg.DATASET.SUBSAMPLE_CLASSES = str(training.get("classes", ""))[:20]
     cfg.DATASET.TEMPLATE = prompt.get("given_template", "")

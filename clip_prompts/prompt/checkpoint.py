@@ -76,8 +76,8 @@ def of_run(folder: Path, epoch: int | None, given: Source) -> Artifact:
     trainer = build_method(config, None, names, name, backbone)
     for model in trainer.get_model_names():
         stated = [w.get("file") for w in record.get("weights") or [] if w.get("model") == model and w.get("file")]
-        epoch = epoch or branch(record, "epochs").get("run")
-        path = str(folder / stated[0]) if stated and not epoch else find_checkpoint(str(folder), model, epoch)
+        found = epoch or branch(record, "epochs").get("run")
+        path = str(folder / stated[0]) if stated and not epoch else find_checkpoint(str(folder), model, found)
         with quiet():
             load_learned(trainer._models[model], model, path)
     return _in_memory(folder, trainer, record)
@@ -174,6 +174,8 @@ def sketch(
     facts = {key.lower(): own(f"MODEL.BACKBONE.{key}", default) for key, default in BACKBONE_CONFIG.items()}
     backbone = open_backbone(given.backbone or backbone_name, facts)
     size = backbone.clip_model.visual.input_resolution
+    steps = own("INPUT.TRANSFORMS", ("normalize",))
+    mean, std = (own(f"INPUT.PIXEL_{key}", value) for key, value in (("MEAN", _MEAN), ("STD", _STD)))
     dataset = str(own("DATASET.NAME", ""))
     described = CfgNode(
         {"NAME": given.backbone or backbone_name, **{key.upper(): value for key, value in facts.items()}}
@@ -186,8 +188,9 @@ def sketch(
         "preprocess": {
             "size": [size, size],
             "interpolation": own("INPUT.INTERPOLATION", "bicubic"),
-            "mean": list(own("INPUT.PIXEL_MEAN", _MEAN)),
-            "std": list(own("INPUT.PIXEL_STD", _STD)),
+            "mean": list(mean) if "normalize" in steps else [0.0] * 3,
+            "std": list(std) if "normalize" in steps else [1.0] * 3,
+            "instance_norm": "instance_norm" in steps,
             "as_viewed": dataset == OWN_PICTURES,
         },
         "prompt": {

@@ -56,3 +56,16 @@ def test_a_file_of_weights_is_found_from_the_run_or_named(run, small, tmp_path):
         load_prompt(folder, backbone="tiny", allow_other_weights=True)
     pictures = sorted((small / "oxford_pets/images").glob("*.jpg"))[:3]
     assert load_prompt(folder, backbone=str(small / "tiny_clip.pt")).predict(pictures) == prompt.predict(pictures)
+
+
+@pytest.mark.parametrize("steps", ["('random_flip',)", "('normalize', 'instance_norm')"])
+def test_other_transforms_and_the_best_epoch_are_those_of_the_run(run, small, steps):
+    settings = {"TEST__SAVE_PREDICTIONS": True, "TEST__FINAL_MODEL": "best_val", "OPTIM__MAX_EPOCH": 3}
+    assert run("CoOp", INPUT__TRANSFORMS=steps, **settings) == 0, run.err
+    with open(run.out / "predictions.csv", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    pictures = [small / "oxford_pets/images" / row["path"] for row in rows]
+    expected = pytest.approx([float(row["probability"]) for row in rows], abs=1e-5)
+    assert [p.probability for p in load_prompt(run.out).predict(pictures)] == expected
+    shutil.rmtree(run.out / "prompt")  # as a run of an earlier version
+    assert [p.probability for p in load_prompt(run.out).predict(pictures)] == expected
