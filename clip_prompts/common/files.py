@@ -187,9 +187,10 @@ def write_bytes_atomically(path: str | os.PathLike, content: bytes, durable: boo
     """Write ``content`` so that a reader sees the old file or the new one, never a part.
 
     Creates the folder. ``durable``: when this returns, the file also survives a loss of power (fsync, slow).
-    Raises OSError where the place cannot be written.
+    Raises FileRefused: (an OSError) the path is a link, a folder, a device or a FIFO. OSError: it cannot be written.
     """
     path = Path(path)
+    check_target(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # A name of its own per writer: two processes may write the same file at once.
     part = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex}.part")
@@ -200,6 +201,19 @@ def write_bytes_atomically(path: str | os.PathLike, content: bytes, durable: boo
         raise OSError(error.errno, error.strerror, os.fspath(path)) from error  # a full disk has no name of a file
     finally:
         part.unlink(missing_ok=True)
+
+
+def check_target(path: str | os.PathLike) -> None:
+    """Refuse a place for a file that something else has taken. Raises FileRefused: a link, a folder, a device, a FIFO.
+
+    A file is written next to its place and renamed, which would remove what is there: root may replace even /dev/null.
+    """
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        mode = os.lstat(path)
+        if stat.S_ISLNK(mode.st_mode):
+            raise FileRefused("it is a link, and nothing is written through links", path)
+        if not stat.S_ISREG(mode.st_mode):
+            raise FileRefused(f"it is {_kind(mode)}, not a regular file", path)
 
 
 def replace_durably(part: str | os.PathLike, path: str | os.PathLike) -> None:

@@ -32,6 +32,7 @@ from clip_prompts.records.facts import OWN_PICTURES
 from clip_prompts.records.results_file import FILE as RECORDS
 from clip_prompts.records.results_file import read_records
 from clip_prompts.records.stored_identity import determines_of
+from clip_prompts.run.errors import USER_ERRORS
 
 from .building import Backbone, build_method, method_class, open_backbone, quiet
 
@@ -88,7 +89,11 @@ def of_checkpoint(path: Path, given: Source) -> Artifact:
 
     Raises UserError: no backbone or class names are given and none are known, or the checkpoint fits no method.
     """
-    content = load_checkpoint(str(path))
+    try:
+        with quiet():
+            content = load_checkpoint(str(path))
+    except (*USER_ERRORS, OSError) as error:
+        raise UserError(f"'{path}' is neither a prompt nor a checkpoint that can be read") from error
     stored = determines_of(content.get("identity") if isinstance(content, dict) else None) or {}
     run = path.parent.parent
     records = records_of(run)

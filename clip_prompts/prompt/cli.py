@@ -15,10 +15,12 @@ examples:
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
 from clip_prompts.common.environment import require_packages
+from clip_prompts.common.text import one_line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return getattr(commands, args.command)(args)
     except Exception as error:
-        if (line := user_message(error)) is None:
+        line = user_message(error)
+        if line is None and isinstance(error, OSError) and error.filename:
+            line = one_line(f"{os.fsdecode(error.filename)} cannot be used: {error.strerror}")
+        if line is None:
             raise
         print(f"Error: {line}", file=sys.stderr)
         return 2

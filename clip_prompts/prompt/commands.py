@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from clip_prompts.common.errors import UserError, reading
-from clip_prompts.common.files import MIB, read_text, write_bytes_atomically, write_text_atomically
+from clip_prompts.common.files import MIB, check_target, read_text, write_bytes_atomically, write_text_atomically
 from clip_prompts.common.text import csv_cell, one_line, printable
 from clip_prompts.run.config import import_plugin
 
@@ -72,6 +73,23 @@ def names_in(file: str) -> list[str]:
     return [name for name in names if name]
 
 
+def check_targets(files: Mapping[str, str | None]) -> None:
+    """Refuse places that cannot be written, before the work is done. ``files``: option to its value, None if not given.
+
+    A picture is refused too: ``--csv photos/*.jpg`` would name one.
+    Raises UserError.
+    """
+    from clip_prompts.data.class_folders import IMAGE_SUFFIXES
+
+    given = {option: Path(file) for option, file in files.items() if file is not None}
+    for option, file in given.items():
+        if not file.name or file.suffix.lower() in IMAGE_SUFFIXES:
+            raise UserError(f"{option} '{one_line(str(file), 200)}' is no name for this file. Give another one")
+        check_target(file)
+    if len({file.absolute() for file in given.values()}) < len(given):
+        raise UserError(f"{' and '.join(given)} name one file. Give each its own")
+
+
 def export(args: argparse.Namespace) -> int:
     prompt = loaded(args)
     folder = prompt.save(args.folder, args.license)
@@ -119,6 +137,7 @@ def predict(args: argparse.Namespace) -> int:
     if args.top < 1:
         raise UserError(f"--top {args.top} is not a number of classes from 1")
     paths = find_pictures(args.pictures, IMAGE_SUFFIXES)
+    check_targets({"--csv": args.csv, "--html": args.html})
     prompt = loaded(args)
     started = time.perf_counter()
     with tqdm(total=len(paths), unit=" pictures", disable=None, leave=False) as bar:
@@ -194,6 +213,7 @@ def serve(args: argparse.Namespace) -> int:
 def head(args: argparse.Namespace) -> int:
     if Path(args.to).suffix not in SUFFIXES:
         raise UserError(f"--to '{args.to}' does not end in one of {', '.join(SUFFIXES)}")
+    check_targets({"--to": args.to})
     prompt = loaded(args)
     write_bytes_atomically(args.to, head_bytes(prompt, Path(args.to).suffix))
     width = prompt.trainer.image_encoder.output_dim
@@ -212,6 +232,7 @@ def onnx(args: argparse.Namespace) -> int:
 
     if Path(args.out).suffix != SUFFIX:
         raise UserError(f"--out '{args.out}' does not end in {SUFFIX}")
+    check_targets({"--out": args.out})
     pictures = find_pictures(args.check, IMAGE_SUFFIXES)
     args.device = "cpu"  # a graph is float32, and is compared with the same numbers
     prompt = loaded(args, precision="fp32")

@@ -16,13 +16,16 @@ def download(repo_id: str, revision: str | None = None) -> Path:
 
     Raises UserError: the package is missing, or the Hub has no such prompt.
     """
-    hub = _hub()
+    try:
+        hub = _hub()
+    except UserError as error:
+        raise UserError(f"There is no folder '{repo_id}'. {error}") from error
     try:
         commit = hub.HfApi().model_info(repo_id, revision=revision).sha
         folder = user_cache_dir() / "prompts" / repo_id.replace("/", "--") / str(commit)[:_REVISION]
         for name in (CONFIG, MODEL):
             hub.hf_hub_download(repo_id, name, revision=commit, local_dir=folder)
-    except (OSError, ValueError) as error:  # the Hub's errors are kinds of these
+    except Exception as error:  # without a network it is one of the package's HTTP client, which differs by version
         raise UserError(
             f"There is no folder '{repo_id}', and no such prompt on the Hugging Face Hub ({one_line(str(error), 200)})"
         ) from error
@@ -36,7 +39,7 @@ def upload(folder: Path, repo_id: str, private: bool, token: str | None) -> str:
         api = hub.HfApi(token=token)
         api.create_repo(repo_id, private=private, exist_ok=True)
         api.upload_folder(repo_id=repo_id, folder_path=folder, allow_patterns=list(FILES))
-    except (OSError, ValueError) as error:
+    except Exception as error:  # see download
         reason = one_line(str(error), 300)
         raise UserError(f"'{repo_id}' cannot be uploaded: {reason}. Log in: hf auth login") from error
     return f"https://huggingface.co/{repo_id}"

@@ -2,11 +2,14 @@
 
 import csv
 import json
+import os
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from clip_prompts.prompt import hub
 from clip_prompts.prompt.cli import main
 
 from .made import NAMES, made
@@ -97,3 +100,61 @@ def test_a_head_for_a_prompted_image_encoder_is_refused(tmp_path, capsys):
     assert main(["head", str(made(tmp_path, "MaPLe")), "--to", str(tmp_path / "head.npy")]) == 2
     assert "the features of a plain CLIP do not fit" in capsys.readouterr().err
     assert not (tmp_path / "head.npy").exists()
+
+
+@pytest.mark.parametrize("option", ["--csv", "--html"])
+@pytest.mark.parametrize("kind, words", [
+    ("folder", "it is a folder"), ("link", "it is a link"), ("fifo", "it is a FIFO"), ("a.png", "is no name for this"),
+    ("", "is no name for this"), ("file/inside.csv", "cannot be used: "),
+])  # fmt: skip
+def test_what_is_in_the_place_of_a_result_stays(folder, photos, tmp_path, option, kind, words, capsys):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    os.mkfifo(tmp_path / "fifo")
+    before = {path.name: path.lstat().st_mode for path in tmp_path.iterdir()}
+    target = str(tmp_path / kind) if kind else ""
+    assert main(["predict", folder, str(photos / "a.png"), option, target]) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("Error: ") and words in said.err and said.err.count("\n") == 1
+    assert {path.name: path.lstat().st_mode for path in tmp_path.iterdir()} == before
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_two_results_need_two_files(folder, photos, tmp_path, capsys):
+    file = str(tmp_path / "out")
+    assert main(["predict", folder, str(photos / "a.png"), "--csv", file, "--html", file]) == 2
+    assert "name one file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["README.md", "results.json"])
+def test_export_replaces_prompts_only(folder, tmp_path, name, capsys):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / name).write_text("mine")
+    assert main(["export", folder, str(tmp_path / "own")]) == 2
+    assert f"has a file {name}, which would be lost" in capsys.readouterr().err
+    assert [path.read_text() for path in (tmp_path / "own").iterdir()] == ["mine"]
+    assert main(["export", folder, str(tmp_path / "own" / name)]) == 2
+    assert "is a file, not a folder" in capsys.readouterr().err
+    assert main(["export", folder, str(tmp_path / "new")]) == main(["export", folder, str(tmp_path / "new")]) == 0
+
+
+def test_a_picture_is_no_prompt(photos, capsys):
+    assert main(["show", str(photos / "a.png")]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and "is neither a prompt nor a checkpoint" in said.err and "Delete" not in said.err
+
+
+def test_a_folder_that_is_missing_is_no_traceback_without_a_network(monkeypatch, capsys):
+    class Broken:
+        class HfApi:
+            def model_info(self, *args, **kwargs):
+                raise RuntimeError("no network")  # the package's HTTP client has errors of its own
+
+    monkeypatch.setattr(hub, "_hub", lambda: Broken)
+    assert main(["show", "output/nowhere"]) == 2
+    assert "There is no folder 'output/nowhere'" in capsys.readouterr().err
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    assert main(["show", "output/nowhere"]) == 2
+    assert "There is no folder 'output/nowhere'" in capsys.readouterr().err

@@ -67,6 +67,8 @@ def test_other_class_names(prompt, picture):
     torch.testing.assert_close(rows, prompt.classifier(["a cat", "dog"]))
     assert set(prompt.predict(picture, names=["cat", "dog"]).names) == {"cat", "dog"}
     torch.testing.assert_close(prompt.classifier(NAMES), prompt.classifier())
+    with pytest.raises(UserError, match=re.escape("Class names must be a list. Give ['cat']")):
+        prompt.predict(picture, names="cat")  # no classes c, a and t
     with pytest.raises(UserError, match="'cat' and 'Cat' have the same tokens"):
         prompt.classifier(["cat", "Cat"])
     with pytest.raises(UserError, match="class names must be a list of texts"):
