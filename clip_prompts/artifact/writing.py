@@ -12,6 +12,7 @@ from torch import Tensor
 
 from clip_prompts.common.errors import UserError
 from clip_prompts.common.files import write_bytes_atomically
+from clip_prompts.common.text import one_line
 
 from . import CARD, CLASSIFIER, CONFIG, FILES, MODEL, VERSION
 from .card import model_card
@@ -26,6 +27,19 @@ def prompt_of(trainer: Any, record: dict | None) -> tuple[dict[str, Any], dict[s
         raise UserError(f"{type(trainer).__name__} registers {len(names)} models; a shared prompt holds one")
     tensors = learned_tensors(trainer._models[names[0]] if names else None)
     return describe(trainer, tensors, record), tensors
+
+
+def check_folder(folder: str | Path) -> None:
+    """Raise UserError if a prompt in this folder would replace files of something else."""
+    folder, shown = Path(folder), one_line(str(folder), 200)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"'{shown}' is a file, not a folder. Give another folder")
+    is_of_prompt = any((folder / name).exists() for name in (CONFIG, MODEL))
+    if not is_of_prompt and (taken := [name for name in FILES if (folder / name).exists()]):
+        raise UserError(
+            f"'{shown}' is not the folder of a prompt, and has a file {taken[0]}, which would be lost. Give "
+            "another folder"
+        )
 
 
 def write_prompt(

@@ -126,6 +126,13 @@ def build_method(
     return trainer
 
 
+def name_list(names: Sequence[str]) -> list[str]:
+    """Class names as a list. Raises UserError for a text, which is a list of its letters too."""
+    if isinstance(names, str):
+        raise UserError(f"Class names must be a list. Give ['{one_line(names, 80)}'] for one name")
+    return list(names)
+
+
 def method_class(name: str) -> type[CLIPTrainer]:
     """The registered trainer of a name. Raises UserError: there is none, or it is no ``CLIPTrainer``."""
     known = TRAINER_REGISTRY.registered_names()

@@ -10,15 +10,14 @@ import torch
 from dassl.data.transforms import build_transform
 from torch import Tensor
 
-from clip_prompts.artifact import FILES, MODEL
-from clip_prompts.artifact.reading import Artifact, is_prompt
-from clip_prompts.artifact.writing import write_prompt
+from clip_prompts.artifact.reading import Artifact
+from clip_prompts.artifact.writing import check_folder, write_prompt
 from clip_prompts.clip import CLIPTrainer, PromptedCLIP, similarity, unit
 from clip_prompts.clip.class_head import ClassHead
 from clip_prompts.common.errors import UserError
 from clip_prompts.common.text import one_line
 
-from .building import Backbone, build_method, quiet
+from .building import Backbone, build_method, name_list, quiet
 from .hub import upload
 from .interpret import nearest_words
 from .pictures import Pictures, features_of, kept_features
@@ -69,7 +68,7 @@ class Prompt:
         self._backbone_name, self._backbone, self._place = backbone_name, backbone, (device, precision)
         self._methods: dict[tuple[str, ...], CLIPTrainer] = {}
         self._open: dict[tuple[str, ...], ExitStack] = {}
-        self.classes = self._listed(self.config["classes"]["names"] if names is None else names)
+        self.classes = name_list(self.config["classes"]["names"] if names is None else names)
         self.trainer = self._for(self.classes)
         with quiet():
             self.transform = build_transform(self.trainer.cfg, is_train=False)
@@ -108,7 +107,7 @@ class Prompt:
         """Classify image features (N, D) from ``features_raw``. Return one ``Prediction`` per row."""
         if top < 1:
             raise UserError(f"top is {top}, but a prediction has at least one class. Set top to 1 or more")
-        names = self.classes if names is None else self._listed(names)
+        names = self.classes if names is None else name_list(names)
         probabilities = self.probabilities_of(features, names)
         best = probabilities.topk(min(top, len(names)), dim=1)
         return [
@@ -216,7 +215,7 @@ class Prompt:
 
     def _for(self, names: Sequence[str]) -> CLIPTrainer:
         """Return the method built for these class names. The one for the last list of names is cached."""
-        key = tuple(self._listed(names))
+        key = tuple(name_list(names))
         if key not in self._methods:
             self._check_names(key)
             trainer = build_method(
@@ -229,12 +228,6 @@ class Prompt:
             if isinstance(trainer.model, PromptedCLIP):
                 self._open[key].enter_context(trainer.model.fixed_prompts())
         return self._methods[key]
-
-    @staticmethod
-    def _listed(names: Sequence[str]) -> list[str]:
-        if isinstance(names, str):  # a text is a list of its letters, too
-            raise UserError(f"Class names must be a list. Give ['{one_line(names, 80)}'] for one name")
-        return list(names)
 
     def _check_names(self, names: tuple[str, ...]) -> None:
         if not names or not all(isinstance(name, str) and name.strip() for name in names):
@@ -262,26 +255,16 @@ class Prompt:
             The path of the folder.
 
         Raises:
-            UserError: the method has a head for the classes of its training, so they cannot change; or the folder is
-                not a prompt's, and holds a file that would be replaced.
+            UserError: a head fits only the classes of its training; or a file that is not a prompt's would be replaced.
         """
-        folder = Path(folder)
-        if folder.exists() and not folder.is_dir():
-            raise UserError(f"'{one_line(str(folder), 200)}' is a file, not a folder. Give another folder")
-        names = () if is_prompt(folder) or (folder / MODEL).exists() else FILES
-        if taken := [name for name in names if (folder / name).exists()]:
-            raise UserError(
-                f"'{one_line(str(folder), 200)}' is not the folder of a prompt, and has a file {taken[0]}, which would "
-                "be lost. Give another folder"
-            )
+        check_folder(folder)
         config = {**self.config, "license": license or self.config.get("license")}
         if self.classes != config["classes"]["names"]:
             if any(isinstance(module, ClassHead) for module in self.trainer.learner.modules()):
                 raise UserError(f"{self.method} has a head for its own classes. Save it without other class names")
             config |= {"classes": {"names": self.classes}, "results": []}
-        frozen = config["method"]["image_encoder"] == "frozen"
         try:
-            classifier = self.classifier() if frozen else None
+            classifier = self.classifier() if config["method"]["image_encoder"] == "frozen" else None
         except UserError:
             classifier = None
         return write_prompt(folder, config, self.artifact.tensors, classifier)
