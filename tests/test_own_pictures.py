@@ -16,7 +16,7 @@ import train
 from clip_prompts.prompt import cli
 from tests.conftest import ROOT
 from tests.datasets.pictures import draw
-from tests.test_docs import commands
+from tests.documented import commands, page
 from tools import report
 
 pytestmark = pytest.mark.slow
@@ -27,7 +27,7 @@ PROGRAMS = {"train.py": train.main, "tools/report.py": report.main, "tools/promp
 ADDED = {"train.py": ["OPTIM.MAX_EPOCH", "1", "DATALOADER.NUM_WORKERS", "0"]}  # makes it short
 
 
-@pytest.mark.parametrize("command", [c for c in commands(DOC) if c.startswith(ONLY_PARSED)])
+@pytest.mark.parametrize("command", [c for c in commands(page(DOC)) if c.startswith(ONLY_PARSED)])
 def test_options_exist(command):
     assert cli.parse(shlex.split(command)[2:]).command in command
 
@@ -40,7 +40,7 @@ def test_every_command_runs(tmp_path, monkeypatch, capsys):
     for path in (tmp_path / "drawn").glob("*/*.png"):
         path.rename(tmp_path / f"unlabelled/{path.parent.name}{path.name}")
     monkeypatch.chdir(tmp_path)
-    listed = [c for c in commands(DOC) if not c.startswith(ONLY_PARSED)]
+    listed = [c for c in commands(page(DOC)) if not c.startswith(ONLY_PARSED)]
     assert len(listed) >= 7
     for command in listed:
         console = sys.stdout
