@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -28,6 +29,9 @@ from clip_prompts.records.settings import problem
 from clip_prompts.run.config import default_config
 
 MOST = 77  # an integer setting may exceed this only up to a size of the tensors
+
+
+_lock, _inside, _redirected = threading.Lock(), list[int](), contextlib.ExitStack()  # of quiet
 
 
 class Backbone(NamedTuple):
@@ -200,9 +204,21 @@ def _load(model: nn.Module, tensors: dict[str, Tensor], config: dict[str, Any]) 
 
 @contextlib.contextmanager
 def quiet():
-    """Inside, nothing is printed on standard output: notes of a training make no sense there."""
-    with contextlib.redirect_stdout(io.StringIO()):
+    """Inside, nothing is printed on standard output: notes of a training make no sense there.
+
+    All threads share standard output: the first one inside redirects it, the last one restores it.
+    """
+    with _lock:
+        if not _inside:
+            _redirected.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        _inside.append(threading.get_ident())
+    try:
         yield
+    finally:
+        with _lock:
+            _inside.pop()
+            if not _inside:
+                _redirected.close()
 
 
 def _plain(value: object) -> Any:

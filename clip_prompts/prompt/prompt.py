@@ -216,18 +216,18 @@ class Prompt:
     def _for(self, names: Sequence[str]) -> CLIPTrainer:
         """Return the method built for these class names. The one for the last list of names is cached."""
         key = tuple(name_list(names))
-        if key not in self._methods:
+        if (trainer := self._methods.get(key)) is None:
             self._check_names(key)
             trainer = build_method(
                 self.config, self.artifact.tensors, key, self._backbone_name, self._backbone, *self._place
             )
             for old in self._methods.keys() - {tuple(self.classes)}:
-                self._open.pop(old).close()
-                del self._methods[old]
+                self._open.pop(old, ExitStack()).close()  # another thread may have done it
+                self._methods.pop(old, None)
             self._methods[key], self._open[key] = trainer, ExitStack()
             if isinstance(trainer.model, PromptedCLIP):
                 self._open[key].enter_context(trainer.model.fixed_prompts())
-        return self._methods[key]
+        return trainer
 
     def _check_names(self, names: tuple[str, ...]) -> None:
         if not names or not all(isinstance(name, str) and name.strip() for name in names):

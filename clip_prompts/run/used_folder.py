@@ -6,9 +6,11 @@ from pathlib import Path
 
 from yacs.config import CfgNode
 
+from clip_prompts.artifact import CONFIG as PROMPT_CONFIG
 from clip_prompts.artifact import FOLDER as PROMPT
 from clip_prompts.common.errors import UserError
-from clip_prompts.common.files import move_aside
+from clip_prompts.common.files import move_aside, read_object
+from clip_prompts.common.trees import branch
 from clip_prompts.records.curve import FILE as CURVE
 from clip_prompts.records.identity import TRAINED_IMAGES, Identity, first_difference, of_record, settings_of
 from clip_prompts.records.predictions import FILE as PREDICTIONS
@@ -77,6 +79,10 @@ class UsedFolder:
             self._refuse(first_difference(stored, identity.determines))
         elif any(is_training(path) for path in self.files):
             self._refuse("it does not say how it was trained (an earlier version or another program wrote it)")
+        prompt = [path for path in self.files if path.name == PROMPT]
+        if prompt and branch(read_object(prompt[0] / PROMPT_CONFIG), "training").get("identity") != identity.sha256:
+            target = move_aside(self.folder, prompt)  # the checkpoints and results that it is of are gone
+            print(f"The earlier prompt in {self.folder} is kept in {target}")
 
     def check_evaluation(self, record: dict) -> None:
         """Refuse an evaluation if the folder holds a result under the same name that is of something else.

@@ -162,3 +162,14 @@ def test_unfinished_files_of_a_killed_run_are_removed(run):
     (run.out / ".notes.part").write_text("mine")
     assert run("CoOp") == 0
     assert not left.exists() and (run.out / ".notes.part").exists()
+
+
+def test_a_prompt_that_was_left_alone_is_never_taken_for_that_of_the_next_run(run):
+    assert run("CoOp") == 0
+    for path in run.out.iterdir():
+        if path.name != "prompt":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert run("CoOp", "--no-train") == 0 and (run.out / "prompt").is_dir()
+    assert run("CoOp", OPTIM__LR=0.05, OPTIM__MAX_EPOCH=1) == 0
+    assert "The earlier prompt in" in run.stdout
+    assert len(list(run.out.glob(".earlier-*/prompt/prompt_config.json"))) == 1

@@ -1,6 +1,8 @@
 """``Prompt`` in Python: pictures of every kind, other classes, refusals, kept features."""
 
 import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -161,3 +163,16 @@ def test_other_class_names_can_be_saved_unless_there_is_a_head(folder, tmp_path)
     torch.testing.assert_close(saved.classifier(), load_prompt(folder).classifier(["cat", "dog"]))
     with pytest.raises(UserError, match="DePT has a head for its own classes"):
         load_prompt(made(tmp_path / "dept", "DePT"), ["cat", "dog"]).save(tmp_path / "other")
+
+
+def test_threads_leave_standard_output_and_get_their_own_classes(folder):
+    prompt, console = load_prompt(folder), sys.stdout
+    pictures = np.zeros((8, 32, 32, 3), np.uint8)
+
+    def names_of(i: int) -> set[str]:
+        return set(prompt.predict(pictures, names=[f"a{i % 3}", "b"])[0].names)
+
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(names_of, range(30)))
+    assert found == [{f"a{i % 3}", "b"} for i in range(30)]
+    assert sys.stdout is console
