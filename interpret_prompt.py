@@ -64,14 +64,14 @@ def interpret(file: str, topk: int, backbone: str | None) -> None:
     print(f"Size of token embedding: {embedding.shape}")
     if context.shape[-1] != embedding.shape[1]:
         raise UserError(
-            f"'{file}' holds vectors of {context.shape[-1]} numbers, the tokens of backbone '{backbone}' have "
-            f"{embedding.shape[1]}. Name the backbone that the prompt was learned with: --backbone NAME"
+            f"'{file}' has vectors of width {context.shape[-1]}, but the tokens of backbone '{backbone}' have "
+            f"width {embedding.shape[1]}. Give the backbone that the prompt was learned with: --backbone NAME"
         )
     weights = (determines_of(identity) or {}).get("weights.backbone")
     if weights and weights != backbone_sha256(backbone):
         raise UserError(
             f"'{file}' was learned with other weights (SHA-256 {str(weights)[:12]}) than those of backbone "
-            f"'{backbone}': its vectors mean nothing there. Name the one it was learned with: --backbone NAME"
+            f"'{backbone}': its vectors have no meaning there. Give the backbone of its training: --backbone NAME"
         )
     print(f"Size of context: {context.shape}")
     decoder, topk = openai._tokenizer.decoder, min(topk, len(embedding))
@@ -98,7 +98,9 @@ def read_context(file: str):
     from clip_prompts.common.errors import UserError
 
     if not Path(file).is_file():
-        raise UserError(f"There is no file '{file}'. Give the checkpoint of a prompt, prompt_learner/model.pth.tar-N")
+        raise UserError(
+            f"There is no file '{file}'. Give the checkpoint of a prompt, such as prompt_learner/model.pth.tar-N"
+        )
     content, prompt = load_checkpoint(file), torch.nn.Module()
     prompt.ctx = torch.nn.Parameter(torch.empty(0))
     try:

@@ -28,7 +28,7 @@ def _import_readers() -> None:
             last = traceback.extract_tb(error.__traceback__)[-1]
             raise UserError(
                 f"The dataset module {name} cannot be imported: {type(error).__name__}: {error} "
-                f"(line {last.lineno} of {last.filename}). Fix it or take it out of the folder."
+                f"(line {last.lineno} of {last.filename}). Fix the module, or remove it from the folder."
             ) from error
 
 

@@ -41,7 +41,10 @@ class ImageFolder(BenchmarkDataset):
         self.list_file = find_list(self.dataset_dir, self.settings.get("LIST_FILE", ""))
         if self.list_file.endswith(".json"):
             if any(self.domains_of_run):
-                raise UserError(f"Split file {self.list_file} has no domains. Give none, or DATASET.LIST_FILE.")
+                raise UserError(
+                    f"Split file {self.list_file} has no domains. Remove the domains, or set DATASET.LIST_FILE to a "
+                    "list that has them."
+                )
             self.split_path, self.image_dir = self.list_file, image_folder(self.list_file, self.dataset_dir)
         lists = super().load_split()
         for items in lists:

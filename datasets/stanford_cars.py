@@ -37,7 +37,7 @@ class StanfordCars(BenchmarkDataset):
             image = mat_text(record["fname"], f"{path}: fname of record {i}")
             number = mat_number(record["class"], f"{path}: class of record {i}")
             if not 1 <= number <= len(models):
-                raise UserError(f"{path} gives {image} the class {number}; {meta} knows 1 to {len(models)}.")
+                raise UserError(f"{path} gives {image} the class {number}, but {meta} has classes 1 to {len(models)}.")
             rows.append((f"{folder}/{image}", number - 1, "".join(reversed(models[number - 1].rpartition(" ")))))
         return self.items(rows, path)
 

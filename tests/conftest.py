@@ -73,7 +73,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def run(small, tmp_path, tmp_path_factory, capsys):
-    """Call ``train.py`` on the small dataset and the small CLIP: 2 shots, 1 epoch, unless told otherwise.
+    """Call ``train.py`` on the small dataset and the small CLIP: 2 shots, 1 epoch by default.
 
     ``run(trainer, *flags, out=..., opts=[...], **settings)`` gives the exit status; keys of settings have ``__`` for
     dots, opts are appended as they are;

@@ -10,7 +10,7 @@ import threading
 
 
 class Terminal:
-    """A pseudo-terminal. ``stream`` writes to it; ``lines()`` closes it and gives what stands on it in the end."""
+    """A pseudo-terminal. ``stream`` writes to it; ``lines()`` closes it and returns its lines in the end."""
 
     def __init__(self, columns: int = 80) -> None:
         self.columns = columns

@@ -3,6 +3,7 @@
 Scripts and sweeps are only planned (--dry-run); that they run is for other tests. Other programs parse their options.
 """
 
+import importlib
 import os
 import re
 import shlex
@@ -62,7 +63,7 @@ def test_files_that_the_table_of_seams_names_exist():
 
 
 def anchors(text):
-    """What a link may name behind #: headings, as GitHub and the site turn them into names."""
+    """Return the anchors of a page: its headings, as GitHub and the site turn them into names."""
     headings = re.findall(r"^#+ (.*)", without_code(text), re.M)
     return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
@@ -89,3 +90,21 @@ def test_pictures_are_small_and_all_are_shown():
             and picture.stat().st_size < 500_000
             and f"pictures/{picture.name}" in shown
         )
+
+
+@pytest.mark.parametrize("program", ["clip_prompts.prompt.cli", "tools.data", "tools.sweep"])
+def test_commands_of_programs_have_examples_and_say_what_they_print(program, capsys):
+    parse = importlib.import_module(program).parse
+    with pytest.raises(SystemExit):
+        parse(["--help"])
+    listed = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.M)
+    assert len(listed) > 5
+    for command in listed:
+        with pytest.raises(SystemExit):
+            parse([command, "--help"])
+        shown = capsys.readouterr().out
+        examples = documented.examples(shown)
+        assert len(examples) == 2 and all(f" {command} " in f"{line} " for line in examples)
+        for line in examples:
+            documented.parse(line)
+        assert shown.rstrip().splitlines()[-1].startswith("Prints ")

@@ -52,7 +52,7 @@ def test_a_program_outside_a_checkout_says_so_in_one_line(wheel, tmp_path):
     code = "from clip_prompts.run.checkout import load_checkout; load_checkout()"
     env = {"PYTHONPATH": f"{tmp_path / 'site'}:{ROOT / 'engine'}"}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
-    assert "is no checkout of the repository" in done.stderr.splitlines()[-1]
+    assert "is not a checkout of the repository" in done.stderr.splitlines()[-1]
 
 
 def test_engine_and_plugin_have_one_version():

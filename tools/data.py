@@ -20,6 +20,39 @@ require_packages("tools/data.py")
 
 from clip_prompts.common.text import one_line  # noqa: E402
 
+HELP = {  # examples of each command, and what it prints
+    "check": (
+        "python tools/data.py check --root ~/data",
+        "python tools/data.py check OxfordPets DescribableTextures --root ~/data --deep",
+        "Prints a table with a row per dataset, then the files that are missing.",
+    ),
+    "prepare": (
+        "python tools/data.py prepare OxfordPets --root ~/data",
+        "python tools/data.py prepare Food101 --root ~/data --from-dir ~/Downloads",
+        "Prints each step, and for files that cannot be downloaded, where to get them.",
+    ),
+    "shots": (
+        "python tools/data.py shots OxfordPets --shots 16 --seed 1 --root ~/data --output pets.json",
+        "python tools/data.py shots Digits --shots 4 --seed 1 --output digits.json",
+        "Prints the number of images and the name of the file.",
+    ),
+    "show": (
+        "python tools/data.py show Digits",
+        "python tools/data.py show OxfordPets --root ~/data --classes 5 --per-class 10 --output pets.png",
+        "Prints the number of pictures, the name of the file, and the images that cannot be read.",
+    ),
+    "features": (
+        "python tools/data.py features Digits",
+        "python tools/data.py features OxfordPets --root ~/data --backbone ViT-B/16 --split test",
+        "Prints a line per file: number of images, width of the features, and name.",
+    ),
+    "docs": (
+        "python tools/data.py docs",
+        "python tools/data.py docs --check",
+        "Prints the parts of docs/datasets.md that were updated or, with --check, are out of date.",
+    ),
+}
+
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
@@ -37,15 +70,19 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
 
     def command(name, run, text):
-        sub = commands.add_parser(name, help=text, description=text)
+        *examples, printed = HELP[name]
+        sub = commands.add_parser(
+            name, help=text, description=text, formatter_class=argparse.RawDescriptionHelpFormatter,
+            epilog="\n  ".join(["examples:", *examples]) + f"\n\n{printed}",
+        )  # fmt: skip
         sub.set_defaults(run=run)
         return sub
 
-    sub = command("check", check, "print what is there and what is missing; exit status 0 when all is ready")
+    sub = command("check", check, "print what is there and what is missing; exit status 0 if all is ready")
     sub.add_argument("names", nargs="*", metavar="NAME", help="datasets (default: all but ImageFolder)")
     sub.add_argument("--root", required=True, help="folder of the datasets")
     sub.add_argument("--deep", action="store_true", help="open every image")
-    sub = command("prepare", prepare, "download and unpack what may be downloaded, say what to do for the rest")
+    sub = command("prepare", prepare, "download and unpack what may be downloaded, print what to do for the rest")
     sub.add_argument("name", metavar="NAME")
     sub.add_argument("--root", required=True, help="folder of the datasets")
     sub.add_argument("--from-dir", help="folder of archives that you have already")
@@ -77,7 +114,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     sub.add_argument("--set", nargs="+", default=[], metavar="KEY VALUE", help='settings as of train.py, such as '
                      'INPUT.SIZE "(336, 336)"')  # fmt: skip
     sub = command("docs", docs, "bring the tables of docs/datasets.md up to date")
-    sub.add_argument("--check", action="store_true", help="only say which are not; exit status 0 when all are")
+    sub.add_argument(
+        "--check", action="store_true", help="only print which tables are out of date; exit status 0 if none is"
+    )
     return parser.parse_args(argv)
 
 

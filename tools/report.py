@@ -96,9 +96,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def report(args: argparse.Namespace) -> int:
     """Raises ReportError, a user error."""
     if args.pictures and not args.html:
-        raise ReportError("--pictures shows the page: name its file with --html")
+        raise ReportError("--pictures shows the page: give the file with --html")
     if args.cost and (args.compare or args.verify):
-        raise ReportError("--cost adds columns to tables of results: leave out --compare and --verify")
+        raise ReportError("--cost adds columns to tables of results: remove --compare and --verify")
     if args.import_logs:
         count = import_logs(args.folders, say=lambda line: print(line, file=sys.stderr))
         print(f"{count} records imported from logs", file=sys.stderr)

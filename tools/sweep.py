@@ -34,6 +34,41 @@ from clip_prompts.sweep.request import Request  # noqa: E402
 from clip_prompts.sweep.run_jobs import run_jobs  # noqa: E402
 from clip_prompts.sweep.state import has_test_record, presence  # noqa: E402
 
+EXAMPLES = {  # of each command, for its --help
+    "few_shot": (
+        "python tools/sweep.py few_shot CoOp digits",
+        "python tools/sweep.py few_shot CoOp all --root ~/data --seeds 1 2 3 --shots 1 2 4 8 16 --dry-run",
+    ),
+    "base2new": (
+        "python tools/sweep.py base2new CoOp,CoCoOp digits,shapes --jobs 2",
+        "python tools/sweep.py base2new CoOp dtd --root ~/data --set TRAINER.COOP.N_CTX 8",
+    ),
+    "cross_dataset": (
+        "python tools/sweep.py cross_dataset CoOp digits --source shapes",
+        "python tools/sweep.py cross_dataset CoCoOp all --root ~/data --seeds 1",
+    ),
+    "domain_generalization": (
+        "python tools/sweep.py domain_generalization CoOp all --root ~/data",
+        "python tools/sweep.py domain_generalization MaPLe imagenetv2,imagenet_a --root ~/data --seeds 1",
+    ),
+    "zeroshot": (
+        "python tools/sweep.py zeroshot ZeroshotCLIP digits,shapes",
+        "python tools/sweep.py zeroshot ZeroshotCLIP all --root ~/data",
+    ),
+    "ablation": (
+        "python tools/sweep.py ablation CoOp digits --studies context",
+        "python tools/sweep.py ablation CoCoOp all --root ~/data --dry-run",
+    ),
+    "run": (
+        "python tools/sweep.py run configs/sweeps/embedded.yaml",
+        "python tools/sweep.py run configs/sweeps/embedded.yaml --jobs 2 --dry-run",
+    ),
+    "status": (
+        "python tools/sweep.py status output",
+        "python tools/sweep.py status output --watch",
+    ),
+}  # fmt: skip
+_PRINTS = "Prints a line per running job, then the table of the protocol. --dry-run prints the jobs and their states."
 LAUNCHERS = {"local": "LocalLauncher", "ray": "RayLauncher", "slurm": "SlurmLauncher"}  # module -> class
 FIELDS = ("trainers", "datasets", "config", "seeds", "shots", "root", "source", "studies", "part", "variant")
 
@@ -56,7 +91,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True, metavar="PROTOCOL | run FILE | status OUTPUT")
     for name in protocols.PROTOCOLS:
         text = next(line for line in protocols.__doc__.splitlines() if line.startswith(f"{name} "))
-        sub = commands.add_parser(name, help=text[len(name) :].strip())
+        text = text[len(name) :].strip()
+        sub = commands.add_parser(name, help=text, description=text[:1].upper() + text[1:], **_epilog(name, _PRINTS))
         add = sub.add_argument
         names = ",".join(default_methods(name))
         add("trainers", nargs="?", help=f"methods, separated by commas (default: {names})")
@@ -73,15 +109,24 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         _common(sub)
     sub = commands.add_parser(
         "run", help="run the jobs of a sweep file", description=plan.read_requests.__doc__.partition("Args:")[0],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **_epilog("run", _PRINTS),
     )  # fmt: skip
     sub.add_argument("file", help="YAML, such as configs/sweeps/embedded.yaml")
     _common(sub)
-    sub = commands.add_parser("status", help="print the state of the jobs of a folder")
+    text = "print the state of the jobs of a folder"
+    printed = "Prints the number of jobs by method and state, then the jobs that run or have failed, and the time left."
+    sub = commands.add_parser(
+        "status", help=text, description=text[:1].upper() + text[1:], **_epilog("status", printed)
+    )
     sub.add_argument("output", type=Path, nargs="?", default=ROOT / "output", help="default: output")
     sub.add_argument("--watch", action="store_true", help="print it again every two seconds")
     sub.set_defaults(call=show)
     return parser.parse_args(argv)
+
+
+def _epilog(command: str, printed: str) -> dict:
+    text = "\n  ".join(["examples:", *EXAMPLES[command]]) + f"\n\n{printed}"
+    return {"epilog": text, "formatter_class": argparse.RawDescriptionHelpFormatter}
 
 
 def _common(sub: argparse.ArgumentParser) -> None:
@@ -122,7 +167,7 @@ def requests(args: argparse.Namespace) -> list[Request]:
 def run(args: argparse.Namespace) -> int:
     output = args.output.expanduser().resolve()
     if args.jobs < 0:
-        raise UserError(f"--jobs {args.jobs}: use 1 or more, or 0 for one a GPU, two on the CPU")
+        raise UserError(f"--jobs {args.jobs}: use 1 or more, or 0 for one per GPU (two on the CPU)")
     asked = requests(args)
     if args.dry_run:
         print(status.listing(plan.plan(asked), output))

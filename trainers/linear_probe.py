@@ -41,7 +41,7 @@ class LinearProbe(CLIPTrainer):
         if cfg.DATASET.SUBSAMPLE_CLASSES == "new":
             raise UserError(
                 "LinearProbe knows only the classes of its training images: DATASET.SUBSAMPLE_CLASSES new has none "
-                "of them. Use all or base"
+                "of them. Set it to all or base"
             )
 
     def build_model(self):
@@ -53,14 +53,16 @@ class LinearProbe(CLIPTrainer):
 
     def run_epoch(self):
         if self.val_loader is None:
-            raise UserError(f"LinearProbe chooses C on validation images, and {self.cfg.DATASET.NAME} has none")
+            raise UserError(
+                f"LinearProbe chooses C on validation images, but {self.cfg.DATASET.NAME} has none. Add some"
+            )
         if self.num_classes < 2:
-            raise UserError(f"LinearProbe needs two classes, and {self.cfg.DATASET.NAME} has {self.num_classes} here")
+            raise UserError(f"LinearProbe needs two classes, but {self.cfg.DATASET.NAME} has {self.num_classes} here")
         data = self.dm.dataset
         if [item.impath for item in data.val] == [item.impath for item in data.test]:
             raise UserError(
-                f"LinearProbe chooses C on validation images, and those of {self.cfg.DATASET.NAME} are its test "
-                "images: its accuracy would be chosen on the test. Give the dataset validation images of its own"
+                f"LinearProbe chooses C on validation images, but those of {self.cfg.DATASET.NAME} are its test "
+                "images: C would be chosen on the test. Give the dataset validation images of its own"
             )
         train, val = self.features_of(data.train_x), self.features_of(data.val)
         c, accuracy, (weight, bias) = search(*train, *val)

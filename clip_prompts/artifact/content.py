@@ -65,7 +65,7 @@ def describe(trainer: Any, tensors: dict[str, torch.Tensor], record: dict | None
 
 
 def base_model(settings: CfgNode, sha256: str) -> dict[str, object]:
-    """The backbone: where its weights come from, and their hash. Of a file of one's own only its name is told.
+    """The backbone: where its weights come from, and their hash. For a user's own file, only the name is stored.
 
     Args:
         settings: of MODEL.BACKBONE. sha256: of the file with the weights.
@@ -87,7 +87,7 @@ def vocabulary_sha256() -> str:
 
 
 def _preprocess(cfg, dataset) -> dict[str, object]:
-    """How a file becomes the input of the image encoder: open_clip's keys, ``instance_norm``, ``as_viewed``."""
+    """Return the preprocessing of a picture file: open_clip's keys, ``instance_norm``, ``as_viewed``."""
     own = cfg.INPUT
     normalizes = "normalize" in own.TRANSFORMS
     items = getattr(dataset, "test", None) or [dataset]
@@ -122,7 +122,7 @@ _SIDES = ("text", "visual")
 
 
 def _training(cfg, record: dict) -> dict[str, Any]:
-    """How the prompt was learned. Settings that name places are left out."""
+    """Return how the prompt was learned. Settings that hold paths are skipped."""
     found = {name: record.get(name) for name in _COPIED if record.get(name) is not None}
     hashes = record.get("hashes") or {}
     shown = {name: hashes[name] for name in ("train_x", "val", "test") if hashes.get(name)}

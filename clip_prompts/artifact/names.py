@@ -31,7 +31,7 @@ def _portable(name: str, model: nn.Module) -> str:
 
 
 def learned_tensors(model: nn.Module | None) -> dict[str, Tensor]:
-    """What a model has learned, by the names of the format, float32 on the CPU. Nothing for None."""
+    """Return the learned tensors by their names in the format, float32 on the CPU; an empty dict for None."""
     if model is None:
         return {}
     parameters = dict(model.named_parameters())

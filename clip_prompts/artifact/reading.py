@@ -56,18 +56,20 @@ def read_prompt(folder: str | os.PathLike) -> Artifact:
         config = _read_config(folder / CONFIG)
         stated = config["files"][MODEL]
         if not 8 <= stated["bytes"] <= MAX_MODEL:
-            raise UserError(f"{MODEL} is said to have {stated['bytes']:,} bytes; up to {MAX_MODEL:,} are read")
+            raise UserError(
+                f"{CONFIG} says that {MODEL} has {stated['bytes']:,} bytes, and the limit is {MAX_MODEL:,}. {_AGAIN}"
+            )
         content = read_bytes(folder / MODEL, stated["bytes"])
         if sha256(content) != stated["sha256"]:
-            raise UserError(f"{MODEL} is not the file that {CONFIG} names (SHA-256). {_AGAIN}")
+            raise UserError(f"{MODEL} was changed: its SHA-256 is not the one in {CONFIG}. {_AGAIN}")
         shapes = _check_header(content, config)
         _check_shapes(shapes, config)
         return Artifact(folder, config, _tensors(content))
     except UserError as error:
-        raise UserError(f"'{folder}' is not a prompt that can be used: {error}") from error
+        raise UserError(f"'{folder}' cannot be used as a prompt: {error}") from error
     except FileNotFoundError as error:
         name = os.path.basename(error.filename or "")
-        raise UserError(f"'{folder}' is not a prompt that can be used: it has no {name}. {_AGAIN}") from error
+        raise UserError(f"'{folder}' cannot be used as a prompt: {name} is missing. {_AGAIN}") from error
     except (FileRefused, OSError) as error:
         raise UserError(f"'{folder}' cannot be read as a prompt: {error.strerror or error}") from error
 
@@ -75,21 +77,21 @@ def read_prompt(folder: str | os.PathLike) -> Artifact:
 def _check_files(folder: Path) -> None:
     for name in FILES:
         if (folder / name).is_symlink():
-            raise UserError(f"{name} is a link. Put the file itself there")
+            raise UserError(f"{name} is a link. Replace it with the file")
 
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
         config = read_json(path, MIB)
     except ValueError as error:
-        raise UserError(f"{CONFIG} is no JSON ({one_line(str(error), 200)}). {_AGAIN}") from error
+        raise UserError(f"{CONFIG} is not valid JSON ({one_line(str(error), 200)}). {_AGAIN}") from error
     _check_version(config)
     from jsonschema.exceptions import best_match
 
     try:
         problem = best_match(_validator().iter_errors(config))
     except RecursionError as error:
-        raise UserError(f"{CONFIG} is nested too deeply") from error
+        raise UserError(f"{CONFIG} is nested too deeply. {_AGAIN}") from error
     if problem is not None:
         place = ".".join(map(str, problem.absolute_path)) or "the whole"
         raise UserError(f"{CONFIG}: {one_line(place, 100)}: {one_line(problem.message, 200)}. {_AGAIN}")
@@ -99,12 +101,12 @@ def _read_config(path: Path) -> dict[str, Any]:
 def _check_version(config: object) -> None:
     stated = config.get("format") if isinstance(config, dict) else None
     if not isinstance(stated, dict) or stated.get("name") != NAME:
-        raise UserError(f"{CONFIG} is not of the format {NAME}")
+        raise UserError(f"{CONFIG} does not have the format {NAME}. {_AGAIN}")
     version = stated.get("version")
     major = version.split(".")[0] if isinstance(version, str) else ""
     if major.isdecimal() and len(major) < 5 and int(major) > MAJOR:
         raise UserError(
-            f"it is of version {one_line(str(version), 20)} of the format {NAME}, and this program reads {VERSION}. "
+            f"it has version {one_line(str(version), 20)} of the format {NAME}, but this program reads {VERSION}. "
             "Install a newer clip-prompts"
         )
 
@@ -121,22 +123,24 @@ def _check_header(content: bytes, config: Mapping[str, Any]) -> dict[str, tuple[
     """Check names, types and metadata in the header of the tensors' file; name -> shape."""
     length = int.from_bytes(content[:8], "little")
     if length > min(MAX_HEADER, len(content) - 8):
-        raise UserError(f"the header of {MODEL} has {length:,} bytes. {_AGAIN}")
+        raise UserError(f"the header of {MODEL} has {length:,} bytes, which is too long. {_AGAIN}")
     try:
         header = parse_json(content[8 : 8 + length].decode())
     except ValueError as error:
-        raise UserError(f"the header of {MODEL} is no JSON ({one_line(str(error), 100)}). {_AGAIN}") from error
+        raise UserError(f"the header of {MODEL} is not valid JSON ({one_line(str(error), 100)}). {_AGAIN}") from error
     if not isinstance(header, dict) or len(header) > MAX_TENSORS:
         raise UserError(f"{MODEL} holds no tensors by name, or more than {MAX_TENSORS:,}. {_AGAIN}")
     metadata = header.pop("__metadata__", {})
     stated = metadata.get("config_sha256") if isinstance(metadata, dict) else None
     if stated != config_sha256(config):
-        raise UserError(f"{CONFIG} is not the one that {MODEL} was written with (SHA-256). {_AGAIN}")
+        raise UserError(f"{CONFIG} was changed: its SHA-256 is not the one in {MODEL}. {_AGAIN}")
     shapes: dict[str, tuple[int, ...]] = {}
     for name, entry in header.items():
         kind, shape = (entry.get("dtype"), entry.get("shape")) if isinstance(entry, dict) else (None, None)
         if kind not in _BYTES or not isinstance(shape, list) or not _is_shape(shape):
-            raise UserError(f"tensor '{one_line(name, 80)}' is {shown(kind)} {shown(shape)}. {_AGAIN}")
+            raise UserError(
+                f"tensor '{one_line(name, 80)}' has the invalid type {shown(kind)} or shape {shown(shape)}. {_AGAIN}"
+            )
         shapes[name] = tuple(shape)
     return shapes
 
@@ -166,7 +170,7 @@ def _check_shapes(shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, An
         if side == "ctx" and (len(shape) not in (2, 3) or (len(shape) == 3 and shape[0] != classes)):
             raise UserError(f"'ctx' {shape} does not fit {classes:,} classes. {_AGAIN}")
         if len(shape) > 1 and side != "proj" and shape[-2] >= of_text["context_length"] + 1000:
-            raise UserError(f"tensor '{one_line(name, 80)}' has {shape[-2]:,} vectors. {_AGAIN}")
+            raise UserError(f"tensor '{one_line(name, 80)}' has too many vectors ({shape[-2]:,}). {_AGAIN}")
 
 
 def _tensors(content: bytes) -> dict[str, Tensor]:

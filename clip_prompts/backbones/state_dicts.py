@@ -48,7 +48,7 @@ def find_clip(content: object, path: Path, size: int) -> Reading:
     if len(readings) > 1:
         places = ", ".join(reading.place for reading in readings)
         raise UserError(
-            f"Backbone file '{path}' can be read in {len(readings)} ways ({places}). Save one of them alone: "
+            f"Backbone file '{path}' holds CLIP weights in {len(readings)} places ({places}). Save only one: "
             "torch.save(STATE_DICT, 'weights.pt')"
         )
     if readings and readings[0].wrapper not in ("", *WRAPPERS):
@@ -133,14 +133,14 @@ def _check(weights: Mapping[str, Tensor], path: Path, size: int) -> None:
             )
         if value.dtype not in _FLOATS and not key.endswith("num_batches_tracked"):
             raise UserError(
-                f"Backbone file '{path}': '{name}' holds numbers of type {value.dtype}, which are no weights of CLIP. "
-                "Save the weights in float32 or float16"
+                f"Backbone file '{path}': '{name}' holds numbers of type {value.dtype}, which cannot be weights of "
+                "CLIP. Save the weights in float32 or float16"
             )
     words = weights["token_embedding.weight"]
     if words.dim() == 2 and len(words) != _VOCABULARY:
         raise UserError(
-            f"Backbone file '{path}' knows {len(words):,} tokens, but CLIP's tokenizer has {_VOCABULARY:,}: prompts "
-            "would be other words to it. Take a model with CLIP's vocabulary"
+            f"Backbone file '{path}' knows {len(words):,} tokens, but CLIP's tokenizer has {_VOCABULARY:,}, so "
+            "it would read other words. Use a model with CLIP's vocabulary"
         )
 
 

@@ -73,7 +73,7 @@ class Structure(NamedTuple):
 
 
 def describe(model: CLIP) -> str:
-    """How a model was read: layers, heads and activation."""
+    """Describe the structure that was found: layers, heads and activation."""
     pool, text = getattr(model.visual, "attnpool", None), model.transformer.resblocks
     if pool is not None:
         image = f"a ResNet with {pool.num_heads} heads in its pool"

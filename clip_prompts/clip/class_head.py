@@ -39,7 +39,7 @@ class ClassHead(nn.Linear):
         if weight.shape[1] != self.in_features:
             raise UserError(
                 f"Its features have width {weight.shape[1]}, this backbone's have {self.in_features}: use the "
-                "backbone that it was learned with"
+                "backbone of its training"
             )
         rows = rows_of(self.classnames, json.loads(bytes(classes.tolist())))
         own = dict(zip(keys, (weight[rows], bias[rows], self.classes), strict=True))

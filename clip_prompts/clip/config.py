@@ -56,7 +56,9 @@ def check_settings(cfg: CfgNode) -> None:
     check_backbone(cfg.MODEL.BACKBONE.NAME)
     weights = cfg.MODEL.INIT_WEIGHTS
     if weights and not osp.isfile(weights):
-        raise UserError(f"No file '{weights}' (MODEL.INIT_WEIGHTS). Give a checkpoint, or an empty text")
+        raise UserError(
+            f"MODEL.INIT_WEIGHTS '{weights}' does not exist. Set it to the path of a checkpoint, or to '' for none"
+        )
     backend = cfg.TRAINER.get("CLIP", SHARED_CONFIG)["COMPILE"]
     if backend and backend not in (known := torch.compiler.list_backends(exclude_tags=())):
         raise unknown("backend of torch.compile (TRAINER.CLIP.COMPILE)", backend, known)
@@ -71,7 +73,9 @@ def check_views(cfg: CfgNode, views: int, method: str, has_fixed_features: bool)
         views: their number, not 0. method: its name, for messages. has_fixed_features: as ``CLIPTrainer`` has it.
     """
     if views < 0:
-        raise UserError(f"FEATURES.TRAIN_VIEWS {views} is below 0. Give a number of views, or 0 for fresh ones")
+        raise UserError(
+            f"FEATURES.TRAIN_VIEWS {views} is below 0. Give a number of views, or 0 for new views in every epoch"
+        )
     if cfg.DATALOADER.K_TRANSFORMS != 1:  # before the file: its key does not contain the number
         raise UserError("FEATURES.TRAIN_VIEWS needs one view of an image at a time. Set DATALOADER.K_TRANSFORMS 1")
     if not has_fixed_features:

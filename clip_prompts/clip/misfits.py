@@ -93,7 +93,10 @@ def check_context(stored: Tensor | None, ctx: Tensor, length: str = "N_CTX") -> 
         UserError: there is none, or it has another width, kind (shared, class-specific) or number of vectors.
     """
     if stored is None:
-        raise UserError("The checkpoint holds no context vectors ('ctx'): it is not of a learned prompt")
+        raise UserError(
+            "The checkpoint holds no context vectors ('ctx'): it does not come from a learned prompt. Give another "
+            "checkpoint"
+        )
     if stored.shape[-1] != ctx.shape[-1]:
         raise UserError(
             f"The checkpoint's context vectors have width {stored.shape[-1]}, this backbone's text width is "

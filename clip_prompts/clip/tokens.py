@@ -25,12 +25,14 @@ def tokens_of(text: str) -> list[int]:
         raise UserError(f"Text too long: '{text[:40]}...' has {len(text):,} characters, CLIP reads 77 tokens")
     tokens = openai._tokenizer.encode(text.replace("_", " "))
     if _SOS in tokens or _EOT in tokens:
-        raise UserError(f"The text '{text}' holds CLIP's mark of the start or the end of a text. Remove it")
+        raise UserError(
+            f"The text '{text}' contains CLIP's token for the start or the end of a text. Remove this token"
+        )
     return tokens
 
 
 def text_of(tokens: Sequence[int]) -> str:
-    """The text that tokens of words stand for."""
+    """Return the text of tokens of words."""
     return openai._tokenizer.decode(tokens).strip()
 
 

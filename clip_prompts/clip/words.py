@@ -28,7 +28,7 @@ def first_words(encoder: TextEncoder, ctx_init: str, n_ctx: int) -> dict:
             f"fewer vectors, or more than {MOST_WORDS} vectors, which start at random"
         )
     if n_ctx < 1:
-        raise UserError(f"{n_ctx} context vectors: a prompt needs at least one")
+        raise UserError(f"There are {n_ctx} context vectors, but a prompt needs at least one. Raise N_CTX")
     start = encoder.embed(torch.tensor(words[:n_ctx])).detach()
     return {"start": start, "ctx_init": text_of(words[:n_ctx]), "before_name": words[n_ctx:]}
 

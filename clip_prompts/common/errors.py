@@ -19,7 +19,7 @@ class UserError(Exception):
 
 @contextlib.contextmanager
 def reading(what: str, hint: str = "") -> Iterator[None]:
-    """Inside, a file or folder that cannot be read, or is not UTF-8, is a UserError that begins with ``what``."""
+    """Context in which an unreadable file, or one that is not UTF-8, raises a UserError that begins with ``what``."""
     try:
         yield
     except (OSError, UnicodeDecodeError) as error:

@@ -157,21 +157,21 @@ def _checked(content: Any, file: Path) -> dict:
         if protocol not in (*TITLES, "other"):
             raise UserError(f"{file}: {unknown('protocol', protocol, TITLES)}")
     if not all(isinstance(config, str) for config in configs.values()):
-        raise UserError(f"{file}: configs: {shown(configs)} holds something else than names of files. Correct it")
+        raise UserError(f"{file}: configs: {shown(configs)} must be a list of file names. Correct it")
     numbers = [n for value in shots.values() for n in (value if isinstance(value, list) else [value])]
     if not all(type(number) is int and number > 0 for number in numbers):
-        raise UserError(f"{file}: shots: {shown(shots)} holds something else than whole numbers. Correct it")
+        raise UserError(f"{file}: shots: {shown(shots)} must be a list of whole numbers. Correct it")
     if (learns := content.get("learns", LEARNS[0])) not in LEARNS:
-        raise UserError(f"{file}: learns: {shown(learns)} is none of {', '.join(LEARNS)}")
+        raise UserError(f"{file}: learns: {shown(learns)} is unknown. Use one of: {', '.join(LEARNS)}")
     return {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
 
 
 def _check(content: object, kinds: Mapping, file: Path, where: str = "") -> None:
     """Raise UserError unless content is a mapping with known keys and values of their kinds."""
     if not isinstance(content, dict):
-        raise UserError(f"{file}: {where}{shown(content)} is not a list of KEY: VALUE. Correct it")
+        raise UserError(f"{file}: {where}{shown(content)} must have lines of the form KEY: VALUE. Correct it")
     for key, value in content.items():
         if key not in kinds:
             raise UserError(f"{file}: unknown key '{where}{key}'. Known: {', '.join(kinds)}")
         if not isinstance(value, kinds[key]) or (isinstance(value, bool) and kinds[key] is not bool):
-            raise UserError(f"{file}: {where}{key}: {shown(value)} is of the wrong kind. Correct it")
+            raise UserError(f"{file}: {where}{key}: {shown(value)} has the wrong type. Correct it")

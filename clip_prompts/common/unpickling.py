@@ -46,7 +46,7 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> object:
         found = self._allowed(module, name)
         if found is None:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which data has no need of")
+            raise pickle.UnpicklingError(f"it tries to import {module}.{name}, which is not allowed in a data file")
         return found
 
     def persistent_load(self, pid: object) -> object:

@@ -69,7 +69,8 @@ def check_contents(train: Sequence, val: Sequence, test: Sequence) -> None:
     for item, other in pairs:
         if os.path.realpath(item.impath) == os.path.realpath(other.impath):
             raise UserError(
-                f"The test image {item.impath} and {other.impath} are the same file by a link. Take it out of one part."
+                f"The test image {item.impath} and {other.impath} are the same file, because one is a link. Remove it "
+                "from one part."
             )
     if pairs:
         same = f"{pairs[0][0].impath} and {pairs[0][1].impath}"
@@ -91,4 +92,6 @@ def _check_images(parts: dict[str, Sequence], source: str) -> None:
             else:
                 shared = sum(place.get(os.path.normpath(each.impath)) == other for each in items)
                 more = f" ({shared} images are in both)" if shared > 1 else ""
-                raise UserError(f"{source} has the image {path} in {other} and in {part}{more}. Take it out of one.")
+                raise UserError(
+                    f"{source} has the image {path} in {other} and in {part}{more}. Remove it from one of them."
+                )

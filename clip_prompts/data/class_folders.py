@@ -66,7 +66,7 @@ def image_names(folder: str, hint: str = "") -> list[str]:
             images = [entry for entry in entries if image_suffixed(entry.name)]
         names = [entry.name for entry in images if entry.is_file()]
         if len(names) < len(images) and (lost := sorted(e.path for e in images if not os.path.exists(e.path))):
-            raise UserError(f"{lost[0]} is a link to an image that is not there. {hint}".rstrip())
+            raise UserError(f"{lost[0]} is a link to an image that does not exist. {hint}".rstrip())
     if not names:
         raise UserError(f"Class folder {folder} holds no images. {hint}".rstrip())
     return sorted(names)

@@ -110,7 +110,7 @@ class FewShotStore:
         try:
             content = read_legacy(path)
         except (OSError, pickle.UnpicklingError) as error:
-            raise UnusableSelection(f"cannot be read: {error}; delete it to be rid of this warning") from error
+            raise UnusableSelection(f"cannot be read: {error}; delete it, and this warning disappears") from error
         return self._match(content, longest_tail)
 
     def _match(self, content: dict, locate: Callable | None = None) -> tuple[list, list]:
@@ -136,7 +136,7 @@ def read_shots(
     try:
         content = _load(path, ("dataset", "num_shots"))
         if content["dataset"] != dataset:
-            raise UnusableSelection(f"is of the dataset {shown(content['dataset'])}, not of {dataset}")
+            raise UnusableSelection(f"is for the dataset {shown(content['dataset'])}, not for {dataset}")
         if content["num_shots"] != num_shots:
             raise UnusableSelection(f"has {shown(content['num_shots'])} shots, DATASET.NUM_SHOTS is {num_shots}")
         chosen = [_pick(content, part, items, image_dir) for part, items in (("train", train), ("val", val))]

@@ -30,7 +30,7 @@ class GeneratedDataset(BenchmarkDataset):
       names exist), and val is empty;
     - ``generate(folder)``: writes the pictures into the existing, empty ``folder`` (sub-folders are its own
       affair) and returns ``{"train": rows, "val": rows, "test": rows}``, each row ``(path relative to folder with
-      "/" between the parts, label from 0, class name)``. A part may be left out; a ``test_only`` variant returns
+      "/" between the parts, label from 0, class name)``. A part may be missing; a ``test_only`` variant returns
       only ``test``. It must give the same on every run and draw from no global generator.
 
     The split file and a marker with the version are written next to the pictures by this class. The folder is
@@ -79,7 +79,8 @@ class GeneratedDataset(BenchmarkDataset):
             except OSError as error:  # read-only, or a file where a folder should be: try the next place
                 failures.append(f"{folder}: {error.strerror or error}")
         raise UserError(
-            f"No place to write the pictures of {name} ({'; '.join(failures)}). Set DATASET.ROOT to a writable folder."
+            f"The pictures of {name} cannot be written anywhere ({'; '.join(failures)}). Set DATASET.ROOT to a "
+            "writable folder."
         )
 
     def _build(self, folder: Path) -> None:
@@ -138,5 +139,5 @@ def _refuse_foreign(folder: Path, marker: dict) -> None:
     found = _read_marker(folder)
     if not isinstance(found, dict) or found.get("dataset") != marker["dataset"]:
         raise UserError(
-            f"{folder} exists but was not made for {marker['dataset']}. Move it away or choose another DATASET.ROOT."
+            f"{folder} exists but does not belong to {marker['dataset']}. Move it away or choose another DATASET.ROOT."
         )

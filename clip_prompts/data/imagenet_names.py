@@ -52,7 +52,7 @@ def check_names(names: Mapping[str, str], path: str, hint: str) -> None:
         number, description, example = odd
         raise UserError(
             f"{path} is not the list of names curated for CLIP: {number:,} of {len(names):,} names have "
-            f"{description}, such as '{example}', and would get into the prompts. {hint}"
+            f"{description}, such as '{example}', which would become part of the prompts. {hint}"
         )
     curated = sum(names.get(wnid, "") == name for wnid, name in CURATED.items())
     if len(names) != CLASSES or 2 * curated <= len(CURATED):

@@ -58,7 +58,7 @@ def to_items(rows: Iterable[Row], image_dir: str, source: str, hint: str = UNPAC
             missing.append(impath)
     if missing:
         more = f" ({len(missing)} of {number} are missing)" if len(missing) > 1 else ""
-        raise UserError(f"{source} names an image that is not there: {missing[0]}{more}. {hint}")
+        raise UserError(f"{source} lists an image that is missing: {missing[0]}{more}. {hint}")
     return items
 
 

@@ -45,9 +45,7 @@ def skip_unreadable(lists: Sequence[list], choice: str, folder: str) -> tuple[li
     line = f"{len(bad)} of {total} pictures in {folder} cannot be read: {shown}"
     if choice == "error":
         first = next(iter(reasons.values()))
-        raise UserError(
-            f"{line} (the first: {first}). Replace them, or leave them out of all lists: DATASET.UNREADABLE skip"
-        )
+        raise UserError(f"{line} (the first: {first}). Replace them, or set DATASET.UNREADABLE skip to ignore them")
     print(one_line(f"Skipped: {line}"))
     return [[item for item in items if item.impath not in reasons] for items in lists], sorted(bad)
 
@@ -58,7 +56,10 @@ def find_unreadable(items: Iterable) -> dict[str, str]:
     Raises UserError: this Dassl cannot tell.
     """
     if load_image is None:
-        raise UserError("This Dassl cannot find images that are unreadable: its reader never returns. Install ./engine")
+        raise UserError(
+            "The installed Dassl cannot skip unreadable images, because its reader tries forever. Install this "
+            "project's engine: pip install ./engine"
+        )
     items = list(items)
     hashes, reasons = _hashes([item.impath for item in items])
     for as_viewed in (False, True):

@@ -51,7 +51,7 @@ def split_per_class(
         if min(n_train, n_val, len(group) - n_train - n_val) <= 0:
             raise UserError(
                 f"Class {name} has {len(group)} images: too few to split into train, val and test. Add images "
-                "of it, or state which are for what: a split_*.json, or for own pictures test/<class>/ folders"
+                "of it, or write the split yourself: a split_*.json, or test/<class>/ folders for your own pictures"
             )
         rng.shuffle(group)
         train += group[:n_train]

@@ -56,7 +56,9 @@ class WnidFolders(BenchmarkDataset):
             wnid, _, name = line.partition(" ")
             name = name.strip()
             if not re.fullmatch(r"n\d{8}", wnid) or not name:
-                raise UserError(f"{text_file}: '{line}' is not a wnid and a name, as 'n01440764 tench'. {HINT}")
+                raise UserError(
+                    f"{text_file}: '{line}' is not a WordNet id and a name, such as 'n01440764 tench'. {HINT}"
+                )
             if wnid in names:
                 raise UserError(f"{text_file} names the class {wnid} twice: '{names[wnid]}' and '{name}'. {HINT}")
             names[wnid] = name
@@ -82,13 +84,13 @@ class WnidFolders(BenchmarkDataset):
         found = set(class_folders(place, hint=self.missing_hint()))
         if strange := found - set(classes):
             raise UserError(
-                f"{place} holds the folder {min(strange)}, which is no class of {NAMES_FILE}. Move it away, or take "
+                f"{place} holds the folder {min(strange)}, which is not a class in {NAMES_FILE}. Move it away, or take "
                 f"CoOp's {NAMES_FILE}."
             )
         lacking = [name for name in classes if name not in found]
         if lacking and self.all_classes:
             raise UserError(
-                f"{place} lacks {len(lacking)} of {len(classes)} class folders, the first is {lacking[0]}. "
+                f"{len(lacking)} of {len(classes)} class folders are missing in {place}, such as {lacking[0]}. "
                 f"{self.missing_hint()}"
             )
         return [name for name in classes if name in found]

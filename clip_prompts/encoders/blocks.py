@@ -150,13 +150,13 @@ def check_layers(
     for kind, given, first in (("deep rows", deep, 1), ("inserted rows", inserted, 0), ("hooks", hooks, 0)):
         if wrong := [layer for layer in given if not first <= layer < layers]:
             raise UserError(
-                f"The {encoder} takes {kind} at layers {first} to {layers - 1}, not at layer {wrong[0]}. "
+                f"The {encoder} accepts {kind} at layers {first} to {layers - 1}, but got them for layer {wrong[0]}. "
                 "Lower the prompt depth"
             )
     if replaced is not None and any(len(rows) != replaced for rows in deep.values()):
         raise ValueError(f"Deep rows replace the {replaced} appended rows, so there must be {replaced} per layer")
     if len({len(rows) for rows in inserted.values()}) > 1:
-        raise ValueError("Inserted rows must be equally many at all layers")
+        raise ValueError("The number of inserted rows must be the same at all layers")
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

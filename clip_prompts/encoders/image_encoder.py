@@ -15,7 +15,7 @@ from .blocks import NO_HOOK, BlockHook, check_layers, image_block
 # processor's cache, and fewer read all weights from memory too often (docs/performance.md).
 PIXELS_AT_ONCE = 8 * 224**2
 _NO_ROWS = (
-    "{} takes no learned image rows and no hooks: they need one of CLIP's vision transformers. "
+    "{} does not accept learned image rows or hooks; only CLIP's vision transformers do. "
     "Choose a ViT as MODEL.BACKBONE.NAME"
 )
 

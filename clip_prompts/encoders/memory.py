@@ -76,7 +76,7 @@ class MemoryBudget:
 
     def __init__(self, gigabytes: float = 0.0) -> None:
         if gigabytes < 0:
-            raise UserError(f"MEMORY_GB {gigabytes} is below 0. Give gigabytes, or 0 for no limit")
+            raise UserError(f"MEMORY_GB {gigabytes} is below 0. Give a number of gigabytes, or 0 for no limit")
         self.gigabytes = gigabytes
         self.most_rows: int | None = None
         self.last = (0, 0)
@@ -143,7 +143,7 @@ class MemoryBudget:
         if rows <= fewest:
             raise UserError(
                 "Out of memory, even with one prompt at a time: lower the batch size "
-                "(DATALOADER.TRAIN_X.BATCH_SIZE, DATALOADER.TEST.BATCH_SIZE) or take a smaller backbone"
+                "(DATALOADER.TRAIN_X.BATCH_SIZE, DATALOADER.TEST.BATCH_SIZE) or use a smaller backbone"
             )
         self.most_rows = max(fewest, rows // 2)
         print(f"Out of memory with {rows:,} rows of prompts at once: trying again with {self.most_rows:,}")

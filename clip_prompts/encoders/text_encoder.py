@@ -23,7 +23,7 @@ MOST_PLANS = 16  # per prompt set; training and evaluation need two or three
 
 
 class Plan(NamedTuple):
-    """How a prompt set is encoded under B contexts: in one go, or in chunks."""
+    """Chunks in which a prompt set is encoded under B contexts."""
 
     chunks: list[tuple[slice, list[PackedPrompts]]]  # contexts, and the prompts to encode under them one by one
     largest: tuple[int, int]  # rows of the largest chunk, and of the longest prompt

@@ -66,7 +66,9 @@ class _Views(Dataset):
         with _seeded(int.from_bytes(own[:4], "little")):
             image = self.dataset[place % len(self.dataset)]["img"]
         if not isinstance(image, Tensor):
-            raise UserError("FEATURES.TRAIN_VIEWS needs one transform and one view of an image (K_TRANSFORMS 1)")
+            raise UserError(
+                "FEATURES.TRAIN_VIEWS needs a single transform and one view per image. Set DATALOADER.K_TRANSFORMS 1"
+            )
         return image
 
 
@@ -85,7 +87,7 @@ class _Features(Dataset):
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Inside, all global generators start from a seed; afterwards they go on as if nothing had been drawn."""
+    """Inside, all global generators start from a seed; afterwards they continue as if nothing had been drawn."""
     with unchanged_random_states():
         random.seed(seed)
         np.random.seed(seed)

@@ -76,7 +76,10 @@ def load_backbone(config: dict[str, Any], name: str | None, allow_other_weights:
         )
     stated_words = config.get("tokenizer", {}).get("vocabulary_sha256")
     if stated_words and stated_words != vocabulary_sha256():
-        raise UserError("The prompt was learned with another tokenizer than that of the installed package clip")
+        raise UserError(
+            "The prompt was learned with a tokenizer that differs from the one in the installed package clip. Install "
+            "OpenAI's clip"
+        )
     return name, backbone
 
 
@@ -142,7 +145,7 @@ def method_class(name: str) -> type[CLIPTrainer]:
     known = TRAINER_REGISTRY.registered_names()
     own = [n for n in known if issubclass(TRAINER_REGISTRY.get(n), CLIPTrainer)]
     if name not in own:
-        raise unknown("method", name, own, ". A method of a plug-in needs its module: --plugin FILE")
+        raise unknown("method", name, own, ". If the method comes from a plug-in, give its module: --plugin FILE")
     return TRAINER_REGISTRY.get(name)
 
 
@@ -157,7 +160,9 @@ def _config(
     own = cfg.TRAINER.get(cls.__name__.upper(), CfgNode())
     for key, value in prompt["settings"].items():
         if key not in own:
-            raise UserError(f"The prompt has the setting {node}.{key}, which {cls.__name__} does not have here")
+            raise UserError(
+                f"The prompt has the setting {node}.{key}, which {cls.__name__} does not have in this version"
+            )
         kind = type(own[key])
         value = float(value) if kind is float and type(value) is int else tuple(value) if kind is tuple else value
         if type(value) is not kind:

@@ -42,7 +42,7 @@ _SETTING = "settings."
 
 @dataclass
 class Source:
-    """What a user says about a checkpoint. ``settings``: of the method, where they are not its defaults."""
+    """Facts that the user gives about a checkpoint. ``settings``: the method's, if they differ from its defaults."""
 
     names: Sequence[str] | None = None
     backbone: str | None = None
@@ -99,13 +99,13 @@ def of_checkpoint(path: Path, given: Source) -> Artifact:
     records = records_of(run)
     names = given.names or (_names(records[-1]) if records else None)
     if not names:
-        raise UserError(f"'{path}' does not hold class names. Give them: --classes FILE, or classes=[...]")
+        raise UserError(f"'{path}' stores no class names. Give them: --classes FILE, or classes=[...]")
     known = stored.get("settings.TRAINER.NAME")
     backbone = given.backbone or (str(records[-1].get("backbone")) if records else None)
     if backbone is None and stored.get("settings.MODEL.BACKBONE.NAME"):
         backbone = str(stored["settings.MODEL.BACKBONE.NAME"])
     if backbone is None:
-        raise UserError(f"'{path}' does not say which backbone it was learned with. Name it: --backbone ViT-B/16")
+        raise UserError(f"'{path}' does not store the name of its backbone. Give it: --backbone ViT-B/16")
     methods = [method_class(given.method or str(known))] if given.method or known else _methods()
     problems = []
     for cls in methods:
@@ -114,9 +114,9 @@ def of_checkpoint(path: Path, given: Source) -> Artifact:
         except (UserError, RuntimeError, ValueError) as error:
             problems.append(f"{cls.__name__}: {one_line(str(error), 200)}")
             if len(methods) == 1:
-                raise UserError(f"'{path}' is no prompt of {cls.__name__}: {one_line(str(error), 500)}") from error
+                raise UserError(f"'{path}' is not a prompt of {cls.__name__}: {one_line(str(error), 500)}") from error
     shown = "; ".join(problems[:2])
-    raise UserError(f"'{path}' fits none of the methods here ({shown}; ...). Name its method: --method NAME")
+    raise UserError(f"'{path}' does not fit any known method ({shown}; ...). Name its method: --method NAME")
 
 
 def _fitted(path, content, cls, stored, names, given: Source, backbone_name: str) -> Artifact:

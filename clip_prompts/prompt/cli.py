@@ -22,6 +22,49 @@ from collections.abc import Sequence
 from clip_prompts.common.environment import require_packages
 from clip_prompts.common.text import one_line
 
+HELP = {  # examples of each command, and what it prints
+    "export": (
+        "clip-prompts export output/first my-prompt --license mit",
+        "clip-prompts export prompt_learner/model.pth.tar-50 my-prompt --backbone ViT-B/16 --classes names.txt",
+        "Prints the method, the number of classes, the folder and its size in kB.",
+    ),
+    "show": (
+        "clip-prompts show output/first",
+        "clip-prompts show my-prompt --json",
+        "Prints a table: method, backbone, classes, training, results. With --json, prints the config of the prompt.",
+    ),
+    "predict": (
+        "clip-prompts predict output/first photos/ --top 3 --csv predictions.csv",
+        "clip-prompts predict output/first 'photos/*.jpg' --classes names.txt",
+        "Prints a row per picture. With --csv or --html, prints only how many there were, and the names of the files.",
+    ),
+    "serve": (
+        "clip-prompts serve output/first",
+        "clip-prompts serve output/first --port 8000",
+        "Prints the address of the page, which works until Ctrl-C.",
+    ),
+    "head": (
+        "clip-prompts head my-prompt --to weights.npz",
+        "clip-prompts head my-prompt --to weights.safetensors --classes names.txt",
+        "Prints the shape of the matrix, and the formula of the logits.",
+    ),
+    "onnx": (
+        "clip-prompts onnx my-prompt --out classifier.onnx",
+        "clip-prompts onnx my-prompt --out classifier.onnx --check photos/",
+        "Prints the size of the graph, its inputs and outputs, and the largest difference from PyTorch.",
+    ),
+    "interpret": (
+        "clip-prompts interpret output/first",
+        "clip-prompts interpret my-prompt -k 3",
+        "Prints a line per learned vector: words and their distances, nearest first.",
+    ),
+    "push": (
+        "clip-prompts push my-prompt ORG/NAME --license mit",
+        "clip-prompts push output/first ORG/NAME --private",
+        "Prints the address of the prompt on the Hub.",
+    ),
+}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; an error that the user can fix is one line on stderr and exit status 2."""
@@ -54,25 +97,30 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text[:1].upper() + text[1:])
+        *examples, printed = HELP[name]
+        sub = commands.add_parser(
+            name, help=text, description=text[:1].upper() + text[1:],
+            epilog="\n  ".join(["examples:", *examples]) + f"\n\n{printed}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
         sub.add_argument("prompt", metavar="PROMPT", help="folder, run, checkpoint or ORG/NAME")
-        sub.add_argument("--backbone", metavar="NAME", help="name or file of the weights, where the prompt names none")
-        sub.add_argument("--classes", metavar="FILE", help="class names, one in a line, in place of the prompt's own")
-        sub.add_argument("--method", metavar="NAME", help="method of a checkpoint that does not say it")
+        sub.add_argument("--backbone", metavar="NAME", help="name or file of the weights, if the prompt names none")
+        sub.add_argument("--classes", metavar="FILE", help="class names, one per line, in place of the prompt's own")
+        sub.add_argument("--method", metavar="NAME", help="method of a checkpoint that does not store it")
         sub.add_argument(
             "--set", nargs=2, action="append", default=[], metavar=("KEY", "VALUE"),
             help="setting of that method, such as BASE CoCoOp; repeatable",
         )  # fmt: skip
         sub.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="module with more methods")
         sub.add_argument("--allow-other-weights", action="store_true", help="accept a backbone with another hash")
-        sub.add_argument("--revision", metavar="REV", help="of a repository on the Hub")
+        sub.add_argument("--revision", metavar="REV", help="branch, tag or commit of a repository on the Hub")
         sub.add_argument("--device", choices=("cpu",), help="stay on the CPU")
         return sub
 
     sub = command("export", "write a prompt as a small folder without code")
     sub.add_argument("folder", metavar="DIR", help="folder to write")
     sub.add_argument("--license", metavar="ID", help="for the model card, such as mit")
-    sub = command("show", "print what a prompt is, and where it comes from")
+    sub = command("show", "print the facts of a prompt and of its training")
     sub.add_argument("--json", action="store_true", help="the whole config")
     sub = command("predict", "classify pictures")
     sub.add_argument("pictures", nargs="+", metavar="PICTURE", help="files, folders or patterns")

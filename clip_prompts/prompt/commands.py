@@ -69,7 +69,7 @@ def names_in(file: str) -> list[str]:
     with reading(f"File '{file}' of class names"):
         names = [line.strip() for line in read_text(Path(file).expanduser(), MIB, lines=True).splitlines()]
     if not any(names):
-        raise UserError(f"File '{file}' holds no class names. Write one in a line")
+        raise UserError(f"File '{file}' holds no class names. Write one name per line")
     return [name for name in names if name]
 
 
@@ -135,7 +135,7 @@ def predict(args: argparse.Namespace) -> int:
     from .pictures import find_pictures
 
     if args.top < 1:
-        raise UserError(f"--top {args.top} is not a number of classes from 1")
+        raise UserError(f"--top {args.top} is below 1. Give the number of classes to show, 1 or more")
     paths = find_pictures(args.pictures, IMAGE_SUFFIXES)
     check_targets({"--csv": args.csv, "--html": args.html})
     prompt = loaded(args)
@@ -194,7 +194,7 @@ def serve(args: argparse.Namespace) -> int:
     from .serving import Answers, is_loopback, served
 
     if args.port is not None and not 0 <= args.port < 65536:
-        raise UserError(f"--port {args.port} is not a port. Give a number from 0, which takes a free one, to 65535")
+        raise UserError(f"--port {args.port} is not a port. Give a number up to 65535; 0 chooses a free port")
     prompt = loaded(args)
     if not is_loopback(args.host):
         print(
@@ -212,7 +212,7 @@ def serve(args: argparse.Namespace) -> int:
 
 def head(args: argparse.Namespace) -> int:
     if Path(args.to).suffix not in SUFFIXES:
-        raise UserError(f"--to '{args.to}' does not end in one of {', '.join(SUFFIXES)}")
+        raise UserError(f"--to '{args.to}' does not end in a known suffix. Use one of: {', '.join(SUFFIXES)}")
     check_targets({"--to": args.to})
     prompt = loaded(args)
     write_bytes_atomically(args.to, head_bytes(prompt, Path(args.to).suffix))
@@ -231,7 +231,7 @@ def onnx(args: argparse.Namespace) -> int:
     from .pictures import find_pictures
 
     if Path(args.out).suffix != SUFFIX:
-        raise UserError(f"--out '{args.out}' does not end in {SUFFIX}")
+        raise UserError(f"--out '{args.out}' does not end in {SUFFIX}. Add the suffix")
     check_targets({"--out": args.out})
     pictures = find_pictures(args.check, IMAGE_SUFFIXES)
     args.device = "cpu"  # a graph is float32, and is compared with the same numbers
@@ -249,7 +249,7 @@ def onnx(args: argparse.Namespace) -> int:
 
 def interpret(args: argparse.Namespace) -> int:
     if args.k < 1:
-        raise UserError(f"-k {args.k} is not a number of words from 1")
+        raise UserError(f"-k {args.k} is below 1. Give the number of words to show, 1 or more")
     prompt = loaded(args)
     for place, vectors in prompt.nearest_words(args.k).items():
         print(place)

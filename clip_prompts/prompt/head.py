@@ -24,7 +24,7 @@ def head_bytes(prompt: Prompt, suffix: str) -> bytes:
     """
     if prompt.config["method"]["image_encoder"] == "prompted":
         raise UserError(
-            f"{prompt.method} has learned prompts inside the image encoder too, so the features of a plain CLIP do not "
+            f"{prompt.method} also learns prompts inside the image encoder, so features of a plain CLIP do not "
             "fit its class matrix. Use predict, or onnx, which exports both"
         )
     rows, scale = prompt.classifier().numpy(), float(prompt.config["logit"]["scale"])

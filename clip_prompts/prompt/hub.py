@@ -27,7 +27,8 @@ def download(repo_id: str, revision: str | None = None) -> Path:
             hub.hf_hub_download(repo_id, name, revision=commit, local_dir=folder)
     except Exception as error:  # without a network it is one of the package's HTTP client, which differs by version
         raise UserError(
-            f"There is no folder '{repo_id}', and no such prompt on the Hugging Face Hub ({one_line(str(error), 200)})"
+            f"There is no folder '{repo_id}', and no prompt with this name on the Hugging Face Hub "
+            f"({one_line(str(error), 200)}). Check the name"
         ) from error
     return folder
 

@@ -41,7 +41,9 @@ def nearest_words(
         elif name.startswith("text.") and name.endswith(".ctx"):
             found[f"layer {name.split('.')[1]} of the text encoder"] = value
     if not found:
-        raise UserError(f"{config['method']['name']} has learned no vectors in the place of words")
+        raise UserError(
+            f"{config['method']['name']} learns no vectors in place of words, so there are no nearest words"
+        )
     return {place: _nearest(vectors, embedding, k) for place, vectors in found.items()}
 
 

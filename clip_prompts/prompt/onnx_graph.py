@@ -67,7 +67,9 @@ def onnx_graph(prompt: Prompt, pictures: Sequence[Any] = ()) -> Graph:
     if missing := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
         raise UserError(f"ONNX needs {', '.join(missing)}: pip install {' '.join(PACKAGES)}")
     if (trainer.device.type, trainer.precision.name) != ("cpu", "fp32"):
-        raise UserError('A graph is exported in float32. Load the prompt with device="cpu", precision="fp32"')
+        raise UserError(
+            'The graph can only be exported in float32. Load the prompt with device="cpu", precision="fp32"'
+        )
     if trainer.learner.is_conditional:
         raise UserError(
             f"{prompt.method} makes its text features from each image, so they are no matrix that fits into a graph "
@@ -75,7 +77,10 @@ def onnx_graph(prompt: Prompt, pictures: Sequence[Any] = ()) -> Graph:
         )
     weights = sum(p.numel() * p.element_size() for p in trainer.image_encoder.parameters())
     if weights > MOST:
-        raise UserError(f"The image encoder has {weights / 1e9:.1f} GB, and one ONNX file holds at most 2 GB")
+        raise UserError(
+            f"The image encoder has {weights / 1e9:.1f} GB, but one ONNX file holds at most 2 GB. Use a smaller "
+            "backbone"
+        )
     scores = Scores(trainer).eval()
     image = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
     scores(image)  # the trainer computes its text features, and keeps them
@@ -127,6 +132,7 @@ def _compare(content: bytes, scores: Scores, batches: Iterable[Tensor]) -> tuple
         images, largest = images + len(found), max(largest, float(difference.max()))
         if not (difference <= ABSOLUTE + RELATIVE * expected.abs()).all():  # NaN too
             raise UserError(
-                f"The exported graph differs from PyTorch: a logit by {float(difference.max()):.3g}. Nothing is written"
+                f"The exported graph and PyTorch differ, in a logit by {float(difference.max()):.3g}. Nothing is "
+                "written"
             )
     return images, largest

@@ -71,7 +71,7 @@ class Pictures:
             or not array.size
         ):
             raise UserError(
-                f"An array of {array.dtype} {array.shape} is no picture. Give bytes (uint8) of the shape (H, W, 3), "
+                f"An array of {array.dtype} {array.shape} is not a picture. Give bytes (uint8) of the shape (H, W, 3), "
                 "a PIL image or a path"
             )
         return self.transform(Image.fromarray(np.ascontiguousarray(array)).convert("RGB"))
@@ -193,5 +193,5 @@ def find_pictures(places: Iterable[str], suffixes: Sequence[str]) -> list[str]:
             raise UserError(f"'{one_line(place, 200)}' {kind}. Give files, folders or patterns such as 'photos/*.jpg'")
         found |= dict.fromkeys(inside)
         if len(found) > MOST_FILES:
-            raise UserError(f"These are more than {MOST_FILES:,} pictures. Give them in parts")
+            raise UserError(f"There are more than {MOST_FILES:,} pictures. Give fewer at a time")
     return list(found)

@@ -1,4 +1,4 @@
-"""How a picture of a file is read: by the engine, as the run that learned the prompt read its images."""
+"""Reads picture files as the run that learned the prompt read its images, with the engine."""
 
 from collections.abc import Callable
 

@@ -32,7 +32,7 @@ SILENT = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
 class Answers:
-    """What the page shows for a picture. Several threads may ask at once; one after the other uses the model.
+    """Computes what the page shows for a picture. Threads may call it at the same time; they use the model in turn.
 
     Args:
         prompt: the learned prompt. training: its training pictures, None if they are not at hand.
@@ -50,9 +50,9 @@ class Answers:
         if not self.takes_names or names == self.prompt.classes:
             return None
         if not names:
-            raise UserError("The list of classes is empty. Write one class in a line")
+            raise UserError("The list of classes is empty. Write one class per line")
         if len(text) > LONGEST or len(names) > MOST_CLASSES:
-            raise UserError(f"The list has more than {MOST_CLASSES:,} classes. Shorten it")
+            raise UserError(f"The list has more than {MOST_CLASSES:,} classes. Remove some")
         return names
 
     def classify(self, path: str, text: str) -> tuple[list[dict[str, float]], list[tuple[Image.Image, str]]]:

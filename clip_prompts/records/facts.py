@@ -26,7 +26,7 @@ OWN_PICTURES = "ImageFolder"  # the dataset that reads a user's own folder
 
 
 def training_facts(trainer, cfg: CfgNode, determines: dict, config_file: str | None, recipe: str) -> dict:
-    """Facts of a training that its checkpoints carry, so that whoever loads one knows what it was learned on.
+    """Facts of a training that its checkpoints carry, so that a program that loads one knows its training data.
 
     Args:
         determines: of the run's identity. config_file: path of the method's YAML file, or None. recipe: see

@@ -43,7 +43,7 @@ class Identity:
 
     Args:
         determines: name -> plain value, see the module.
-        facts: what else is known of the run and useful to whoever loads its checkpoint; never compared.
+        facts: further facts of the run, for a program that loads its checkpoint; never compared.
         stated: config key -> "command line" or "config file", the last place that states it, see
             :meth:`check_loaded`.
         lists: ``data.*`` of all lists, also of those that do not determine an evaluation.
@@ -99,7 +99,7 @@ class Identity:
         compared = {name for name in theirs if _must_agree(name, stated)}
         if difference := first_difference(theirs, self.determines, compared):
             raise UserError(
-                f"{place} was learned under other circumstances: {difference}. Evaluate it as it was learned"
+                f"{place} was learned with other settings: {difference}. Evaluate it with the settings of its training"
             )
         code = [name for name in theirs if name.startswith("code.") and name in self.determines]
         changed = [name.removeprefix("code.") for name in code if theirs[name] != self.determines[name]]

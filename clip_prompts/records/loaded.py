@@ -32,8 +32,8 @@ def loaded_models(trainer, model_dir: str, epoch: int | None, identity: Identity
         return []
     if not model_dir:
         raise UserError(
-            f"--eval-only of {type(trainer).__name__} needs --model-dir, the output folder of the run that learned it: "
-            "nothing is learned without"
+            f"--eval-only of {type(trainer).__name__} needs --model-dir, the output folder of a training run: "
+            "without it there is nothing to evaluate"
         )
     found = []
     for name in names:
@@ -54,7 +54,7 @@ def check_resume(trainer, folder: str, identity: Identity, again: bool) -> None:
     if not folder:
         return
     if again and os.path.realpath(folder) == os.path.realpath(trainer.output_dir):
-        raise UserError(f"--again would move aside '{folder}', which --resume continues. Leave one of the two out")
+        raise UserError(f"--again would move aside '{folder}', which --resume continues. Remove one of the two")
     if (stored := read_identity(folder)) is not None:
         identity.check_resumed(stored, f"The run in '{folder}'")
     if os.path.isdir(os.path.join(folder, "mid_epoch")):
@@ -63,7 +63,7 @@ def check_resume(trainer, folder: str, identity: Identity, again: bool) -> None:
         if not os.path.isfile(os.path.join(folder, name, "checkpoint")):
             raise UserError(
                 f"--resume: '{folder}' holds no checkpoint of {name} to continue from. Name the output folder of the "
-                "run that was stopped, or leave --resume out to train from the start"
+                "run that was stopped, or remove --resume to train from the start"
             )
 
 
@@ -137,10 +137,8 @@ def _check_images(model_dir: str, trained: dict, identity: Identity) -> None:
     both_own = trained.get("dataset") == identity.facts.get("dataset") == OWN_PICTURES
     if contents and both_own and trained.get("test") != identity.facts.get("test"):
         raise UserError(
-            f"{contents} of {len(tested)} test images have the content of images that the model in '{model_dir}' was "
-            "trained on. Take them out of the test images, restore the split that it was trained on, or train again"
+            f"{contents} of {len(tested)} test images are copies of images that the model in '{model_dir}' was "
+            "trained on. Remove them from the test images, restore the split that it was trained on, or train again"
         )
     if contents:
-        print(
-            f"Warning: {contents} of {len(tested)} test images have the content of images that the model learned from"
-        )
+        print(f"Warning: {contents} of {len(tested)} test images are copies of images that the model learned from")

@@ -19,7 +19,8 @@ def check_label(label: str | None) -> None:
     """Raises UserError for a ``--protocol`` that would not fit into a table or a file name."""
     if label is not None and not re.fullmatch(r"[\w.-]+", label):
         raise UserError(
-            f"--protocol '{label}' is not a label: use letters, digits, '_', '-' and '.'. Known: {', '.join(TITLES)}"
+            f"--protocol '{label}' is not a valid label: use letters, digits, '_', '-' and '.'. Known: "
+            f"{', '.join(TITLES)}"
         )
 
 

@@ -32,7 +32,7 @@ def code_of(trainer: object, dataset: object, plugins: Sequence[str]) -> dict[st
         if file is None or name in found:
             continue
         if has_changed(file):
-            raise UserError(f"{file} was changed while this program ran, which still has the old code. Start it again")
+            raise UserError(f"{file} was changed while this program was running. Start the program again")
         found[name] = file
         names += _imports(name, file)
     for kind in (type(trainer), type(dataset)):  # a trainer of the engine counts itself, for the rest its version does

@@ -1,4 +1,4 @@
-"""``sources.json``: the files that a run has read, for whoever wants to know later whether one of them has changed.
+"""``sources.json``: the files that a run has read, to find out later whether one of them has changed.
 
 Imports nothing heavy, so that tools can use it.
 """

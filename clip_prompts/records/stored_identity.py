@@ -66,5 +66,5 @@ def read_identity(folder: str | os.PathLike) -> dict | None:
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}). {WAYS_ON}") from error
     if determines_of(content) is None:
-        raise UserError(f"{path} is not the identity of a run. {WAYS_ON}")
+        raise UserError(f"{path} does not hold the identity of a run. {WAYS_ON}")
     return content

@@ -158,7 +158,7 @@ def open_tracker(name: str) -> Tracker:
     except Exception as error:
         reason = one_line(f"{type(error).__name__}: {error}", 300)
         raise UserError(
-            f"TRACKER {name} needs a package that cannot be imported here ({reason}). pip install {service.PACKAGE}, "
+            f"TRACKER {name} needs a package that cannot be imported ({reason}). Run pip install {service.PACKAGE}, "
             "or set TRACKER tensorboard"
         ) from error
     return Tracker(service(package))

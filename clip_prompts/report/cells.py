@@ -170,7 +170,8 @@ def _by_seed(method: Method, cell: tuple, runs: list[Run]) -> dict[int | None, R
         _check(method, cell, [other, run])
         raise _Conflict(
             run, other, f"{_name(method, cell)} has two results for seed {run.seed} ({other.accuracy:.2f} and "
-            f"{run.accuracy:.2f}) and no setting tells them apart. Delete one, or name only folders that hold one"
+            f"{run.accuracy:.2f}) and no setting explains the difference. Delete one, or give only folders with one "
+            "of them"
         )  # fmt: skip
     _check(method, cell, list(found.values()))
     return found
@@ -196,7 +197,7 @@ def _check(method: Method, cell: tuple, runs: list[Run]) -> None:
             label = " (two datasets of your own are told apart by DATASET.LABEL)" if own else ""
             raise _Conflict(
                 a, b, f"{_name(method, cell)}, seeds {a.seed} and {b.seed}, {what}: {one[:12]} and {two[:12]}. They "
-                f"cannot be averaged: run one of them again, or name only folders that belong together{label}"
+                f"cannot be averaged. Run one of them again, or give only folders that belong together{label}"
             )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def _row(block: Block, name: str) -> Row | None:
     of_method = [row for row in block.rows if row.method and name in (row.method.name, row.method.trainer)]
     found = [row for row in block.rows if row.label == name] or of_method
     if len(found) > 1:
-        raise ReportError(f"'{name}' has several rows, name one: {', '.join(repr(row.label) for row in found)}")
+        raise ReportError(f"'{name}' has several rows. Give one of: {', '.join(repr(row.label) for row in found)}")
     return found[0] if found else None
 
 

@@ -40,11 +40,11 @@ def import_logs(folders: Iterable[str | Path], say=print) -> int:
     runs: dict[Path, None] = {}
     for folder in map(Path, folders):
         if not folder.is_dir():
-            raise ReportError(f"There is no folder '{folder}'. Name the output folder of your runs")
+            raise ReportError(f"There is no folder '{folder}'. Give the output folder of your runs")
         logs = {f.parent for f in folder.rglob("log.txt*") if f.is_file()}
         runs |= dict.fromkeys(sorted(logs))
     if not runs:
-        raise ReportError("There is no log.txt below the folders. Name the output folder of your runs")
+        raise ReportError("There is no log.txt in these folders. Give the output folder of your runs")
     count = 0
     for run in runs:
         target = run / FILE

@@ -55,7 +55,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def folders_in(directory: Path) -> list[Path]:
     """Returns the folders in a folder, sorted by name, without hidden ones. Raises ReportError if there is none."""
     if not directory.is_dir():
-        raise ReportError(f"There is no folder '{directory}'. Name the folder that holds the seeds' folders")
+        raise ReportError(f"There is no folder '{directory}'. Give the folder that holds the folders of the seeds")
     found = sorted(f for f in directory.iterdir() if f.is_dir() and not f.name.startswith("."))
     if not found:
         raise ReportError(f"Nothing found in {directory}. It must hold one folder per seed")
@@ -67,7 +67,9 @@ def summarize(directory: Path, keyword: str, markers: tuple[str, ...], ci95: boo
     print(f"Parsing files in {directory}")
     found, folders = [], folders_in(directory)
     if not any(logs_of(folder) for folder in folders):
-        raise ReportError(f"There is no log.txt in {folders[0]}. Run it, or with --multi-exp name the folder above")
+        raise ReportError(
+            f"There is no log.txt in {folders[0]}. Run the experiment, or give the parent folder with --multi-exp"
+        )
     for folder in folders:
         outcome = result(folder, keyword, markers)
         if outcome is None:

@@ -37,7 +37,9 @@ def browser() -> Iterator:
             except Error:
                 continue
         if opened is None:
-            raise ReportError("No browser: `playwright install chromium`, or have Chromium or Chrome on PATH")
+            raise ReportError(
+                "There is no browser. Run `playwright install chromium`, or install Chromium or Chrome on PATH"
+            )
         try:
             yield opened
         finally:

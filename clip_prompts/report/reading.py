@@ -82,7 +82,7 @@ def collect(folders: Iterable[str | Path], split: str | None = "test") -> list[R
     tops = [Path(folder) for folder in folders]
     for top in tops:
         if not top.is_dir():
-            raise ReportError(f"There is no folder '{top}'. Name the output folder of your runs")
+            raise ReportError(f"There is no folder '{top}'. Give the output folder of your runs")
     files = {os.path.realpath(file): file for top in tops for file in sorted(top.rglob(FILE))}
     runs = [run for file in files.values() for run in _read(file, split)]
     if not runs:

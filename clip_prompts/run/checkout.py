@@ -21,7 +21,7 @@ def checkout_root() -> Path:
         if (folder / "train.py").is_file() and all((folder / name / "__init__.py").is_file() for name in PACKAGES):
             return folder
     raise UserError(
-        f"'{Path.cwd()}' is no checkout of the repository (train.py, trainers/, datasets/). Change into one, or run "
+        f"'{Path.cwd()}' is not a checkout of the repository (train.py, trainers/, datasets/). Change into it, or run "
         "pip install -e . in it"
     )
 

@@ -37,7 +37,7 @@ def check_config(cfg: CfgNode) -> None:
         raise UserError("The output folder has no name. Give --output-dir FOLDER")
     if not cfg.MODEL.BACKBONE.NAME:
         raise UserError(
-            "No backbone given: give --config-file configs/trainers/..., which names one, or --backbone, such as tiny"
+            "No backbone given. Use --backbone, such as tiny, or a --config-file of configs/trainers/, which sets one"
         )
     if cfg.RESUME and not os.path.isdir(cfg.RESUME):
         raise UserError(f"No folder '{cfg.RESUME}' to resume from. --resume takes the output folder of a training run")
@@ -52,8 +52,7 @@ def check_config(cfg: CfgNode) -> None:
         )
     if ddaig and ddaig.CLAMP_MIN > ddaig.CLAMP_MAX:
         raise UserError(
-            f"TRAINER.DDAIG.CLAMP_MIN {ddaig.CLAMP_MIN} is above TRAINER.DDAIG.CLAMP_MAX {ddaig.CLAMP_MAX}. "
-            "Exchange them"
+            f"TRAINER.DDAIG.CLAMP_MIN {ddaig.CLAMP_MIN} is above TRAINER.DDAIG.CLAMP_MAX {ddaig.CLAMP_MAX}. Swap them"
         )
 
 
@@ -88,7 +87,7 @@ def _check_for_trainer(cfg: CfgNode) -> None:
     most, is_own = getattr(trainer, "MAX_VIEWS", None), trainer.__module__.split(".")[0] in ("trainers", "dassl")
     if most is not None and views > most:
         raise UserError(
-            f"DATALOADER.K_TRANSFORMS is {views}, but {cfg.TRAINER.NAME} takes no more than {most} view of an image. "
+            f"DATALOADER.K_TRANSFORMS is {views}, but {cfg.TRAINER.NAME} takes at most {most} view per image. "
             f"Set DATALOADER.K_TRANSFORMS {most}"
         )
     if cfg.INPUT.NO_TRANSFORM and is_own:

@@ -77,7 +77,7 @@ def build_config(args: argparse.Namespace) -> CfgNode:
             _merge(cfg, key, value, f"--{flag.replace('_', '-')}")
     opts = [o for o in args.opts if o != "--"]
     if len(opts) % 2:
-        raise UserError(f"Settings come in pairs, KEY VALUE: '{opts[-1]}' has no partner")
+        raise UserError(f"Settings come in pairs, KEY VALUE: '{opts[-1]}' has no value")
     for key, value in zip(opts[::2], opts[1::2], strict=True):
         _merge(cfg, key, value, "the command line")
     if cfg.TRAINER.NAME in TRAINER_REGISTRY.registered_names():  # check_config refuses an unknown name
@@ -126,10 +126,10 @@ def merge_file(cfg: CfgNode, path: str, trainer: str | None = None) -> None:
             hint = f" In {folder}: {', '.join(near)}" if near else ""
         raise UserError(f"No config file '{path}'.{hint}")
     if not path.endswith((".yaml", ".yml")):
-        raise UserError(f"Config file '{path}' is not YAML (.yaml, .yml)")
+        raise UserError(f"Config file '{path}' is not a YAML file. Its name must end in .yaml or .yml")
     content = read_settings(path, f"Config file '{path}'") or {}
     if not isinstance(content, dict):
-        raise UserError(f"Config file '{path}' holds no settings (KEY: VALUE)")
+        raise UserError(f"Config file '{path}' holds no settings. Write lines of the form KEY: VALUE")
     given: dict[str, Any] = flat(content)
     try:
         _declare_nodes(cfg, content, trainer)
@@ -187,12 +187,12 @@ def import_plugin(name: str) -> None:
         raise UserError(f"Plugin '{name}' cannot be imported: {error.strerror}. Give a Python file") from error
     except (ModuleNotFoundError, FileNotFoundError) as error:
         raise UserError(
-            f"Plugin '{name}' cannot be imported: {error}. Give a module's name or a file's path"
+            f"Plugin '{name}' cannot be imported: {error}. Give the name of a module, or the path of a file"
         ) from error
     except UserError:
         raise
     except (Exception, SystemExit) as error:  # any line of the plugin may raise
-        raise UserError(f"Plugin '{name}' cannot be imported: {_where(error)}. Correct it, or leave it out") from error
+        raise UserError(f"Plugin '{name}' cannot be imported: {_where(error)}. Correct it, or remove it") from error
 
 
 def _check_source(spec: ModuleSpec) -> None:
@@ -229,7 +229,7 @@ def _check_keys(cfg: CfgNode, content: dict, source: str) -> None:
     known = flat(cfg, groups=True)
     for key, value in flat(content, groups=True).items():
         if key in known and isinstance(known[key], CfgNode) and not isinstance(value, dict):
-            raise UserError(f"Config key '{key}' from {source} is a group of settings, not one setting")
+            raise UserError(f"Config key '{key}' from {source} is a group of settings. Give one of its settings")
         if key not in known and key in _ENGINE_KEYS:
             raise UserError(
                 f"Config key '{key}' in {source} needs this project's engine, but the installed dassl is another. "

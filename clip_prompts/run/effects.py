@@ -23,11 +23,11 @@ def check_effects(trainer, cfg: CfgNode, trains: bool) -> None:
     most = images_per_class(getattr(dataset, "train_x", None) or [])["most"]
     if trains and own.NUM_LABELED < 1 and 1 <= own.NUM_SHOTS < most:
         raise UserError(
-            f"DATASET.NUM_SHOTS {own.NUM_SHOTS} has no effect: {own.NAME} trains on up to {most} images of a class. "
-            "Leave it out (-1), or call generate_fewshot_dataset(train, num_shots=cfg.DATASET.NUM_SHOTS) in the dataset"
+            f"DATASET.NUM_SHOTS {own.NUM_SHOTS} has no effect: {own.NAME} trains on up to {most} images per class. "
+            "Set it to -1, or call generate_fewshot_dataset(train, num_shots=cfg.DATASET.NUM_SHOTS) in the dataset"
         )
     if trains and own.NUM_LABELED < 1 and own.NUM_SHOTS > most > 0:
-        print(f"Note: no class has {own.NUM_SHOTS} training images; up to {most} of a class are trained on")
+        print(f"Note: no class has {own.NUM_SHOTS} training images; up to {most} per class are used")
     if trains and cfg.OPTIM.WARMUP_EPOCH >= cfg.OPTIM.MAX_EPOCH:
         print(
             f"Note: OPTIM.LR {cfg.OPTIM.LR:g} is never reached: the warm-up takes {cfg.OPTIM.WARMUP_EPOCH} epochs, and "
@@ -38,7 +38,7 @@ def check_effects(trainer, cfg: CfgNode, trains: bool) -> None:
     if _classes_of_all(cfg) == dataset.num_classes:
         raise UserError(
             f"DATASET.SUBSAMPLE_CLASSES {own.SUBSAMPLE_CLASSES} has no effect: {own.NAME} has {dataset.num_classes} "
-            "classes with and without it. Leave it out (all), or call OxfordPets.subsample_classes in the dataset"
+            "classes with and without it. Set it to all, or call OxfordPets.subsample_classes in the dataset"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a terminal shows of a run: a summary, a line per epoch, and the result. ``log.txt`` has the full text."""
+"""Terminal output of a run: a summary, a line per epoch, and the result. ``log.txt`` has the full text."""
 
 import contextlib
 import sys

@@ -42,12 +42,13 @@ def config_of(
     there = {f.stem: f for f in sorted(facts.folder.glob("*.yaml"))} if facts.folder else {}
     if not there:
         raise UserError(
-            f"Trainer '{trainer}' has no configs: make configs/trainers/{trainer}/NAME.yaml, or give a YAML file as CFG"
+            f"Trainer '{trainer}' has no configs. Write configs/trainers/{trainer}/NAME.yaml, or give a YAML file as "
+            "CFG"
         )
     usual = _usual(facts, protocol, there, given)
     name = name or ("tiny" if "tiny" in there and dataset in embedded() else usual)
     if name is None:
-        raise UserError(f"Trainer '{trainer}': several configs, name one as CFG: {', '.join(there)}")
+        raise UserError(f"Trainer '{trainer}': has several configs. Give one of them as CFG: {', '.join(there)}")
     if name not in there:
         raise unknown(f"config of trainer '{trainer}'", name, there)
     file, recipe = there[name], {}

@@ -48,10 +48,14 @@ class Job:
             raise TypeError("the shots or the seed of a job is not a whole number")
         for folder in (self.folder, self.after):
             if os.path.isabs(folder) or ".." in folder.split("/") or not folder.isprintable():
-                raise UserError(f"The folder '{folder}' leads outside of the sweep's output. Correct its names")
+                raise UserError(
+                    f"The folder '{folder}' is outside the output folder of the sweep. Correct the names in it"
+                )
         for name in one:
             if not name.isprintable():
-                raise UserError(f"The job's name '{name}' holds characters that cannot be printed")
+                raise UserError(
+                    f"The job's name '{name}' contains characters that cannot be printed. Choose another name"
+                )
 
     @property
     def evaluates(self) -> bool:

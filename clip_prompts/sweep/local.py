@@ -69,7 +69,7 @@ class LocalLauncher(Launcher):
                 finally:
                     signal.pthread_sigmask(signal.SIG_SETMASK, before)
             except (EOFError, OSError) as error:
-                raise UserError("The training program cannot be imported; see what `python train.py` says") from error
+                raise UserError("The training program cannot be imported. Run `python train.py` to see why") from error
 
     def ended(self) -> list[tuple[Job, int]]:
         gone = []

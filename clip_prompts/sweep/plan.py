@@ -38,7 +38,7 @@ def read_requests(file: str, given: dict) -> list[Request]:
             trainers: CoOp, CoCoOp       # lists may also be written in one line
             datasets: [digits, shapes]   # or all
             seeds: [1, 2, 3]             # seeds, shots, config, source, plugins, studies: as the options
-            set:                         # settings; those with a list are varied, each with each
+            set:                         # settings; lists are combined in all ways
               TRAINER.COOP.N_CTX: [4, 8]
 
     Args:
@@ -51,7 +51,7 @@ def read_requests(file: str, given: dict) -> list[Request]:
     content = read_settings(file, f"Sweep file '{file}'")
     entries = content.get("sweep") if isinstance(content, dict) and set(content) == {"sweep"} else None
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
-        raise UserError(f"Sweep file '{file}' should hold one key, sweep, with a list of entries (protocol: ...)")
+        raise UserError(f"Sweep file '{file}' must have one key, sweep, with a list of entries (protocol: ...)")
     return [request for entry in entries for request in _requests(entry, file, given)]
 
 
@@ -65,12 +65,14 @@ def _requests(entry: dict, file: str, given: dict) -> Iterator[Request]:
         elif key != "set":
             raise unknown(f"key in sweep file '{file}'", key, [*_LISTS, *_ONE, "set"])
     if "protocol" not in fields:
-        raise UserError(f"An entry of sweep file '{file}' names no protocol")
+        raise UserError(f"An entry of sweep file '{file}' has no protocol. Add one (protocol: ...)")
     if not isinstance(entry.get("set") or {}, dict):
-        raise UserError(f"'set' in sweep file '{file}' should hold lines KEY: VALUE")
+        raise UserError(f"'set' in sweep file '{file}' must have lines of the form KEY: VALUE")
     pairs = {str(k): v if isinstance(v, list) else [v] for k, v in (entry.get("set") or {}).items()}
     if (count := math.prod(len(values) for values in pairs.values())) > MOST_VARIANTS:
-        raise UserError(f"'set' in sweep file '{file}' varies {count:,} ways, more than {MOST_VARIANTS:,}")
+        raise UserError(
+            f"'set' in sweep file '{file}' gives {count:,} combinations, but the limit is {MOST_VARIANTS:,}"
+        )
     for values in itertools.product(*pairs.values()):
         settings = [str(part) for pair in zip(pairs, values, strict=True) for part in pair]
         yield Request(**{**fields, **given, "settings": settings + given.get("settings", [])})
@@ -106,8 +108,8 @@ def read(output: Path) -> list[Job]:
     try:
         return [Job(**job) for job in read_json(file)["jobs"]]
     except FileNotFoundError as error:
-        raise UserError(f"No sweep was started into '{output}': there is no {FILE}") from error
+        raise UserError(f"'{output}' is not the output of a sweep: it has no {FILE}. Start a sweep first") from error
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(
-            f"'{file}' is not the plan of a sweep ({error}); remove it and start the sweep again"
+            f"'{file}' is not the plan of a sweep ({error}); Remove it and start the sweep again"
         ) from error

@@ -47,7 +47,7 @@ def unique_jobs(jobs: Iterator[Job] | list[Job]) -> list[Job]:
     found: dict[str, Job] = {}
     for job in jobs:
         if found.setdefault(job.folder, job).key != job.key:
-            raise UserError(f"Two different runs would share the folder {job.folder}: plan them with different OUTPUTs")
+            raise UserError(f"Two different runs would use the folder {job.folder}. Give them different OUTPUTs")
     return list(found.values())
 
 
@@ -76,7 +76,7 @@ def transfer(r: Request) -> Iterator[Job]:
     stem = Path(source).stem
     for target in r.datasets:
         if Path(target).stem == stem:
-            raise UserError(f"'{target}' is both source and target; name another source (--source, or SOURCE)")
+            raise UserError(f"'{target}' is both source and target. Choose another source (--source, or SOURCE)")
     for trainer in r.trainers:
         if read_facts(trainer).is_zero_shot:
             yield from (_zeroshot(r, trainer, dataset) for dataset in (source, *r.datasets))

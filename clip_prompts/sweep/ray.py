@@ -93,8 +93,8 @@ def share(machines: list[dict], workers: int, cpus: float | None, gpus: float | 
     wanted = workers or (places(cpus or 1) if gpus or cpus else places(1, most=2))
     if not wanted:
         raise UserError(
-            f"No machine of the Ray cluster has {cpus or 1:g} cores and {gpus:g} GPUs for a job; change SWEEP_CPUS or "
-            "SWEEP_GPUS, or say with --jobs how many run at a time once the cluster has grown"
+            f"No machine of the Ray cluster has {cpus or 1:g} cores and {gpus:g} GPUs for a job. Change SWEEP_CPUS or "
+            "SWEEP_GPUS, or set the number of jobs at a time with --jobs, if machines will be added"
         )
     if cpus is None:
         largest = int(max((machine.get("CPU", 0) for machine in machines), default=1))

@@ -39,10 +39,10 @@ class Request:
 
     def __post_init__(self) -> None:
         if len(self.settings) % 2:
-            raise UserError(f"Settings come in pairs, KEY VALUE: '{self.settings[-1]}' has no partner")
+            raise UserError(f"Settings come in pairs, KEY VALUE: '{self.settings[-1]}' has no value")
         for key in self.settings[::2]:
             if not re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*", key):
-                raise UserError(f"'{key}' is no config key such as OPTIM.MAX_EPOCH")
+                raise UserError(f"'{key}' is not a config key. Give one such as OPTIM.MAX_EPOCH")
         for kind, values, least in (("seed", self.seeds, 0), ("number of shots", self.shots, 1)):
             for value in values:
                 if value < least:
@@ -63,7 +63,7 @@ class Request:
             if not facts.takes_part(self.protocol):
                 raise UserError(
                     f"{facts.name} learns {facts.learns} and takes part only in {', '.join(facts.protocols)}, not in "
-                    f"{self.protocol} ({facts.folder}/{FILE}). Leave it out"
+                    f"{self.protocol} ({facts.folder}/{FILE}). Remove the method"
                 )
 
     @property

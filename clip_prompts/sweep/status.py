@@ -76,7 +76,7 @@ def line(jobs: list[Job], states: dict[str, State], output: Path) -> str:
 
 
 def time_left(jobs: list[Job], states: dict[str, State]) -> str:
-    """ "; about 12 min left with 2 at a time"; "" if it cannot be told yet, see ``Durations``, or when all is done."""
+    """ "; about 12 min left with 2 at a time"; "" if it is not known yet, see ``Durations``, or if all is done."""
     durations = Durations()
     for job in jobs:
         if (seconds := states[job.folder].seconds) is not None:

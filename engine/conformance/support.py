@@ -1,4 +1,4 @@
-"""How a test states that the engine of this repository differs from Dassl on purpose."""
+"""Marks tests in which the engine of this repository differs from Dassl on purpose."""
 
 from pathlib import Path
 

@@ -99,7 +99,7 @@ def test_reset_and_nothing():
 
 
 def test_own_evaluator(capsys):
-    """An evaluator of one's own is built by name with (cfg, lab2cname=..., **kwargs)."""
+    """A custom evaluator is built by name with (cfg, lab2cname=..., **kwargs)."""
 
     class ConformanceEvaluator(EvaluatorBase):
         def __init__(self, cfg, lab2cname=None, **kwargs):

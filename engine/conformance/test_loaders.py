@@ -76,7 +76,7 @@ def test_unlabelled_loader():
 
 
 def test_custom_transforms(capsys):
-    """Custom transforms, and a wrapper of one's own, take the place of the stock ones; a line tells so."""
+    """Custom transforms and a custom wrapper replace the stock ones, and a line says so."""
 
     class Wrapper(DatasetWrapper):
         pass

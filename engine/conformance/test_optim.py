@@ -156,7 +156,7 @@ def test_unknown_names():
 
 
 def test_own_optimisers():
-    """They minimise; degenerated_to_sgd=False stands still at first; warmup makes AdamW's first steps small."""
+    """They minimise; degenerated_to_sgd=False does not move at first; warmup makes AdamW's first steps small."""
 
     def path(make, steps=40):
         x = torch.nn.Parameter(torch.tensor([3.0]))

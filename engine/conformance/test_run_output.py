@@ -168,7 +168,7 @@ def test_equal_is_not_better():
 
 
 def test_pointer_of_best_val():
-    """The pointer names the file saved last, the best included: an interrupted run may go on from its best epoch."""
+    """The pointer names the file saved last, the best included: an interrupted run may resume from its best epoch."""
     run = tiny.run(*LEVEL)
     with open(os.path.join(run.folder, "model", "checkpoint")) as file:
         named = file.readline().strip()

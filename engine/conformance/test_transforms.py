@@ -74,7 +74,7 @@ def test_choices():
 
 @pytest.mark.parametrize("name", table("interpolation"))
 def test_interpolation(name):
-    """The key stands for torchvision's mode of that name, which the resize steps use."""
+    """The key means torchvision's mode of this name, which the resize steps use."""
     assert INTERPOLATION_MODES[name].value == name
     for is_train in (True, False):
         assert build([], is_train, "INPUT.INTERPOLATION", name)[2].transforms[0].interpolation.value == name

@@ -140,7 +140,7 @@ def test_every_bundled_trainer_has_its_files():
 
 @pytest.mark.parametrize("trainer", BUNDLED)
 def test_a_bundled_trainers_files_differ_in_size_and_network_only(trainer):
-    """What a method is, its two files agree on; and they change no other method's settings."""
+    """The two config files of a method agree on what the method is, and change no other method's settings."""
     paths = [ROOT / "trainers" / trainer / f"{stem}.yaml" for stem in ("tiny", "resnet18")]
     contents = [yaml.safe_load(path.read_text()) for path in paths]
     kinds = [

@@ -104,7 +104,7 @@ def test_a_new_version_replaces_the_old_folder(make, monkeypatch, tmp_path):
 def test_a_folder_of_the_users_own_is_not_replaced(make, tmp_path, user_error):
     (tmp_path / "root" / "stripes").mkdir(parents=True)
     (tmp_path / "root" / "stripes" / "mine.txt").touch()
-    user_error(make, "stripes exists but was not made for Stripes")
+    user_error(make, "stripes exists but does not belong to Stripes")
     assert (tmp_path / "root" / "stripes" / "mine.txt").exists()
 
 
@@ -142,7 +142,7 @@ def test_a_root_that_cannot_be_written_uses_the_users_cache(make, tmp_path, own_
     assert make().dataset_dir == str(own_cache / "datasets" / "stripes")
     shutil.rmtree(own_cache)
     own_cache.write_text("and here too")
-    user_error(make, "No place to write the pictures of Stripes", "DATASET.ROOT")
+    user_error(make, "The pictures of Stripes cannot be written anywhere", "DATASET.ROOT")
 
 
 def test_missing_pictures_say_how_to_get_them_again(make, tmp_path, user_error):

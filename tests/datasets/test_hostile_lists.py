@@ -1,4 +1,4 @@
-"""Lists and selections of strangers: nothing of them is run, and nothing they hold surprises a reader."""
+"""Untrusted lists and selections: no code in them runs, and a reader copes with all content."""
 
 import json
 import pickle
@@ -40,7 +40,7 @@ def test_a_pickle_is_refused_in_one_line(content, word, tmp_path, monkeypatch):
 
 
 def test_a_pickle_changes_nothing_for_the_next_one(tmp_path):
-    """Instructions may set attributes of the class that stands in for Datum."""
+    """Instructions may set attributes of the class that replaces Datum."""
     state = b"}(X\x07\x00\x00\x00_impathX\x05\x00\x00\x00a.jpgX\x06\x00\x00\x00_labelK\x00"
     state += b"X\x0a\x00\x00\x00_classnameX\x03\x00\x00\x00catu"
     good = b"\x80\x02}X\x05\x00\x00\x00train]" + DATUM + b")\x81" + state + b"bas."

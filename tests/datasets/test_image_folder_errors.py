@@ -86,7 +86,7 @@ BROKEN_TABLES = {
     "outside, Windows": (csv_with(cell(1, path="..\\x.jpg")), ["line 3", "outside the folder"]),
     "drive": (csv_with(cell(1, path="C:\\x.jpg")), ["line 3", "outside the folder"]),
     "empty path": (csv_with(cell(1, path="")), ["line 3", "path is empty"]),
-    "missing image": (csv_with(cell(0, path="photo/none.jpg")), ["not there", "photo/none.jpg"]),
+    "missing image": (csv_with(cell(0, path="photo/none.jpg")), ["is missing", "photo/none.jpg"]),
     "twice": (csv_with(cell(1, path="./photo/train/Great_auk-0.jpg")), ["line 3", "listed twice", "line 2"]),
     "empty class": (csv_with(cell(2, classname=" ")), ["line 4", "classname is empty"]),
     "empty label": (csv_with(cell(2, label="")), ["line 4", "label is empty"]),
@@ -201,7 +201,7 @@ def test_lists_without_domains(layout, folder, load, user_error):
 
 @pytest.mark.parametrize(
     "value, parts",
-    [("none.csv", ["LIST_FILE", "none.csv", "no file"]), ("a.txt", ["LIST_FILE", "a.txt", ".csv, .jsonl and .json"])],
+    [("none.csv", ["LIST_FILE", "none.csv", "no file"]), ("a.txt", ["LIST_FILE", "a.txt", ".csv, .jsonl or .json"])],
 )
 def test_list_file(value, parts, folder, load, user_error):
     write_classes(folder)

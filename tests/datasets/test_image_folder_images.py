@@ -80,7 +80,7 @@ def test_odd_pictures(case, make_cfg, tmp_path):
 
 
 def test_the_odd_pictures_are_odd(tmp_path):
-    """What the files hold is what their names say; otherwise the test above shows nothing."""
+    """The content of the files matches their names; otherwise the test above proves nothing."""
     modes = {}
     for number, (case, write) in enumerate(ODD.items()):
         with Image.open(write(tmp_path / str(number))) as image:
@@ -120,6 +120,6 @@ def test_a_broken_picture_ends_a_run_with_one_line(case, part, run, tmp_path):
 def test_a_dassl_that_cannot_find_unreadable_images_says_so(monkeypatch):
     """A deep check must not call images readable that it has not looked at; a run skips the check."""
     monkeypatch.setattr(readable, "load_image", None)
-    with pytest.raises(UserError, match="cannot find images that are unreadable"):
+    with pytest.raises(UserError, match="cannot skip unreadable images"):
         readable.find_unreadable([])
     assert readable.skip_unreadable([["item"]], "error", "folder") == ([["item"]], [])

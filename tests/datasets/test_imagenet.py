@@ -94,14 +94,14 @@ def empty(folder):
 BROKEN = {
     "flat": (flat, ["holds 36 images that are not in class folders", "n01440764_ILSVRC", "valprep.sh"]),
     "one flat": (lambda f: touch(f / "images/val/x.JPEG"), ["holds 1 images that are not in class folders", "x.JPEG"]),
-    "lacks": (lambda f: (f / "images/val" / WNIDS[4]).rename(f / "x"), ["lacks 1 of 12 class folders", WNIDS[4]]),
-    "strange": (lambda f: touch(f / "images/train/n99/x.JPEG"), ["the folder n99, which is no class of classnames"]),
+    "lacks": (lambda f: (f / "images/val" / WNIDS[4]).rename(f / "x"), ["1 of 12 class folders are missing", WNIDS[4]]),
+    "strange": (lambda f: touch(f / "images/train/n99/x.JPEG"), ["the folder n99, which is not a class in classnames"]),
     "no train": (lambda f: (f / "images/train").rename(f / "x"), ["images/train cannot be read", "image-net.org"]),
     "empty class": (empty, [f"{WNIDS[2]} holds no images"]),
-    "link": (link, ["x.JPEG is a link to an image that is not there"]),
+    "link": (link, ["x.JPEG is a link to an image that does not exist"]),
     "no names": (lambda f: (f / "classnames.txt").unlink(), ["classnames.txt cannot be read", "prepare ImageNet"]),
-    "no wnid": (line("n01440764 tench", "tench"), ["classnames.txt: 'tench' is not a wnid and a name"]),
-    "no name": (line("n01440764 tench", "n01440764"), ["'n01440764' is not a wnid and a name"]),
+    "no wnid": (line("n01440764 tench", "tench"), ["classnames.txt: 'tench' is not a WordNet id and a name"]),
+    "no name": (line("n01440764 tench", "n01440764"), ["'n01440764' is not a WordNet id and a name"]),
     "wnid twice": (line("n01443537", "n01440764"), ["the class n01440764 twice: 'tench' and 'goldfish'"]),
 }
 

@@ -61,7 +61,7 @@ def test_an_image_that_the_listing_spells_otherwise_is_asked_for(images, monkeyp
 
 @pytest.mark.parametrize("name", ["a/nobody.jpg", "nowhere/x.jpg", "a", "b/c"])
 def test_what_is_no_file_is_missing(images, user_error, name):
-    user_error(lambda: to_items([*ROWS, (name, 0, "one")], str(images), "List"), f"not there: {images}/{name}.")
+    user_error(lambda: to_items([*ROWS, (name, 0, "one")], str(images), "List"), f"missing: {images}/{name}.")
 
 
 def test_links_count_as_what_they_lead_to(images, user_error):

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """Where the pictures are made, once."""
+    """Folder of the pictures, which are made once."""
     return tmp_path_factory.mktemp("root")
 
 

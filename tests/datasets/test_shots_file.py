@@ -1,4 +1,4 @@
-"""Few-shot selections as files: two people train on the same images, wherever their data lies."""
+"""Few-shot selections as files: two people train on the same images, no matter where they store the data."""
 
 import json
 import random
@@ -104,7 +104,7 @@ def entry(part, value):
 @pytest.mark.parametrize(
     "change, says",
     [
-        (lambda c: c.update(dataset="Food101"), 'of the dataset "Food101", not of OxfordPets'),
+        (lambda c: c.update(dataset="Food101"), 'for the dataset "Food101", not for OxfordPets'),
         (lambda c: c.update(num_shots=4), "has 4 shots, DATASET.NUM_SHOTS is 2"),
         *((lacks(key), f"lacks the key '{key}'") for key in ("dataset", "num_shots", "train", "val")),
         (lambda c: c.update(train={}), "has a 'train' that is not a list"),

@@ -1,6 +1,6 @@
 """A dataset, a backbone and trainers written with nothing but the public names of Dassl.
 
-They stand for the code of users: if these run, theirs does.
+They represent the code of users: if these trainers run, the users' trainers do.
 """
 
 import os

@@ -46,7 +46,7 @@ def test_empty_lists_and_loaders(make_cfg, pictures):
     with pytest.raises(ConfigError, match="the list of images is empty"):
         build_data_loader(make_cfg(), data_source=[], tfm=ToTensor())
     lonely = [Datum(item.impath, domain=int(n == 0)) for n, item in enumerate(read_part(pictures, "train"))]
-    with pytest.raises(ConfigError, match="SeqDomainSampler makes no batch of 4 from 18 images"):
+    with pytest.raises(ConfigError, match="SeqDomainSampler cannot make a batch of 4 from 18 images"):
         build_data_loader(make_cfg(), "SeqDomainSampler", lonely, batch_size=4, tfm=ToTensor())
 
 

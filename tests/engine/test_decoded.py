@@ -82,7 +82,7 @@ def test_this_process_decodes_each_image_once(make_cfg, items, opened, workers):
 
 
 def test_workers_that_persist_draw_other_augmentations_after_the_first_epoch(make_cfg, items):
-    """Which is why they are off by default: a seed would not stand for upstream's batches any more."""
+    """They are off by default, because with them a seed would no longer give upstream's batches."""
     plain, persistent = (augmented(make_cfg, items, 512, 2, persistent) for persistent in (False, True))
     half = len(plain) // 2
     assert torch.equal(plain[:half], persistent[:half])

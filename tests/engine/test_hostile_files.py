@@ -1,4 +1,4 @@
-"""Pictures and archives of strangers: refused in one line, nothing run, nothing written elsewhere."""
+"""Untrusted pictures and archives: refused in one line; no code runs, and nothing is written elsewhere."""
 
 import io
 import struct

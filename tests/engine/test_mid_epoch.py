@@ -1,4 +1,4 @@
-"""Runs that end in the middle of an epoch, and go on there."""
+"""Runs that stop in the middle of an epoch and resume there."""
 
 import os
 import random
@@ -158,7 +158,7 @@ def test_a_signal_saves_after_the_batch(train, tmp_path, capsys, signum, stop_at
 
 
 class ToldInTest(DrawingX):
-    """Is told to end while it is being tested for the ``stop_test``-th time."""
+    """Is asked to stop during its ``stop_test``-th test."""
 
     stop_test, tests = None, 0
 
@@ -304,7 +304,7 @@ def test_settings_of_another_length_of_epoch(train):
 
 
 def test_steps_that_return_something_else(train, capsys, tmp_path):
-    """What their loop needs cannot be remembered: the run goes on from its last whole epoch."""
+    """The state of their loop cannot be saved, so the run resumes from its last whole epoch."""
 
     class Odd(OwnLoop):
         def forward_backward(self, batch):

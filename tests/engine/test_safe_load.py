@@ -97,7 +97,7 @@ def test_nothing_else_is_allowed(tmp_path, function, args):
     with pytest.raises(CheckpointError) as caught:
         load_checkpoint(tmp_path / "c")
     assert str(tmp_path / "c") in str(caught.value)
-    assert f"{function.__name__}, and loading it could run foreign code" in str(caught.value)
+    assert f"{function.__name__}, and loading it could run untrusted code" in str(caught.value)
 
 
 def test_object_array_cannot_smuggle_a_call(tmp_path):

@@ -1,4 +1,4 @@
-"""Trainers in the styles that users write run as they are: train, go on, load, test.
+"""Trainers in the styles that users write run without changes: train, resume, load, test.
 
 What each style learns is computed again in plain PyTorch, from its network and the seed alone.
 """

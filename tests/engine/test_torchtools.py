@@ -1,4 +1,4 @@
-"""Which layers learn, parameter counts, initial and pretrained weights."""
+"""Freezing of layers, parameter counts, initial and pretrained weights."""
 
 import pytest
 import torch

@@ -246,7 +246,7 @@ def test_a_corrupt_newest_checkpoint_is_named_and_the_one_before_taken(train, tm
     (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("Warning"))
     before = tmp_path / "a/model/model.pth.tar-1"
     assert line == (
-        f'Warning: "{newest}" is corrupt: its content does not fit its checksum. '
+        f'Warning: "{newest}" is corrupt: its content does not match its checksum. '
         f'Going on from "{before}" (1 epochs) instead'
     )
     assert second.losses == whole.losses[4:]

@@ -24,7 +24,7 @@ def picture():
 
 
 def test_clip_pipeline_draws_as_torchvision_does(make_cfg, picture):
-    """Crop and flip decide which pixels a seed stands for: they are torchvision's, in this order."""
+    """Crop and flip decide which pixels a seed gives: they are torchvision's, in this order."""
     cfg = make_cfg("INPUT.INTERPOLATION", "bicubic")
     pipeline = build_transform(cfg, choices=["normalize", "random_flip", "random_resized_crop"])
     plain = T.Compose([

@@ -1,4 +1,4 @@
-"""Machines that fail in the middle of a run: one line, exit status 2, what was good is kept, and the run can go on."""
+"""Machines that fail in the middle of a run: one line, exit status 2, good files are kept, and the run can resume."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""What became of one mutated file."""
+"""Result for one mutated file."""
 
 import io
 import traceback
@@ -55,7 +55,7 @@ def _failure(error: BaseException) -> str:
 
 
 def _problem(line: str) -> str:
-    """What is wrong with a refusal as one clear line; "" for nothing."""
+    """Return what is wrong with a refusal that should be one clear line; "" if it is fine."""
     if not line.strip():
         return "the refusal says nothing"
     if len(line) > LONGEST:

@@ -39,7 +39,7 @@ SPECIAL_EVERY = 15  # files
 
 @dataclass
 class Tally:
-    """What became of a format's files. failures: (number of the file, its content, what went wrong)."""
+    """Results for the files of a format. failures: (number of the file, its content, what went wrong)."""
 
     counts: Counter = field(default_factory=Counter)
     failures: list[tuple[int, bytes, str]] = field(default_factory=list)
@@ -72,7 +72,7 @@ def fuzz(name: str, files: int, seed: int, work: Path, step: Callable[[], None] 
 
 
 def _watch(connection: Connection, pid: int, tally: Tally, first: int, files: int, step: Callable) -> int:
-    """Take what the child sends. Returns the number of the file that another child goes on with."""
+    """Collect what the child sends. Return the number of the file at which the next child continues."""
     content, problem = b"", "the process died"
     try:
         while first < files:

@@ -1,4 +1,4 @@
-"""The small dataset and the small CLIP that the golden numbers were measured on, made anew, the same every time."""
+"""Small dataset and small CLIP of the golden numbers, made again each time, always the same."""
 
 import json
 from pathlib import Path

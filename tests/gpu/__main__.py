@@ -2,7 +2,7 @@
 
 Runs the tests that need a GPU, the golden cases in fp32, a training step of every method (50 and 1,000 classes; fp32,
 bf16, fp16), and one epoch of CoCoOp with 1,000 classes and 16 generated images of each. Needs no network. A case that
-fails is named in the tables, and the others go on. Exit status: 0; 1 if a case failed; 2 for bad input, or without a
+fails is named in the tables, and the others still run. Exit status: 0; 1 if a case failed; 2 for bad input or no
 GPU.
 
 examples:

@@ -1,4 +1,4 @@
-"""Name lists of the wrong make: ImageNet's classes have the names curated for CLIP, or the user is told."""
+"""Wrong lists of names: ImageNet's classes have the names curated for CLIP, or the user gets an error."""
 
 import pytest
 from torchvision.models import ResNet18_Weights

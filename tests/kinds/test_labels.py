@@ -1,4 +1,4 @@
-"""Own datasets are told apart by their labels, and a conflict in a report leaves out no more than its cells."""
+"""Users' own datasets are distinguished by their labels, and a conflict in a report removes only its own cells."""
 
 import pytest
 from PIL import Image

@@ -1,4 +1,4 @@
-"""Own pictures through ``train.py``: nothing is left out, guessed, tested twice or read from another folder's cache."""
+"""Own pictures through ``train.py``: nothing is skipped, guessed, tested twice or read from another folder's cache."""
 
 import json
 import struct

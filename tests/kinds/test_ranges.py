@@ -109,7 +109,7 @@ def test_a_run_says_so_before_it_reads_data(key, value, run):
         ({"MODEL__HEAD__HIDDEN_LAYERS": (8,)}, "CoOp has no head"),
         ({"MODEL__HEAD__NAME": "mlp", "TRAINER__NAME": "SourceOnly"}, "a head needs both"),
         ({"TRAINER__DDAIG__CLAMP_MIN": 2.0}, "CLAMP_MAX 1.0"),
-        ({"MODEL__BACKBONE__NAME": ""}, "give --config-file"),
+        ({"MODEL__BACKBONE__NAME": ""}, "No backbone given"),
         ({"OUTPUT_DIR": " "}, "Give --output-dir FOLDER"),
         ({"OPTIM__STAGED_LR": True}, "OPTIM.STAGED_LR True needs OPTIM.NEW_LAYERS"),
         ({"TRAIN__COUNT_ITER": "train_u"}, "TRAIN.COUNT_ITER train_u has no effect: CoOp"),

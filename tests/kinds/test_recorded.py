@@ -60,7 +60,7 @@ def test_every_record_says_how_its_model_was_selected(run, split):
 def test_more_shots_than_there_are_images_are_said(run):
     assert run("CoOp", DATASET__NUM_SHOTS=500) == 0
     most = records(run.out)[-1]["images_trained_on"]["most"]
-    assert f"no class has 500 training images; up to {most} of a class are trained on" in run.stdout
+    assert f"no class has 500 training images; up to {most} per class are used" in run.stdout
 
 
 def test_what_a_run_has_read_outside_of_the_data_is_listed(run, tmp_path):

@@ -106,4 +106,4 @@ def test_other_settings_of_a_config_file_stay_unknown(text, argv, parts, plugin,
 def test_an_empty_backbone_says_what_to_give(run, tmp_path):
     (tmp_path / "empty.yaml").write_text("OPTIM:\n  LR: 0.1\n")
     run("CoOp", "--backbone", "", config=tmp_path / "empty.yaml")
-    assert run.status == 2 and "No backbone given: give --config-file" in run.err and "--backbone" in run.err
+    assert run.status == 2 and "No backbone given. Use --backbone" in run.err and "--config-file" in run.err

@@ -85,7 +85,7 @@ def test_safetensors_load_alike(prefix, state, tmp_path):
 )
 def test_several_readings_are_refused(content, state, tmp_path):
     torch.save(content(state), tmp_path / "w.pt")
-    assert "can be read in 2 ways" in line_of(tmp_path / "w.pt")
+    assert "holds CLIP weights in 2 places" in line_of(tmp_path / "w.pt")
 
 
 @pytest.mark.parametrize("wrapper, place", [("ema", "['ema']"), ("net", "['net']"), ("a/model", "['a']['model']")])

@@ -189,7 +189,7 @@ def test_config_file_that_would_be_executed(run, tmp_path):
     path = tmp_path / "config.py"
     path.write_text(f"open({str(tmp_path / 'executed')!r}, 'w')\ncfg = {{}}\n")
     run("CoOp", config=path)
-    assert_one_line(run, "config.py", "not YAML")
+    assert_one_line(run, "config.py", "not a YAML file")
     assert not (tmp_path / "executed").exists()
 
 

@@ -23,7 +23,7 @@ SHORT = ["OPTIM.MAX_EPOCH", "1", "DATASET.NUM_SHOTS", "6", "DATALOADER.TRAIN_X.B
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Where the pictures are made, once."""
+    """Folder of the pictures, which are made once."""
     return tmp_path_factory.mktemp("data")
 
 

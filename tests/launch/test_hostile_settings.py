@@ -1,4 +1,4 @@
-"""Configs and sweeps of strangers: plain YAML only, and no folder outside of the output."""
+"""Untrusted configs and sweeps: plain YAML only, and no folder outside of the output."""
 
 import json
 
@@ -49,7 +49,7 @@ def test_what_is_not_plain_yaml_is_refused(case, read, tmp_path, canary):
 def test_python_is_no_config(name, tmp_path, canary):
     """yacs would execute it."""
     (tmp_path / name).write_text("open('CANARY', 'w')\ncfg = {}\n")
-    with pytest.raises(UserError, match="not YAML"):
+    with pytest.raises(UserError, match="not a YAML file"):
         merge_file(default_config(), str(tmp_path / name))
 
 
@@ -79,7 +79,7 @@ def test_a_number_too_large_is_refused(tmp_path):
 )
 @pytest.mark.parametrize("protocol", ["few_shot", "base2new", "cross_dataset"])
 def test_the_runs_of_a_sweep_stay_in_its_output(protocol, fields):
-    with pytest.raises(UserError, match="leads outside") as caught:
+    with pytest.raises(UserError, match="is outside") as caught:
         plan.plan(
             [Request(protocol=protocol, **{"trainers": ["CoOp"], "datasets": ["digits"], "seeds": [1], **fields})]
         )
@@ -91,7 +91,7 @@ def test_a_plan_that_leads_outside_is_refused(tmp_path):
     content = json.loads((tmp_path / plan.FILE).read_text())
     content["jobs"][0]["folder"] = "../outside"
     (tmp_path / plan.FILE).write_text(json.dumps(content))
-    with pytest.raises(UserError, match="leads outside"):
+    with pytest.raises(UserError, match="is outside"):
         plan.read(tmp_path)
 
 

@@ -20,7 +20,7 @@ def records(folder):
 
 
 def lasting(folder):
-    """What two runs of the same must agree in."""
+    """Return the part of a record that is equal in two runs with the same settings."""
     return [{k: v for k, v in r.items() if k not in VARYING} for r in records(folder)]
 
 
@@ -161,7 +161,7 @@ def test_what_a_loaded_model_was_learned_on(run):
 
 def test_a_protocol_that_is_no_label(run):
     assert run("CoOp", "--protocol", "few shot") == 2
-    assert "'few shot' is not a label" in run.err and "few_shot" in run.err
+    assert "'few shot' is not a valid label" in run.err and "few_shot" in run.err
     assert not run.out.exists()
 
 

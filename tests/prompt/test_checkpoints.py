@@ -43,9 +43,9 @@ def coops(folder, context, **more):
 def test_a_prompt_of_coops_authors_needs_only_classes_and_backbone(small, tmp_path):
     context, backbone = torch.randn(16, 64), str(small / "tiny_clip.pt")
     path = coops(tmp_path, context)
-    with pytest.raises(UserError, match="does not hold class names. Give them: --classes FILE"):
+    with pytest.raises(UserError, match="stores no class names. Give them: --classes FILE"):
         load_prompt(path, backbone=backbone)
-    with pytest.raises(UserError, match="does not say which backbone it was learned with. Name it: --backbone"):
+    with pytest.raises(UserError, match="does not store the name of its backbone. Give it: --backbone"):
         load_prompt(path, NAMES)
     prompt = load_prompt(path, NAMES, backbone=backbone)
     assert prompt.method == "CoOp" and torch.equal(prompt.artifact.tensors["ctx"], context)
@@ -61,9 +61,9 @@ def test_a_conditional_prompt_is_recognised_and_nothing_else_is_guessed(small, t
         "meta_net.linear2.weight": torch.randn(64, 4), "meta_net.linear2.bias": torch.randn(64),
     }  # fmt: skip
     assert load_prompt(coops(tmp_path / "a", torch.randn(4, 64), **net), NAMES, backbone=backbone).method == "CoCoOp"
-    with pytest.raises(UserError, match="fits none of the methods here"):
+    with pytest.raises(UserError, match="does not fit any known method"):
         load_prompt(coops(tmp_path / "b", torch.randn(4, 64), other=torch.ones(3)), NAMES, backbone=backbone)
-    with pytest.raises(UserError, match="is no prompt of CoOp: .* have width 96, this backbone's text width is 64"):
+    with pytest.raises(UserError, match="is not a prompt of CoOp: .* have width 96, this backbone's text width is 64"):
         load_prompt(coops(tmp_path / "c", torch.randn(4, 96)), NAMES, backbone=backbone, method="CoOp")
 
 

@@ -71,7 +71,7 @@ def test_a_graph_that_differs_from_pytorch_is_not_written(run, small, tmp_path, 
     command = ["onnx", str(run.out), "--check", str(picture), "--out"]
     monkeypatch.setattr(module, "Scores", Wrong)
     assert main([*command, str(tmp_path / "wrong.onnx")]) == 2
-    assert "The exported graph differs from PyTorch: a logit by 0.01" in capsys.readouterr().err
+    assert "The exported graph and PyTorch differ, in a logit by 0.01" in capsys.readouterr().err
     assert not (tmp_path / "wrong.onnx").exists()
 
 

@@ -52,7 +52,7 @@ def test_a_picture_may_be_a_path_an_image_an_array_or_a_tensor(prompt, picture, 
     "wrong, words",
     [
         (torch.zeros(3, 7, 7), "is taken as transformed already"),
-        (np.zeros((5, 5, 3)), "An array of float64 (5, 5, 3) is no picture"),
+        (np.zeros((5, 5, 3)), "An array of float64 (5, 5, 3) is not a picture"),
         ("nowhere.jpg", "nowhere.jpg"),
         ([], "There are no pictures"),
     ],
@@ -139,7 +139,7 @@ def test_features_of_the_same_files_are_computed_once(tmp_path, method, monkeypa
 def test_nearest_words_of_untrained_words_are_the_words(tmp_path):
     prompt = load_prompt(made(tmp_path, "KgCoOp"))
     assert [words[0][0] for words in prompt.nearest_words(2)["context"]] == ["a", "photo", "of", "a"]
-    with pytest.raises(UserError, match="VPT has learned no vectors in the place of words"):
+    with pytest.raises(UserError, match="VPT learns no vectors in place of words"):
         load_prompt(made(tmp_path / "vpt", "VPT")).nearest_words()
 
 

@@ -42,7 +42,7 @@ def test_a_prompt_of_coop_has_a_kilobyte_for_each_vector_and_names_no_place(fold
 
 def test_files_in_the_way_links_and_missing_files(folder, tmp_path):
     os.rename(folder / MODEL, tmp_path / "model")
-    assert f"it has no {MODEL}" in refusal(folder)
+    assert f"{MODEL} is missing" in refusal(folder)
     os.symlink(tmp_path / "model", folder / MODEL)
     assert f"{MODEL} is a link" in refusal(folder)
     os.unlink(folder / MODEL)
@@ -55,9 +55,9 @@ def test_files_in_the_way_links_and_missing_files(folder, tmp_path):
     [
         (
             lambda c: c["format"].update(version="2.0"),
-            "it is of version 2.0 of the format clip-prompt, and this program",
+            "it has version 2.0 of the format clip-prompt, but this program",
         ),
-        (lambda c: c["format"].update(name="other"), "is not of the format clip-prompt"),
+        (lambda c: c["format"].update(name="other"), "does not have the format clip-prompt"),
         (lambda c: c.pop("logit"), "'logit' is a required property"),
         (lambda c: c["classes"].update(names=[]), "classes.names"),
         (lambda c: c["architecture"]["text"].update(width=64), r"tensor 'ctx' \(4, 128\) does not fit the declared"),
@@ -77,12 +77,12 @@ def test_keys_that_are_unknown_and_a_newer_minor_version_are_read(folder):
 def test_a_config_or_tensors_that_were_edited_are_noticed(folder):
     text = (folder / CONFIG).read_text()
     (folder / CONFIG).write_text(text.replace("red circle", "red square"))
-    assert "is not the one that prompt_model.safetensors was written with" in refusal(folder)
+    assert "its SHA-256 is not the one in prompt_model.safetensors" in refusal(folder)
     (folder / CONFIG).write_text(text)
     content = bytearray((folder / MODEL).read_bytes())
     content[-1] ^= 1
     (folder / MODEL).write_bytes(content)
-    assert "is not the file that prompt_config.json names" in refusal(folder)
+    assert "its SHA-256 is not the one in prompt_config.json" in refusal(folder)
 
 
 def test_values_that_are_not_finite(folder):

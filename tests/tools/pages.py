@@ -12,7 +12,7 @@ TRAINERS = {"ZeroshotCLIP": 60.0, "CoOp": 70.0, "CoCoOp": 72.0}
 
 
 def details(accuracy, names=("cat", HOSTILE, "dog")):
-    """What an evaluation adds to a record: 100 images of each class."""
+    """Return the part of a record that an evaluation adds, with 100 images per class."""
     classes = [
         {"label": i, "name": name, "total": 100, "correct": round(accuracy) - i * 5} for i, name in enumerate(names)
     ]

@@ -166,7 +166,7 @@ def test_class_names_are_spread_and_different():
         (["--backbone", "ViT-B/17"], "invalid choice: 'ViT-B/17'"),
         (["--method", "CoOpp"], "Unknown method 'CoOpp'. Did you mean 'CoOp'?"),
         (["--method", "MaPLe"], "Lower the prompt depth"),
-        (["TRAINER.COCOOP.N_CTX"], "'TRAINER.COCOOP.N_CTX' has no partner"),
+        (["TRAINER.COCOOP.N_CTX"], "'TRAINER.COCOOP.N_CTX' has no value"),
     ],
 )
 def test_bad_input_is_one_clear_line(flags, line, capsys):

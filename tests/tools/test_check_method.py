@@ -122,12 +122,12 @@ def test_the_program_prints_a_table_and_says_by_its_status_whether_checks_failed
     "argv, line",
     [
         (["CoOpp"], "Unknown method 'CoOpp'. Did you mean 'CoOp'? Known: "),
-        (["SourceOnly"], "'SourceOnly' is no method of this toolbox"),
+        (["SourceOnly"], "'SourceOnly' is not a method of this toolbox"),
         (["CoOp", "--only", "speed"], "Unknown check 'speed'. "),
         (["CoOp", "--plugin", "/nowhere.py"], "Plugin '/nowhere.py' cannot be imported"),
         (["CoOp", "--config-file", "/nowhere.yaml"], "No config file '/nowhere.yaml'"),
         (["CoOp", "TRAINER.COOP.DEPTH", "2"], "Unknown config key 'TRAINER.COOP.DEPTH'"),
-        (["CoOp", "TRAINER.COOP.N_CTX"], "'TRAINER.COOP.N_CTX' has no partner"),
+        (["CoOp", "TRAINER.COOP.N_CTX"], "'TRAINER.COOP.N_CTX' has no value"),
         (["MaPLe", "TRAINER.MAPLE.PROMPT_DEPTH", "9"], "Lower the prompt depth"),
     ],
 )

@@ -90,7 +90,7 @@ def test_mistakes_are_one_line(options, name, settings, part, export):
 def test_a_split_that_is_not_there_is_named(export, monkeypatch):
     monkeypatch.setattr(reader("OxfordPets"), "test_only", True)  # like the variants of ImageNet
     status, arrays = export("--split", "train")
-    assert status == 2 and not arrays and "OxfordPets has no train images. It has:" in export.err
+    assert status == 2 and not arrays and "OxfordPets has no train images. Choose from:" in export.err
     status, arrays = export()
     assert status == 0 and "test.npz" in arrays and "train.npz" not in arrays
 

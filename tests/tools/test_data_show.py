@@ -83,7 +83,7 @@ def test_settings_of_a_folder_come_from_a_file(pictures, tmp_path, capsys):
     assert main(["show", "ImageFolder", *output, "--dataset-config-file", str(settings)]) == 0
     assert "of 1 of 1 classes" in capsys.readouterr().out
     assert main(["show", "Digits", *output, "--config", str(settings)]) == 2
-    assert "is of ImageFolder, not of Digits" in capsys.readouterr().err
+    assert "is for ImageFolder, not for Digits" in capsys.readouterr().err
 
 
 def test_a_broken_picture_is_marked_and_named(pictures, tmp_path, capsys):
@@ -153,7 +153,7 @@ def test_split_sizes_and_names_of_every_replica(name, tmp_path):
         (["Digits", "--per-class", "500"], "are 5000 pictures; a sheet holds at most 2000"),
         (["Digits", "--output", "sheet.jpg"], "ends in .png"),
         (["Digits", "--output", "folder.png"], "is a folder"),
-        (["Digits", "--output", "file/sheet.png"], "Give --output another place"),
+        (["Digits", "--output", "file/sheet.png"], "Choose another --output"),
         (["Digits", "--config", "none.yaml"], "No config file 'none.yaml'"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Archives of strangers: what is taken from them, and what is refused."""
+"""Untrusted archives: members that are unpacked, and members that are refused."""
 
 import pytest
 

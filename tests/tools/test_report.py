@@ -213,7 +213,7 @@ def test_costs_of_different_devices_and_of_old_records_are_said(tmp_path, capsys
 def test_cost_is_for_tables_of_results(option, tmp_path, capsys):
     write(tmp_path, record(80.0))
     status, out, err = run(capsys, tmp_path, "--cost", *option)
-    assert status == 2 and not out and "leave out --compare and --verify" in err
+    assert status == 2 and not out and "remove --compare and --verify" in err
 
 
 def test_missing_seeds_and_datasets_show(tmp_path, capsys):

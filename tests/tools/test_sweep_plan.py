@@ -1,4 +1,4 @@
-"""Which jobs a protocol has: folders, command lines, configs, lists; bad input; the scripts."""
+"""Jobs of a protocol: folders, command lines, configs, lists; bad input; the scripts."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What a sweep prints while it runs."""
+"""Output of a sweep while it runs."""
 
 import io
 import sys

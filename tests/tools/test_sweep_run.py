@@ -92,7 +92,7 @@ def test_states(copy):
 
 
 def test_results_without_a_marker_are_not_learned_again(copy):
-    """Neither after a kill between record and marker, nor where train.py was called by hand."""
+    """This holds after a kill between record and marker, and after a call of train.py by hand."""
     output, argv, (train, _) = copy
     folder = train.path(output)
     before = json.loads((folder / "results.json").read_text())
@@ -141,7 +141,7 @@ def test_a_worker_that_is_called_by_its_folder(copy):
 
 
 def runs(output):
-    """How often each folder's training program was started."""
+    """Return how often the training program was started for each folder."""
     return {str(f.parent.relative_to(output)): len(list(f.parent.glob("log.txt*"))) for f in output.rglob("log.txt")}
 
 
@@ -221,7 +221,7 @@ def resumable(output):
 
 
 def wait(process, event, output, limit):
-    """Until the event, or until so many jobs are done; the sweep goes on meanwhile."""
+    """Wait for the event, or until this many jobs are done, while the sweep runs."""
     until = time.monotonic() + 60
     while not event() and len(list(output.rglob("done.json"))) < limit:
         assert process.poll() is None, process.stdout.read()

@@ -154,7 +154,7 @@ def test_resnets_and_other_blocks_compute_their_own_forward_pass():
     assert torch.equal(encoder(images()), resnet(images()))
     assert (encoder.tokens, encoder.output_dim, encoder.input_resolution) == (2 * 2 + 1, 64, 64)
     for given in ({"rows": rows(2)}, {"deep": {1: rows(2)}}, {"inserted": {0: rows(2)}}, {"hooks": {0: LowRank()}}):
-        with pytest.raises(UserError, match="ModifiedResNet takes no learned image rows .* Choose a ViT"):
+        with pytest.raises(UserError, match="ModifiedResNet does not accept learned image rows .* Choose a ViT"):
             encoder(images(), **given)
 
     class Doubled(ResidualAttentionBlock):
@@ -228,9 +228,9 @@ def test_images_at_once_are_bounded_by_their_pixels(pixels, count):
 
 @pytest.mark.parametrize("kind", ("deep", "inserted", "hooks"))
 def test_a_layer_that_does_not_exist_is_named(kind):
-    with pytest.raises(UserError, match=r"The image encoder takes .* at layers [01] to 2, not at layer 3"):
+    with pytest.raises(UserError, match=r"The image encoder accepts .* at layers [01] to 2, but got them for layer 3"):
         ImageEncoder(VISUAL)(images(), rows(2), **{kind: {3: rows(2)}})
-    with pytest.raises(UserError, match="not at layer 0"):
+    with pytest.raises(UserError, match="but got them for layer 0"):
         ImageEncoder(VISUAL)(images(), rows(2), {0: rows(2)})
 
 
@@ -238,7 +238,7 @@ def test_numbers_of_rows_that_do_not_fit_are_refused():
     encoder = ImageEncoder(VISUAL)
     with pytest.raises(ValueError, match="replace the 2 appended rows"):
         encoder(images(), rows(2), {1: rows(3)})
-    with pytest.raises(ValueError, match="equally many"):
+    with pytest.raises(ValueError, match="must be the same at all layers"):
         encoder(images(), inserted={0: rows(2), 1: rows(3)})
 
 

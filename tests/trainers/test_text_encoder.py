@@ -200,13 +200,15 @@ def test_what_does_not_fit_is_refused():
     encoder = TextEncoder(CLIP)
     learner, context = learner_and_contexts(encoder)
     for kind in ("deep", "inserted", "hooks"):
-        with pytest.raises(UserError, match=r"The text encoder takes .* at layers [01] to 3, not at layer 4"):
+        with pytest.raises(
+            UserError, match=r"The text encoder accepts .* at layers [01] to 3, but got them for layer 4"
+        ):
             encoder(learner.prompts, context, **{kind: {4: rows(2)}})
-    with pytest.raises(UserError, match="not at layer 0"):
+    with pytest.raises(UserError, match="but got them for layer 0"):
         encoder(learner.prompts, context, {0: rows(2)})
     with pytest.raises(ValueError, match="for all 5 classes"):
         encoder(learner.prompts, context, {1: per_class(2, 0)[:3]})
-    with pytest.raises(ValueError, match="equally many"):
+    with pytest.raises(ValueError, match="must be the same at all layers"):
         encoder(learner.prompts, context, inserted={0: rows(2), 1: rows(3)})
     with pytest.raises(ValueError, match="none are given"):
         encoder(learner.prompts)

@@ -1,4 +1,4 @@
-"""Backbones of strangers: the weights of a file are taken, and nothing in it is run."""
+"""Untrusted backbone files: their weights are loaded, and no code in them runs."""
 
 import hashlib
 import io

@@ -67,7 +67,7 @@ class Bench:
             more = ". A file of your own: --plugin FILE.py"
             raise unknown("method", method, [n for n in TRAINER_REGISTRY.registered_names() if is_method(n)], more)
         if not is_method(method):
-            raise UserError(f"'{method}' is no method of this toolbox: only subclasses of CLIPTrainer are checked")
+            raise UserError(f"'{method}' is not a method of this toolbox. Give the name of a subclass of CLIPTrainer")
         self.method, self.folder, self.pairs = method, folder, list(pairs)
         self.config = Path(config or default_config(method))
         self.cls = TRAINER_REGISTRY.get(method)
@@ -102,7 +102,7 @@ class Bench:
         if not self.built.get_model_names():
             raise NotApplicable("nothing is learned")
         if steps and not self.has_steps:
-            raise NotApplicable("no training steps: the method has a loop of its own")
+            raise NotApplicable("no training steps: the method has its own loop")
 
     @cached_property
     def built(self) -> Any:

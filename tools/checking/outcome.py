@@ -1,4 +1,4 @@
-"""How checks end, and how they compare numbers."""
+"""Outcomes of checks, and comparisons of numbers."""
 
 from collections.abc import Mapping
 

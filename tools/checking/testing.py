@@ -52,12 +52,12 @@ def new(bench: Bench) -> str:
     """A method that learned the base classes is tested on the new ones, under their names."""
     bench.require()
     if bench.facts.learns != "prompts" or not bench.facts.takes_part("base2new"):
-        raise NotApplicable("takes no part, says its method.yml")
+        raise NotApplicable("not part of it, according to its method.yml")
     hint = "Prompts and features of classes must come from this run's names: save only what is learned"
     try:
         fresh = bench.build(DATASET__SUBSAMPLE_CLASSES="new")
     except USER_ERRORS as error:
-        raise NotApplicable(f"takes no part: {error}") from error
+        raise NotApplicable(f"not part of it: {error}") from error
     bench.load_into(fresh)
     found, names = scores(fresh, bench.images), list(fresh.dm.dataset.classnames)
     if found.shape != (len(bench.images), len(names)) or not torch.isfinite(found).all():
@@ -178,7 +178,7 @@ def _training_forward(trainer, images: Tensor) -> Seen | None:
 
 
 def _random_numbers(start: dict[str, Tensor], other: dict[str, Tensor]) -> int:
-    """How many learned numbers start differently under another seed; copies of a tensor count once."""
+    """Count the learned numbers that start differently with another seed. Copies of a tensor count once."""
     random: list[Tensor] = []
     for name, value in start.items():
         differs = value.shape != other[name].shape or not torch.equal(value, other[name])

@@ -39,13 +39,13 @@ def fetch(urls: list[str], target: Path, checksum: str | None = None) -> str:
 
     Raises:
         Unavailable: no source serves the file, or none with the right checksum; the text says why for each.
-        UserError: an address that is neither http nor https, or a full disk.
+        UserError: the address is not http or https, or the disk is full.
     """
     part, note = (target.with_name(target.name + end) for end in (".part", ".source"))
     reasons = []
     for url in urls:
         if urlsplit(url).scheme not in ("http", "https"):
-            raise UserError(f"Address '{url}' is neither http:// nor https://; give another one")
+            raise UserError(f"Address '{url}' starts with neither http:// nor https://. Give another address")
     for url in urls:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -136,7 +136,7 @@ def _continue(url: str, part: Path, note_file: Path) -> bool:
         facts, place = _facts(reply.headers), reply.headers.get("Content-Range", "")
         if reply.status == 206:
             if not place.startswith(f"bytes {have}-"):
-                raise _Changed(f"asked for the bytes from {have} on, the server sent '{place}'")
+                raise _Changed(f"asked for the bytes from {have}, but the server sent '{place}'")
             if any(facts[key] and note.get(key) and facts[key] != note[key] for key in facts):
                 raise _Changed("the file changed on the server")
         else:  # the whole file: it has changed, or the server ignores ranges

@@ -60,7 +60,7 @@ def export_features(
     lists = {"train": None if getattr(data, "test_only", False) else data.train_x, "val": data.val, "test": data.test}
     there = [split for split in SPLITS if lists[split]]
     if lacking := [split for split in splits if split not in there]:
-        raise UserError(f"{name} has no {lacking[0]} images. It has: {', '.join(there)}")
+        raise UserError(f"{name} has no {lacking[0]} images. Choose from: {', '.join(there)}")
     written = []
     for split in splits or there:
         features, labels = trainer.features_of(lists[split], partial(tqdm, desc=split, leave=False))

@@ -57,9 +57,9 @@ def check_request(output: str, classes: int, per_class: int) -> Path:
         raise UserError(f"--per-class {per_class}: a sheet holds at most {MOST} pictures")
     path = Path(output).expanduser().absolute()
     if path.suffix.lower() != ".png":
-        raise UserError(f"--output {output}: the sheet is a PNG, give a name that ends in .png")
+        raise UserError(f"--output {output}: the sheet is a PNG, choose a name that ends in .png")
     if path.is_dir():
-        raise UserError(f"--output {output} is a folder: give the name of a file in it")
+        raise UserError(f"--output {output} is a folder: give the path of a file")
     return path
 
 
@@ -70,7 +70,7 @@ def write_sheet(sheet: Sheet, path: Path) -> None:
     try:
         write_bytes_atomically(path, content.getvalue())
     except OSError as error:
-        raise UserError(f"Cannot write {path}: {error.strerror or error}. Give --output another place.") from error
+        raise UserError(f"Cannot write {path}: {error.strerror or error}. Choose another --output.") from error
 
 
 def draw_sheet(data, title: str, classes: int = 20, per_class: int = 6, seed: int = 1) -> Sheet:

@@ -55,7 +55,10 @@ def build(name: str, root: str, shots: int = -1, seed: int = 1, config_file: str
     if config_file:
         merge_file(cfg, config_file)
         if cfg.DATASET.NAME not in ("", name):
-            raise UserError(f"Config file '{config_file}' is of {cfg.DATASET.NAME}, not of {name}. Give its own file.")
+            raise UserError(
+                f"Config file '{config_file}' is for {cfg.DATASET.NAME}, not for {name}. Give the config file of "
+                f"{name}."
+            )
     cfg.SEED = seed
     cfg.DATASET.NAME = name
     cfg.DATASET.ROOT = root

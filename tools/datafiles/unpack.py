@@ -63,7 +63,9 @@ def _find(folder: Path, name: str, archive: Path) -> Path:
             return found[0]
         entries = [entry for parent in level for entry in os.scandir(parent)]
         level = [Path(e.path) for e in entries if e.is_dir(follow_symlinks=False) and e.name != "__MACOSX"]
-    raise UserError(f"Archive {archive} holds no {name}: it is not the release that is expected")
+    raise UserError(
+        f"Archive {archive} holds no {name}, so it is not the expected release. Remove it and fetch it again"
+    )
 
 
 def _extract(archive: Path, folder: Path) -> None:
@@ -107,7 +109,7 @@ def _check_file(archive: Path) -> None:
 def _check(name: str, archive: Path, plain: bool) -> None:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):
-        raise UserError(f"Archive {archive} is refused: its member '{name}' would land outside the folder")
+        raise UserError(f"Archive {archive} is refused: its member '{name}' would be written outside the folder")
     if not plain:
         raise UserError(f"Archive {archive} is refused: its member '{name}' is a device or a link")
 
@@ -118,4 +120,4 @@ def _check_links(entry: Path, archive: Path) -> None:
     paths = [entry, *(Path(base) / n for base, folders, files in os.walk(entry) for n in [*folders, *files])]
     for path in paths:
         if path.is_symlink() and (path == entry or not os.path.realpath(path).startswith(top + os.sep)):
-            raise UserError(f"Archive {archive} is refused: its link '{path.name}' leads out of '{entry.name}'")
+            raise UserError(f"Archive {archive} is refused: its link '{path.name}' points outside of '{entry.name}'")

@@ -1,6 +1,6 @@
 """Measures how long a dataset takes to load: SUN397's size from a split file, ImageNet's from class folders.
 
-Empty files under generated names stand for the images; no reader opens one. Each load is a process of its own: the
+Empty files under generated names stand for the images; no reader opens one. Each load runs in its own process: the
 reader is built as a run builds it, with few-shot selection. The second load finds the selection that the first one
 stored. The system has the folders in memory then, as with any dataset in use.
 """

@@ -86,7 +86,7 @@ def _memory_of_own_process(task: Task, name: str, separately: bool) -> dict:
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONWARNINGS": "ignore"})
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or [f"status {done.returncode}, perhaps out of memory"])[-1]
-        raise UserError(f"Measuring the memory of '{name}' failed: {reason}. --no-memory leaves it out")
+        raise UserError(f"Measuring the memory of '{name}' failed: {reason}. --no-memory skips it")
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -42,7 +42,7 @@ def make_caption(codes: np.ndarray, rng: np.random.Generator) -> tuple[str, np.n
     detail = rng.random()  # from terse to full
 
     def say(name: str, chance: float) -> str:
-        """The value of an attribute, or "" when it is left out or has no word."""
+        """The value of an attribute, or "" if it is missing or has no word."""
         word = VALUES[name][codes[COLUMN[name]]]
         if not word or rng.random() > chance * 2 * detail:
             return ""

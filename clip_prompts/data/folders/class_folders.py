@@ -119,7 +119,7 @@ def _picture_names(folder: str, key: str, skipped: Skipped) -> list[str]:
             elif _ending(entry.name).lower() in image_suffixes() and entry.is_file():
                 names.append(entry.name)
             elif not os.path.exists(entry.path):
-                raise UserError(f"{entry.path} is a link to an image that is not there. {_EMPTY}")
+                raise UserError(f"{entry.path} is a link to an image that does not exist. {_EMPTY}")
             else:  # of another kind, or a special file
                 endings[_ending(entry.name)] += 1
     if not names:

@@ -38,7 +38,10 @@ def find_list(folder: str, wanted: str = "") -> str:
         if not os.path.isfile(path):
             raise UserError(f"DATASET.LIST_FILE: there is no file {path}. Give its name in the folder, or its path.")
         if not path.endswith((*SUFFIXES, ".json")):
-            raise UserError(f"DATASET.LIST_FILE: {path} is none of .csv, .jsonl and .json (a split file).")
+            raise UserError(
+                f"DATASET.LIST_FILE: {path} does not end in .csv, .jsonl or .json (a split file). Convert it to one "
+                "of these formats."
+            )
         return path
     with reading(f"Folder {folder}"):
         names = sorted(os.listdir(folder))
@@ -86,7 +89,7 @@ def image_folder(path: str, folder: str) -> str:
         if len(whole) > 1:
             raise UserError(
                 f"The paths of split file {path} fit several folders: {whole[0]} and {whole[1]} both hold {paths[0]}. "
-                "Rename one, or begin the paths with the folder that is meant."
+                "Rename one, or start each path with the name of its folder."
             )
         fitting = whole or fitting
     return fitting[0] if fitting else folder

@@ -40,7 +40,7 @@ def name_by_file(folder: str, keys: Iterable) -> dict:
         if not name:
             raise UserError(f"{path}: '{line}' is not a class folder, a space and a class name.")
         if known.setdefault(key, name) != name:
-            raise UserError(f"{path} names '{key}' twice: '{known[key]}' and '{name}'.")
+            raise UserError(f"{path} lists '{key}' twice: '{known[key]}' and '{name}'.")
     names = {}
     for key in keys:
         if str(key) not in known:

@@ -18,7 +18,7 @@ from .listing import PARTS, SPELLINGS, Listing
 def find_parts(folder: str) -> dict[str, str]:
     """Returns part -> folder, as "val" -> "Validation". Folders of pictures are classes, even one called train.
 
-    Raises UserError: two folders stand for one part.
+    Raises UserError: two folders mean the same part.
     """
     found: dict[str, str] = {}
     try:
@@ -31,8 +31,8 @@ def find_parts(folder: str) -> dict[str, str]:
             continue
         if part in found:
             raise UserError(
-                f"{folder} has {found[part]}/ and {name}/, which both stand for {part}. Keep one. "
-                "The parts are called train, val and test."
+                f"{folder} has {found[part]}/ and {name}/, which both mean {part}. Keep one. "
+                "The usual names are train, val and test."
             )
         found[part] = name
     return found

@@ -90,7 +90,7 @@ class StoredSplit:
         place = {(kind, path): part for kind, lists in latest.items() for part in lists for path in lists[part]}
         new = [(kind, part, path) for kind, part, path in ours if (kind, path) not in place]
         if any(place.get((kind, path), part) != part for kind, part, path in ours):
-            raise UserError(f"Another run has just stored another split in {now}. Run the same command again.")
+            raise UserError(f"Another run has just stored a different split in {now}. Run the same command again.")
         if not new or not self.writes:
             return
         for kind, part, path in new:
@@ -117,7 +117,7 @@ def _read(path: str) -> Content:
     try:
         found = read_json(path, LIST)
         if found["version"] != VERSION:
-            raise ValueError("it is of another version")
+            raise ValueError("it was written by another version")
         content = {kind: {part: found[kind][part] for part in shares} for kind, shares in KINDS.items()}
     except OSError as error:
         raise UserError(f"The stored split {path} cannot be read: {error.strerror or error}. {advice}.") from error

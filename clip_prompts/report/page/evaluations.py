@@ -158,4 +158,6 @@ def _reading(run: Run, field: str) -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ReportError(f"{run.path}: the field '{field}' is not as train.py writes it. Run its job again") from error
+        raise ReportError(
+            f"{run.path}: the field '{field}' is not in the form that train.py writes. Run its job again"
+        ) from error

@@ -15,7 +15,7 @@ _SHOWN = 5  # paths in a message
 def check_dataset(dataset):
     """Check that the lists of a dataset fit together.
 
-    Two cases are by design: test images that stand in for training (the same Datum objects, or ``test_only``), and a
+    Two cases are by design: test images that serve as training images (the same Datum objects, or ``test_only``), and a
     validation list that is the test list. An object may be repeated in ``train_x``, as drawing with replacement does.
 
     Raises:
@@ -45,13 +45,13 @@ def check_dataset(dataset):
                 path = os.path.normpath(path)
             other, known = seen.setdefault(path, (part, item))
             if other != part:
-                raise ConfigError(f"{name} has the image {path} in {other} and in {part}. Take it out of one.")
+                raise ConfigError(f"{name} has the image {path} in {other} and in {part}. Remove it from one of them.")
             if known is not item and not (part == "train_x" and is_bundled(dataset)):
                 raise ConfigError(f"{name} has the image {path} twice in {part}. Remove one entry.")
 
 
 def is_test_only(dataset):
-    """Return whether the test images of a dataset stand in for training, so that class names exist."""
+    """True if the test images of a dataset serve as training images, so that class names exist."""
     return getattr(dataset, "test_only", False) or _same_objects(dataset.train_x, dataset.test or [])
 
 
@@ -79,7 +79,7 @@ def _check_classes(name, parts, lab2cname):
         if classname != lab2cname[label]:
             raise ConfigError(
                 f"{name} calls label {label} '{lab2cname[label]}' in train_x and '{classname}' in {part}. "
-                "Give it one name, or number the classes alike."
+                "Give the class one name, or use the same numbers in both parts."
             )
 
 
@@ -118,8 +118,8 @@ def skip_unreadable(dataset, choice):
     line = f"{len(reasons)} of {len(images)} images cannot be read: {shown}"
     if choice != "skip":
         raise ImageReadError(
-            f"{line} (the first: {next(iter(reasons.values()))}). Replace them, or leave them out of all lists: "
-            "DATASET.UNREADABLE skip"
+            f"{line} (the first: {next(iter(reasons.values()))}). Replace them, or set "
+            "DATASET.UNREADABLE skip to ignore them"
         )
     print(printable(f"Skipped: {line}"))
     dataset.leave_out(set(reasons))

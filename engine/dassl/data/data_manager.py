@@ -49,7 +49,7 @@ def build_data_loader(
     )
     if len(loader) == 0:
         raise ConfigError(
-            f"{sampler_type} makes no batch of {batch_size} from {len(data_source)} images. "
+            f"{sampler_type} cannot make a batch of {batch_size} from {len(data_source)} images. "
             "Lower BATCH_SIZE or N_INS, or choose RandomSampler."
         )
     return loader

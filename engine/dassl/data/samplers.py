@@ -47,7 +47,8 @@ class _DomainBlockSampler(_TrialLengthSampler):
             )
         if batch_size % n_domain:
             raise ConfigError(
-                f"BATCH_SIZE {batch_size} cannot be shared equally by {n_domain} domains. Set it to a multiple."
+                f"BATCH_SIZE {batch_size} cannot be shared equally by {n_domain} domains. Set it to a multiple of "
+                f"{n_domain}."
             )
         self.batch_size = batch_size
         self.n_domain = n_domain
@@ -142,7 +143,7 @@ class RandomClassSampler(_TrialLengthSampler):
                     open_labels.remove(label)
 
     def _groups_of(self, label):
-        """Return the shuffled images of a class in full groups of ``n_ins``; a rest is left out."""
+        """Return the shuffled images of a class in full groups of ``n_ins``; a rest is skipped."""
         indices = list(self.index_dict[label])
         if len(indices) < self.n_ins:
             indices = np.random.choice(indices, size=self.n_ins, replace=True).tolist()

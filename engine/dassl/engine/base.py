@@ -1,4 +1,4 @@
-"""The part of a trainer that knows models, epochs and batches, but neither data nor config."""
+"""The part of a trainer that handles models, epochs and batches, without data or config."""
 
 import contextlib
 from collections import OrderedDict

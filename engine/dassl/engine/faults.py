@@ -20,7 +20,7 @@ def as_user_error(error):
     if isinstance(error, RuntimeError) and text.startswith("DataLoader worker"):
         how = re.sub(r"^DataLoader worker \(pid(\(s\))? [\d, ]*\) ", "", text).split(". ")[0].rstrip(".")
         return LoaderWorkerError(
-            f"A process that loads images ended ({how}), perhaps because memory ran out. "
+            f"A process that loads images ended ({how}), possibly because memory ran out. "
             "Lower DATALOADER.NUM_WORKERS (0: none) or the batch sizes."
         )
     if isinstance(error, OSError) and error.errno in _DISK:

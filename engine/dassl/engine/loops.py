@@ -34,7 +34,7 @@ class TrainerXU(SimpleTrainer):
         if self.train_loader_u is None:
             raise ConfigError(
                 f"{type(self).__name__} needs unlabelled images, but the dataset {self.cfg.DATASET.NAME} has none. "
-                "Where it has domains, set DATASET.UNLABELED to target; else DATASET.NUM_LABELED or NUM_SHOTS."
+                "If it has domains, set DATASET.UNLABELED to target; otherwise set DATASET.NUM_LABELED or NUM_SHOTS."
             )
         len_x, len_u = len(self.train_loader_x), len(self.train_loader_u)
         lengths = {"train_x": len_x, "train_u": len_u, "smaller_one": min(len_x, len_u)}

@@ -102,7 +102,7 @@ class MidEpochSaver(Observer):
         if self.steps.is_behind:
             raise CheckpointError(
                 f"{self._resume_point} does not fit this run: an epoch has {self.steps.done} batches. "
-                "Resume with the settings it was written with, or choose a new output folder."
+                "Resume with the settings of the stopped run, or choose a new output folder."
             )
         self._at(_AFTER_STEPS)
 

@@ -73,7 +73,7 @@ def _within_an_epoch(directory, names, broken):
                 _check_random_states([content["random_states"], *content["steps"]["passes"]], path)
             return ResumePoint(directory, True, epoch, dict.fromkeys(names, path), models, content, content["steps"])
         except KeyError as error:
-            broken.append(CheckpointError(f'"{path}" has no {error}, so it is of another run. Delete it.'))
+            broken.append(CheckpointError(f'"{path}" has no {error}, so it belongs to another run. Delete it.'))
         except UserError as error:
             broken.append(error)
     return None

@@ -100,7 +100,7 @@ def _restore(trainer, name, saved):
         reason = " ".join(str(error).split())[:300]
         raise CheckpointError(
             f"The checkpoint does not fit {name!r} of {type(trainer).__name__} ({reason}). "
-            "Resume with the settings it was written with, or choose a new output folder."
+            "Resume with the settings of the stopped run, or choose a new output folder."
         ) from error
 
 

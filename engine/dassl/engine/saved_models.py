@@ -63,7 +63,7 @@ def load_models(trainer, directory, epoch=None):
         except (RuntimeError, KeyError, TypeError) as error:
             raise CheckpointError(
                 f'"{path}" does not fit the model {name!r} ({" ".join(str(error).split())[:400]}). '
-                "Load it with the settings it was trained with."
+                "Load it with the settings of its training."
             ) from error
         result = checkpoint.get("val_result")
         result = "None" if result is None else f"{float(result):.1f}"

@@ -44,7 +44,7 @@ class Classification(EvaluatorBase):
         super().__init__(cfg)
         if cfg.TEST.PER_CLASS_RESULT and lab2cname is None:
             raise ConfigError(
-                "TEST.PER_CLASS_RESULT needs the class names. Pass lab2cname to the evaluator or set it to False."
+                "TEST.PER_CLASS_RESULT needs the class names. Pass lab2cname to the evaluator, or set it to False."
             )
         self._lab2cname = lab2cname
         self.reset()

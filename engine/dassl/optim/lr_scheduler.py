@@ -12,7 +12,7 @@ AVAI_WARMUPS = ["constant", "linear"]
 
 
 class _BaseWarmupScheduler(LRScheduler):
-    """Gives its own rates for ``warmup_epoch`` epochs, then lets ``successor`` go on.
+    """Gives its own rates for ``warmup_epoch`` epochs, then ``successor`` takes over.
 
     Args:
         optimizer (Optimizer): the one that ``successor`` also drives.

@@ -60,7 +60,7 @@ def atomic_folder(path):
 def refuse_link(path):
     """Raise OutputError if a path inside an output folder is a link: nothing is written through it."""
     if os.path.islink(path):
-        raise OutputError(f'"{path}" is a link, and nothing is written through links. Remove it.')
+        raise OutputError(f'"{path}" is a link, and links are never followed when writing. Remove it.')
 
 
 def remove_left_over(folder, name=None):

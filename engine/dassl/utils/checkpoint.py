@@ -1,7 +1,7 @@
 """Writing and reading the checkpoint files of a run.
 
 A checkpoint is a dict with ``state_dict``, ``epoch`` (finished epochs), ``optimizer``,
-``scheduler`` and ``val_result``. Beside the files of one model stands ``checkpoint``, a text file
+``scheduler`` and ``val_result``. Next to the files of a model is ``checkpoint``, a text file
 with the name of the one saved last.
 """
 
@@ -103,7 +103,7 @@ def load_checkpoint(fpath):
 def resume_from_checkpoint(fdir, model, optimizer=None, scheduler=None):
     """:func:`restore` from the newest checkpoint in a folder that ``save_checkpoint`` wrote.
 
-    Returns the number of finished epochs, which is the epoch to go on with, from 0.
+    Returns the number of finished epochs, which is the epoch to continue with, from 0.
     Raises MissingFileError without one, CheckpointError for a corrupt one.
     """
     fpath = os.path.join(fdir, newest_name(fdir))
@@ -139,7 +139,7 @@ def restore(checkpoint, fpath, model, optimizer=None, scheduler=None):
     except Exception as error:  # whatever a file may hold in the place of tensors and numbers
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise CheckpointError(
-            f'"{fpath}" does not fit this run ({reason}). Resume with the settings it was written with, '
+            f'"{fpath}" does not fit this run ({reason}). Resume with the settings of the stopped run, '
             "or choose a new output folder."
         ) from error
     print(f"Previous epoch: {start_epoch}")
@@ -164,5 +164,8 @@ def newest_name(fdir):
         reason = getattr(error, "strerror", None) or error
         raise CheckpointError(f'Cannot read "{pointer}" ({reason}). Write the name of a checkpoint into it.') from error
     if not name or os.path.basename(name) != name:
-        raise CheckpointError(f'"{pointer}" should hold the name of a file in its folder, but holds "{name}".')
+        raise CheckpointError(
+            f'"{pointer}" should hold the name of a file in its folder, but holds "{name}". Write the name of a '
+            "checkpoint into it."
+        )
     return name

@@ -44,13 +44,15 @@ def check_values(state_dict, model, path):
         if not isinstance(value, torch.Tensor):
             continue
         if parameter.is_floating_point() and not value.is_floating_point():
-            raise CheckpointError(f'"{path}" has {name} as numbers of type {value.dtype}, not as fractions. {_ADVICE}.')
+            raise CheckpointError(
+                f'"{path}" has numbers of type {value.dtype} in {name}, which must be real numbers. {_ADVICE}.'
+            )
         if value.is_floating_point() and not torch.isfinite(value).all():
-            raise CheckpointError(f'"{path}" has values in {name} that are not finite (NaN or infinite). {_ADVICE}.')
+            raise CheckpointError(f'"{path}" has values in {name} that are NaN or infinite. {_ADVICE}.')
 
 
 def check_run_fields(content, path):
-    """Raise CheckpointError if a field that a run goes on from is not of its type or range. Missing ones are fine."""
+    """Raise CheckpointError if a field that a resumed run needs has the wrong type or range. Fields may be missing."""
     _check(content, path, _RUN_FIELDS)
 
 

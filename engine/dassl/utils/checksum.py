@@ -1,8 +1,8 @@
-"""Checkpoint files that tell whether they are whole.
+"""Checkpoint files with a checksum, so that damage is noticed.
 
 ``torch.save`` writes a zip archive, and ``torch.load`` does not look at its checksums: a flipped bit
-in a weight goes unnoticed. The SHA-256 of the archive stands in the archive's comment, where every
-reader of such files, ``torch.load`` of any version included, passes over it.
+in a weight goes unnoticed. The SHA-256 of the archive is stored in the archive's comment, which every
+reader of such files ignores, ``torch.load`` of any version included.
 """
 
 import hashlib
@@ -56,7 +56,7 @@ def check_checksum(path):
     digest.update(b"\0\0")
     if tail != _SIZE + _MARK + digest.hexdigest().encode():
         raise CheckpointError(
-            f'"{path}" is corrupt: its content does not fit its checksum. Delete it and train again, '
+            f'"{path}" is corrupt: its content does not match its checksum. Delete it and train again, '
             "or load another epoch."
         )
     return True

@@ -31,7 +31,7 @@ class UserError(Exception):
 
 
 def _one_line(text):
-    """Keep the text in one line, whatever content of a file stands in it."""
+    """Keep the text in one line, even if it quotes the content of a file."""
     text = printable(re.sub(r"\s*[\r\n]\s*", " ", text[: 2 * _LONGEST].strip()))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
 

@@ -86,7 +86,7 @@ class Logger(io.TextIOBase):
                 file.close()
 
     def close(self):
-        """Close the file, and give stdout back to the console if this logger stands there."""
+        """Close the file, and give stdout back to the console if this logger has replaced it."""
         if sys.stdout is self:
             sys.stdout = self.console
         if self.file is not None:

@@ -1,4 +1,4 @@
-"""Opens regular files only: a device or a FIFO in the place of a file neither blocks a run nor fills the memory."""
+"""Opens regular files only: a device or a FIFO in place of a file cannot block a run or fill the memory."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Reading checkpoint files without executing anything that stands in them.
+"""Reads untrusted checkpoint files without running code.
 
 Two kinds of files that ``torch.load`` takes are refused unread, because the oldest supported PyTorch
 reads them without restriction: TorchScript archives, which are programs, and tar files.
@@ -71,7 +71,7 @@ def load_data(path, map_location=None, **options):
         if refused is None:
             raise
         raise CheckpointError(
-            f'"{path}" holds an object of {refused[1]}, and loading it could run foreign code. '
+            f'"{path}" holds an object of {refused[1]}, and loading it could run untrusted code. '
             "Save plain tensors, numbers, lists and dicts instead."
         ) from error
 
@@ -146,7 +146,7 @@ def _check_instructions(file, path, pickles):
             count += _PER_TENSOR if opcode.name == "BINPERSID" else 1
             if count > _MAX_INSTRUCTIONS:
                 raise CheckpointError(
-                    f'"{path}" has more than {_MAX_INSTRUCTIONS:,} instructions, as no checkpoint has. {_ADVICE}'
+                    f'"{path}" has more than {_MAX_INSTRUCTIONS:,} instructions, which no checkpoint needs. {_ADVICE}'
                 )
 
 

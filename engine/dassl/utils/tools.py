@@ -86,7 +86,7 @@ def download_url(url, dst):
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", None) or error
         raise DownloadError(
-            f'Cannot download "{url}" ({reason}). Fetch it by other means and put it at "{dst}".'
+            f'Cannot download "{url}" ({reason}). Download it in another way, and put it at "{dst}".'
         ) from error
 
 

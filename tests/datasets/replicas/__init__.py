@@ -21,7 +21,7 @@ TRAIN_TEST = "train and test"  # "test" is also val (ImageNet)
 
 @dataclass
 class Replica:
-    """What a reader must find: ``rows`` holds ``(path below the image folder, label, part)``.
+    """Expected result of a reader: ``rows`` holds ``(path below the image folder, label, part)``.
 
     Rows stand in the order in which the published rule reads them (annotation order, or sorted folders);
     ``part`` is "train", "val" or "test" as the release says it, "" where it says nothing.

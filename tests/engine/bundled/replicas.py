@@ -16,7 +16,7 @@ SORTED = ("Bike", "alarm_clock")
 
 @dataclass
 class Replica:
-    """What a reader must find: of each part the (path below the root, label, domain) of its images, in any order."""
+    """Expected result of a reader: (path below the root, label, domain) of each part's images, in any order."""
 
     names: Sequence[str]
     train_x: list

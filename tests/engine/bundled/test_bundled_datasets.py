@@ -224,7 +224,7 @@ def test_arrays_of_another_content(build, tmp_path):
     np.save(folder / "fog.npy", np.zeros((15, 2, 2, 3)))
     one_line(lambda: build("CIFAR10C", *replica.opts), "fog.npy", "shape (15, 2, 2, 3)", kind=ConfigError)
     np.save(folder / "fog.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    one_line(lambda: build("CIFAR10C", *replica.opts), "fog.npy", "no array that can be read", kind=ConfigError)
+    one_line(lambda: build("CIFAR10C", *replica.opts), "fog.npy", "not a readable array", kind=ConfigError)
     (tmp_path / "digit5").mkdir()
     (tmp_path / "digit5/mnist_data.mat").write_bytes(b"no MATLAB file")
     one_line(lambda: build("DigitSingle", *domains_of(["mnist"], ["mnist"])), "mnist_data.mat", kind=ConfigError)
@@ -354,7 +354,7 @@ def test_bad_tables_of_wilds(build, tmp_path):
     text = table.read_text()
     for old, new, says in (
         ("filename", "file", "has no column filename"),
-        ("a.jpg", "../../../a.jpg", "leads outside"),
+        ("a.jpg", "../../../a.jpg", "is outside"),
         ("a.jpg,0", "a.jpg,zero", 'holds "zero", not a number'),
         ("a.jpg,0", "a.jpg,inf", 'holds "inf", not a number'),
         ("a.jpg,0", "a.jpg," + 200_000 * "9", "is not a table in CSV"),

@@ -27,7 +27,7 @@ def always(layer, share, **kwargs):
 
 
 def partners(mixed, images):
-    """Whose mean value each image has taken, where nothing of its own was kept."""
+    """Return the image whose mean value each image has taken, if nothing of its own was kept."""
     return (mixed.mean(dim=(2, 3))[:, None] - images.mean(dim=(2, 3))[None]).abs().sum(dim=2).argmin(dim=1)
 
 

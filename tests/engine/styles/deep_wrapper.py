@@ -1,4 +1,4 @@
-"""Loaders of one's own from DatasetWrapper and build_transform, imported from where they are defined."""
+"""Custom loaders from DatasetWrapper and build_transform, imported from where they are defined."""
 
 import torch
 from dassl.data import DataManager

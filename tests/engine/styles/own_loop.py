@@ -1,4 +1,4 @@
-"""A loop of one's own over the batches of an epoch, with the engine's meters and a print that flushes."""
+"""A custom loop over the batches of an epoch, with the engine's meters and a print that flushes."""
 
 import datetime
 import time

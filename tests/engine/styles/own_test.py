@@ -1,4 +1,4 @@
-"""A test of one's own, which calls the evaluator and writes its curves itself."""
+"""A custom test, which calls the evaluator and writes its curves itself."""
 
 import torch
 from dassl.engine import TRAINER_REGISTRY, TrainerX

@@ -1,4 +1,4 @@
-"""Only the prompt learner is registered; what loads it leaves out the buffers that belong to the classes."""
+"""Only the prompt learner is registered; loading skips the buffers that depend on the classes."""
 
 import os.path as osp
 

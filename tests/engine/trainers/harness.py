@@ -202,7 +202,7 @@ def mean_of(values, part):
 
 
 def first_batch(trainer, step=0):
-    """What ``parse_batch_train`` makes of the first batches; the trainer then stands at step ``step`` of its run."""
+    """Return the first batches after ``parse_batch_train``; the trainer is then at step ``step`` of its run."""
     trainer.num_batches = len(trainer.train_loader_x)
     trainer.epoch, trainer.batch_idx = divmod(step, trainer.num_batches)
     loaders = [trainer.train_loader_x, trainer.train_loader_u]

@@ -1,4 +1,4 @@
-"""What the losses of domain adaptation do: who is moved, in which direction, by which images."""
+"""Losses of domain adaptation: the weights that they change, the direction, and the images that cause it."""
 
 import math
 
@@ -35,7 +35,7 @@ def are_close(these, those, factor=1.0):
 
 
 def raw_batches(trainer):
-    """The first batches as ``forward_backward`` takes them; the trainer stands at the start of its run."""
+    """Return the first batches as ``forward_backward`` gets them; the trainer is at the start of its run."""
     first_batch(trainer)
     trainer.set_model_mode("train")
     return next(iter(trainer.train_loader_x)), next(iter(trainer.train_loader_u))

@@ -1,4 +1,4 @@
-"""What a format consists of."""
+"""Definition of a file format for the fuzz tests."""
 
 import random
 from collections.abc import Callable

@@ -274,7 +274,7 @@ def spoil_saved(data: bytes, r: random.Random, other: bytes = b"") -> bytes:
 
 
 def spoil_features(data: bytes, r: random.Random, other: bytes = b"") -> bytes:
-    """The file changed, or written anew with another tensor or other metadata."""
+    """The file changed, or written again with another tensor or other metadata."""
     if r.random() < 0.5:
         return spoil_bytes(data, r, other)
     from safetensors.torch import save

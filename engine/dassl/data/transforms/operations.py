@@ -52,7 +52,8 @@ class RandomCrop(T.RandomCrop):
         if height + 2 * self.padding < self.size[0] or width + 2 * self.padding < self.size[1]:
             raise ConfigError(
                 f"its {width} x {height} pixels with INPUT.CROP_PADDING {self.padding} are fewer than INPUT.SIZE "
-                f"{tuple(self.size)}, and random_crop of INPUT.TRANSFORMS does not enlarge. Use random_resized_crop, "
+                f"{tuple(self.size)}, and random_crop of INPUT.TRANSFORMS does not enlarge images. Use "
+                "random_resized_crop, "
                 "another size or more padding"
             )
         return super().forward(img)

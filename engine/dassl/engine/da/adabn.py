@@ -10,7 +10,7 @@ from ..parts.checks import require_source_weights
 
 @TRAINER_REGISTRY.register()
 class AdaBN(TrainerXU):
-    """The statistics of batch normalisation are taken anew on the target; no weight changes.
+    """The statistics of batch normalization are computed again on the target; no weight changes.
 
     "Revisiting Batch Normalization For Practical Domain Adaptation", ICLR workshop 2017, algorithm 1:
 
@@ -28,7 +28,7 @@ class AdaBN(TrainerXU):
         self.batch_norms = [layer for layer in self._models["model"].modules() if isinstance(layer, _BatchNorm)]
         if not self.batch_norms:
             raise ConfigError(
-                f"AdaBN needs batch normalisation, but the backbone '{self.cfg.MODEL.BACKBONE.NAME}' has none. "
+                f"AdaBN needs batch normalization, but the backbone '{self.cfg.MODEL.BACKBONE.NAME}' has none. "
                 "Choose another MODEL.BACKBONE.NAME, for example resnet18."
             )
 

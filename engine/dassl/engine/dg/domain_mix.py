@@ -11,7 +11,7 @@ TYPES = ("crossdomain", "random")
 
 @TRAINER_REGISTRY.register()
 class DomainMix(OneLoss, TrainerX):
-    """Every image is blended with one of another domain, which stands for domains between the known ones.
+    """Every image is blended with one of another domain, which simulates domains between the known ones.
 
     "Dynamic Domain Generalization", IJCAI 2022:
 

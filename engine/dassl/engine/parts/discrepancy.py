@@ -1,5 +1,5 @@
 def discrepancy(logit1, logit2):
-    """How much two classifiers disagree: the mean over images and classes of |p1 - p2|, in [0, 2 / C].
+    """Disagreement of two classifiers: the mean over images and classes of |p1 - p2|, in [0, 2 / C].
 
     "Maximum Classifier Discrepancy for Unsupervised Domain Adaptation", CVPR 2018, section 3.
 

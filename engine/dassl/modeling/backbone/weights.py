@@ -12,5 +12,6 @@ def explaining_failed_download(name):
         reason = " ".join(str(error).split())[:200]
         raise DownloadError(
             f"Cannot fetch the pretrained weights of '{name}' ({reason}). "
-            "Connect to the internet once, or set MODEL.BACKBONE.PRETRAINED False and MODEL.INIT_WEIGHTS to a file."
+            "Connect to the internet and run again, or set MODEL.BACKBONE.PRETRAINED False and MODEL.INIT_WEIGHTS to "
+            "a file."
         ) from error

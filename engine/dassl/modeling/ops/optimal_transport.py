@@ -96,7 +96,7 @@ class MinibatchEnergyDistance(TransportCost):
     """
 
     def forward(self, x, y):
-        """Samples x (B1, D) and y (B2, D) -> scalar. Of an odd number of rows the last is left out.
+        """Samples x (B1, D) and y (B2, D) -> scalar. If the number of rows is odd, the last row is skipped.
 
         Raises:
             ValueError: a sample has fewer than two rows.

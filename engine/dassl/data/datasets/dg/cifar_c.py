@@ -74,7 +74,7 @@ class CIFARC(DomainDataset):
         try:
             return np.load(path, mmap_mode="r", allow_pickle=False)
         except (ValueError, OSError) as error:
-            raise ConfigError(f'"{path}" is no array that can be read ({error}). {self.where_to_get}') from error
+            raise ConfigError(f'"{path}" is not a readable array ({error}). {self.where_to_get}') from error
 
 
 @DATASET_REGISTRY.register()

@@ -59,7 +59,10 @@ class WILDSBase(DatasetBase):
         found = []
         for path, key, name, domain in rows:
             if leads_outside(path):
-                raise ConfigError(f'{type(self).__name__}: the path "{path}" leads outside of {self.dataset_dir}.')
+                raise ConfigError(
+                    f'{type(self).__name__}: the path "{path}" is outside of {self.dataset_dir}. Correct the file '
+                    "that lists it."
+                )
             found.append(Datum(os.path.join(self.dataset_dir, *path.split("/")), labels[key], domains[domain], name))
         return found
 

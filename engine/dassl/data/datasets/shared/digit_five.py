@@ -51,7 +51,7 @@ def _export(dataset_dir, domain, part, work):
 
 
 def _load(dataset_dir, file, *keys):
-    """Variables of a MATLAB file, which lies in the folder itself or in the archive's folder."""
+    """Variables of a MATLAB file, which is in the folder itself or in the archive's folder."""
     from scipy.io import loadmat  # scikit-learn brings it
 
     path = os.path.join(dataset_dir, file)

@@ -18,7 +18,7 @@ class DomainDataset(DatasetBase):
     ``NUM_SHOTS`` (or ``NUM_LABELED``) draws from the training images of all sources together.
 
     ``DATASET.UNLABELED`` says what ``train_u`` holds: ``target``, the training images of the target domains;
-    ``rest``, the source images that ``NUM_SHOTS`` or ``NUM_LABELED`` leave out; empty, what the dataset is for.
+    ``rest``, the source images that ``NUM_SHOTS`` or ``NUM_LABELED`` skip; empty, what the dataset is for.
 
     A subclass sets ``dataset_dir``, ``domains`` and ``where_to_get``, and writes :meth:`read`.
 

@@ -36,7 +36,7 @@ def export_once(folder, write):
     except OSError as error:
         reason = error.strerror or error
         raise OutputError(
-            f'Cannot write the pictures to "{folder}" ({reason}). Check permissions and space.'
+            f'Cannot write the pictures to "{folder}" ({reason}). Check the permissions and the free space.'
         ) from error
     finally:
         with suppress(OSError):

@@ -51,7 +51,7 @@ def read_class_folders(folder, class_name=plain):
     """
     classes = [name for name in listdir_nohidden(folder, sort=True) if os.path.isdir(os.path.join(folder, name))]
     if not classes:
-        raise MissingFileError(f'"{folder}" holds no folder of a class. Unpack the archive again.')
+        raise MissingFileError(f'"{folder}" holds no class folders. Unpack the archive again.')
     found = []
     for key in classes:
         names = image_names(os.path.join(folder, key))
@@ -89,7 +89,7 @@ def read_list(path, image_dir, first_label=0):
             raise ConfigError(f"{where} is not a path and a label from {first_label}: '{line[:80]}'.")
         inner = parts[0].strip().replace("\\", "/")
         if leads_outside(inner):
-            raise ConfigError(f"{where} names a path outside of the image folder: '{inner[:80]}'.")
+            raise ConfigError(f"{where} has a path outside of the image folder: '{inner[:80]}'.")
         folders = inner.split("/")[:-1]
         found.append(
             Picture(

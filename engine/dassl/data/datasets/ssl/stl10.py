@@ -58,6 +58,6 @@ def _number(picture: Picture) -> int:
     if not stem.isdecimal():
         raise ConfigError(
             f'DATASET.STL10_FOLD needs pictures named by their position in the archive, but there is "{picture.path}". '
-            "Remove the folder, so that it is exported anew from stl10_binary.tar.gz."
+            "Remove the folder. The next run exports it again from stl10_binary.tar.gz."
         )
     return int(stem)
