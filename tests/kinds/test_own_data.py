@@ -119,7 +119,7 @@ def split_file(folder, val=(4, 4), test=(4, 8)):
     [
         ({"TEST__FINAL_MODEL": "best_val"}, "TEST.FINAL_MODEL is best_val, but ImageFolder has no validation images"),
         ({"TEST__SPLIT": "val"}, "TEST.SPLIT is val, but ImageFolder has no validation images"),
-        ({"trainer": "LinearProbe"}, "LinearProbe chooses C on validation images, and ImageFolder has none"),
+        ({"trainer": "LinearProbe"}, "LinearProbe chooses C on validation images, but ImageFolder has none"),
     ],
 )
 def test_nothing_is_selected_on_test_pictures(settings, line, tiny, tmp_path):

@@ -210,7 +210,7 @@ def test_what_a_key_depends_on(tmp_path):
 def test_two_runs_never_share_a_folder():
     pair = [Request(protocol="few_shot", trainers=["CoOp"], datasets=["digits"], variant="x", settings=["OPTIM.LR", v])
             for v in ("0.1", "0.2")]  # fmt: skip
-    with pytest.raises(UserError, match="share the folder digits/CoOp/tiny_1shots/x/seed1"):
+    with pytest.raises(UserError, match="use the folder digits/CoOp/tiny_1shots/x/seed1"):
         plan.plan(pair)
 
 

@@ -124,7 +124,7 @@ def test_a_dataset_without_validation_images(run, monkeypatch):
 
     monkeypatch.setattr(LinearProbe, "build_data_loader", without)
     assert run("LinearProbe", config=TINY) == 2
-    assert "chooses C on validation images, and OxfordPets has none" in run.err
+    assert "chooses C on validation images, but OxfordPets has none" in run.err
 
 
 def test_rows_are_found_by_name():
