@@ -32,11 +32,11 @@ class Pictures:
 
     Args:
         transform: PIL image to (3, S, S), that of testing. size: S in pixels.
-        read: path to PIL image.
+        read: path or PIL image to PIL image in RGB.
     """
 
     def __init__(
-        self, transform: Callable[[Image.Image], Tensor], size: int, read: Callable[[str], Image.Image]
+        self, transform: Callable[[Image.Image], Tensor], size: int, read: Callable[[Any], Image.Image]
     ) -> None:
         self.transform, self.size, self.read = transform, size, read
 
@@ -52,7 +52,7 @@ class Pictures:
         if isinstance(picture, str | os.PathLike):
             return self.transform(self.read(os.fspath(picture)))
         if isinstance(picture, Image.Image):
-            return self.transform(picture.convert("RGB"))
+            return self.transform(self.read(picture))
         if isinstance(picture, Tensor) and picture.is_floating_point():
             if picture.shape != (3, self.size, self.size):
                 raise UserError(

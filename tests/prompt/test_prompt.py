@@ -1,5 +1,6 @@
 """``Prompt`` in Python: pictures of every kind, other classes, refusals, kept features."""
 
+import json
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,9 @@ import torch
 from PIL import Image
 
 from clip_prompts import load_prompt
+from clip_prompts.artifact import CONFIG, MODEL
 from clip_prompts.common.errors import UserError
+from tests.fuzz.formats.prompts import sign
 
 from .made import NAMES, made
 
@@ -144,11 +147,6 @@ def test_nearest_words_of_untrained_words_are_the_words(tmp_path):
 
 
 def test_a_setting_that_no_tensor_explains_takes_no_memory(tmp_path):
-    import json
-
-    from clip_prompts.artifact import CONFIG, MODEL
-    from tests.fuzz.formats.prompts import sign
-
     folder = made(tmp_path, "MaPLe")
     config = json.loads((folder / CONFIG).read_text())
     config["prompt"]["settings"]["PROMPT_DEPTH"] = 900
@@ -176,3 +174,25 @@ def test_threads_leave_standard_output_and_get_their_own_classes(folder):
         found = list(pool.map(names_of, range(30)))
     assert found == [{f"a{i % 3}", "b"} for i in range(30)]
     assert sys.stdout is console
+
+
+@pytest.mark.parametrize("kind", ["turned", "16 bits", "floats"])
+def test_an_open_image_is_read_as_its_file(tmp_path, kind, picture):
+    """Turned as a viewer shows it where the training did so, and of any depth."""
+    folder = made(tmp_path / "prompt")
+    config = json.loads((folder / CONFIG).read_text())
+    config["preprocess"]["as_viewed"] = True
+    sign(folder, config, (folder / MODEL).read_bytes())
+    grey = np.array(picture.convert("L"))
+    if kind == "turned":
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        picture.save(tmp_path / "a.png", exif=exif)
+    elif kind == "16 bits":
+        Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "a.png")
+    else:
+        Image.fromarray(grey.astype(np.float32) / 255).save(tmp_path / "a.tif")
+    (file,) = tmp_path.glob("a.*")
+    prompt = load_prompt(folder)
+    with Image.open(file) as image:
+        assert prompt.predict(image).probabilities == prompt.predict(file).probabilities

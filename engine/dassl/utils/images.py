@@ -43,14 +43,14 @@ def read_image(path):
 
 
 def load_image(path, as_viewed=False):
-    """Return the image at ``path`` as a PIL image in RGB, fully decoded.
+    """Return the image at ``path``, or an open PIL image, as a PIL image in RGB, fully decoded.
 
     Pictures of 8 bits are converted as ``PIL.Image.convert("RGB")`` does. Of 16 bits the high byte is kept, so 65535
     becomes 255; if no value is above 255, they are 8 bits in a larger file. Floats from 0 to 1 are multiplied by 255;
     floats from 0 to 255 are rounded. Pictures of other ranges are refused.
 
     Args:
-        path (str): the file.
+        path (str or PIL.Image.Image): the file, or an image.
         as_viewed (bool): as an image viewer shows it: turned as its EXIF data say, transparent parts on white.
 
     Raises:
@@ -59,13 +59,10 @@ def load_image(path, as_viewed=False):
             more than Pillow's limit of pixels (twice ``PIL.Image.MAX_IMAGE_PIXELS``); the line names it.
     """
     try:
+        if isinstance(path, Image.Image):
+            return _decoded(path, as_viewed)
         with open_regular(path) as file, Image.open(file, formats=_formats()) as image:
-            if not as_viewed:
-                return _to_rgb(image)
-            image.load()
-            turn = _TURNS.get(_orientation(image))
-            picture = _to_rgb(_on_white(image))
-            return picture if turn is None else picture.transpose(turn)
+            return _decoded(image, as_viewed)
     except FileNotFoundError as error:
         raise MissingFileError(f'No image file at "{path}". Check DATASET.ROOT and the split file.') from error
     except Image.DecompressionBombError as error:
@@ -81,6 +78,15 @@ def load_image(path, as_viewed=False):
         if isinstance(error, UnidentifiedImageError):  # Pillow's text is the path again
             reason = "its format is unknown, or its head is broken"
         raise ImageReadError(f'Cannot read the image "{path}" ({reason}). Replace or remove the file.') from error
+
+
+def _decoded(image, as_viewed):
+    if not as_viewed:
+        return _to_rgb(image)
+    image.load()
+    turn = _TURNS.get(_orientation(image))
+    picture = _to_rgb(_on_white(image))
+    return picture if turn is None else picture.transpose(turn)
 
 
 def image_suffixes():
