@@ -11,6 +11,7 @@ from pathlib import Path
 from clip_prompts.common.errors import UserError
 from clip_prompts.common.files import read_json
 from clip_prompts.common.places import user_cache_dir
+from clip_prompts.common.random_states import unchanged_random_states
 
 from .benchmark import BenchmarkDataset
 from .split_file import PARTS, Row, write_rows
@@ -87,7 +88,8 @@ class GeneratedDataset(BenchmarkDataset):
         print(f"Making the pictures of {type(self).__name__} (once)")
         images = folder / self.image_folder
         images.mkdir(parents=True, exist_ok=True)
-        rows = self.generate(images)
+        with unchanged_random_states():  # packages may draw when they are imported: scikit-learn does
+            rows = self.generate(images)
         if extra := set(rows) - set(PARTS):
             raise ValueError(f"{type(self).__name__}.generate returned unknown parts: {sorted(extra)}")
         write_rows(rows, folder / self.split_file)
