@@ -119,7 +119,7 @@ def test_code_that_was_edited_after_it_was_loaded_is_not_recorded(run, monkeypat
     path = (ROOT / "trainers/coop.py").resolve()
     monkeypatch.setitem(sources._loaded, path, path.stat().st_mtime_ns - 1)
     assert run("CoOp") == 2
-    assert "coop.py was changed while this program ran" in run.err and not (run.out / "results.json").exists()
+    assert "coop.py was changed while this program was running" in run.err and not (run.out / "results.json").exists()
 
 
 LATE = """

@@ -33,9 +33,9 @@ def test_all_formats_hold_the_rows_of_the_classifier(run, tmp_path):
 @pytest.mark.parametrize(
     "method,reason",
     [
-        ("VPT", "VPT has learned prompts inside the image encoder too"),
+        ("VPT", "VPT also learns prompts inside the image encoder"),
         ("CoCoOp", "its text features depend on the image"),
-        ("LinearProbe", "its rows classify features that are not normalised"),
+        ("LinearProbe", "its rows classify features that are not normalized"),
     ],
 )
 def test_methods_without_a_matrix_say_why(run, tmp_path, capsys, method, reason):

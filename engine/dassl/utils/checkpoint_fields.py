@@ -48,7 +48,7 @@ def check_values(state_dict, model, path):
                 f'"{path}" has numbers of type {value.dtype} in {name}, which must be real numbers. {_ADVICE}.'
             )
         if value.is_floating_point() and not torch.isfinite(value).all():
-            raise CheckpointError(f'"{path}" has values in {name} that are NaN or infinite. {_ADVICE}.')
+            raise CheckpointError(f'"{path}" has values in {name} that are not finite (NaN or infinite). {_ADVICE}.')
 
 
 def check_run_fields(content, path):
