@@ -9,6 +9,6 @@ ARG DEVICE=cpu
 ENV PIP_NO_CACHE_DIR=1
 WORKDIR /toolbox
 COPY . .
-RUN if [ "$DEVICE" = cpu ]; then pip install torch torchvision --index-url https://download.pytorch.org/whl/cpu; fi
+RUN if [ "$DEVICE" = cpu ]; then pip install --no-deps torch torchvision --index-url https://download.pytorch.org/whl/cpu; fi
 RUN pip install -r requirements.txt
 CMD ["bash", "scripts/demo.sh"]

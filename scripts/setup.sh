@@ -23,15 +23,18 @@ install() {
     "$base" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
         { echo "Error: Python 3.10 or newer is needed, $base is older or missing; set BASE_PYTHON" >&2; exit 2; }
     [ -x "$ROOT/.venv/bin/python" ] || "$base" -m venv "$ROOT/.venv"
-    # Without an NVIDIA GPU, PyTorch's build for the CPU will do. Where there is none, or the two packages do not fit
-    # each other, the ordinary builds are installed below.
+    local pip=("$ROOT/.venv/bin/python" -m pip --quiet --disable-pip-version-check)
+    # Without an NVIDIA GPU, PyTorch's builds for the CPU will do; their other packages come from the usual index. Where
+    # there are none, or the two do not fit each other, the ordinary builds take their place.
     if [ "$(uname -s)" = Linux ] && ! command -v nvidia-smi > /dev/null; then
-        "$ROOT/.venv/bin/python" -m pip install --quiet --disable-pip-version-check --retries 1 --timeout 15 \
-            torch torchvision --index-url https://download.pytorch.org/whl/cpu 2> /dev/null || true
-        "$ROOT/.venv/bin/python" -c "import torchvision" 2> /dev/null ||
-            "$ROOT/.venv/bin/python" -m pip uninstall --quiet --yes torch torchvision 2> /dev/null
+        "${pip[@]}" install --no-deps --retries 1 --timeout 15 torch torchvision \
+            --index-url https://download.pytorch.org/whl/cpu 2> /dev/null || true
     fi
-    (cd "$ROOT" && .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$1")
+    (cd "$ROOT" && "${pip[@]}" install -r "$1")
+    if ! "$ROOT/.venv/bin/python" -c "import torchvision" 2> /dev/null; then
+        "${pip[@]}" uninstall --yes torch torchvision
+        (cd "$ROOT" && "${pip[@]}" install -r "$1")
+    fi
     PYTHON="$ROOT/.venv/bin/python"
     echo "For python train.py in this shell: source $ROOT/.venv/bin/activate"
 }

@@ -255,7 +255,7 @@ def test_a_corrupt_newest_checkpoint_is_named_and_the_one_before_taken(train, tm
 def test_a_corrupt_checkpoint_is_refused_where_it_is_asked_for(train, make_cfg, tmp_path):
     train("a", "OPTIM.MAX_EPOCH", 1)
     flip_a_bit(tmp_path / "a/model/model.pth.tar-1")
-    with pytest.raises(CheckpointError, match="does not fit its checksum"):
+    with pytest.raises(CheckpointError, match="does not match its checksum"):
         StockTrainer(make_cfg()).load_model(str(tmp_path / "a"), epoch=1)
 
 

@@ -66,7 +66,7 @@ def test_too_many_words_and_marks_of_the_end(encoder):
     with pytest.raises(UserError, match="75"):
         PromptLearner(encoder, ["cat"], n_ctx=10**9)
     for text in ("<|endoftext|>", "a <|startoftext|> b"):
-        with pytest.raises(UserError, match="mark of the start or the end"):
+        with pytest.raises(UserError, match="token for the start or the end"):
             tokens_of(text)
 
 

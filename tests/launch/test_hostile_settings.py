@@ -98,5 +98,5 @@ def test_a_plan_that_leads_outside_is_refused(tmp_path):
 def test_a_sweep_varies_in_no_more_ways_than_anyone_runs(tmp_path):
     settings = {f"A.B{i}": list(range(100)) for i in range(8)}
     (tmp_path / "a.yaml").write_text(json.dumps({"sweep": [{"protocol": "few_shot", "set": settings}]}))
-    with pytest.raises(UserError, match="10,000,000,000,000,000 ways"):
+    with pytest.raises(UserError, match="10,000,000,000,000,000 combinations"):
         plan.read_requests(str(tmp_path / "a.yaml"), {})

@@ -5,9 +5,9 @@ import pytest
 from trainers.promptsrc import gaussian_weights
 
 REFUSED = {
-    ("MaPLe", "PROMPT_DEPTH", 20): "takes deep rows at layers 1 to",
+    ("MaPLe", "PROMPT_DEPTH", 20): "accepts deep rows at layers 1 to",
     ("MaPLe", "CTX_INIT", "cat"): "'cat' has 1 tokens, too few for 2 context vectors",
-    ("TCP", "LAYER", 20): "takes deep rows at layers 1 to",
+    ("TCP", "LAYER", 20): "accepts deep rows at layers 1 to",
     ("TCP", "N_CTX", 8): "TRAINER.TCP.N_CTX 8 is not",
     ("ProGrad", "N_CTX", 2): "N_CTX 2 is too small for the",
     ("ProGrad", "CSC", True): "and CSC True cannot be combined",
