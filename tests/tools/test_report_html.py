@@ -116,7 +116,9 @@ def test_what_records_lack_is_said(tmp_path):
 
 def test_a_damaged_record_is_one_line(tmp_path):
     write(tmp_path / "in", record(70.0, calibration=[{"count": 1}]))
-    with pytest.raises(ReportError, match="results.json: the field 'calibration' is not in the form that train.py writes"):
+    with pytest.raises(
+        ReportError, match="results.json: the field 'calibration' is not in the form that train.py writes"
+    ):
         runs = collect([tmp_path / "in"])
         render_page(runs, build(runs))
     assert not (tmp_path / "page.html").exists()
