@@ -131,7 +131,7 @@ def test_the_demo_sets_up_an_environment_only_if_there_is_none(checkout):
         checkout.python("path", name, lacks=True)
     checkout.python("repository/.venv/bin", "python", lacks=True)
     done = checkout("demo")
-    assert "installs -m pip install" in checkout.installed and "requirements.txt" in checkout.installed
+    assert "installs -m pip" in checkout.installed and "install -r requirements.txt" in checkout.installed
     assert done.stdout.startswith("Setting up .venv") and "bin/activate" in done.stdout
 
 
