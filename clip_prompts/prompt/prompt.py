@@ -15,7 +15,7 @@ from clip_prompts.artifact.writing import check_folder, write_prompt
 from clip_prompts.clip import CLIPTrainer, PromptedCLIP, similarity, unit
 from clip_prompts.clip.class_head import ClassHead
 from clip_prompts.common.errors import UserError
-from clip_prompts.common.text import one_line
+from clip_prompts.common.text import is_unicode, one_line
 
 from .building import Backbone, build_method, name_list, quiet
 from .hub import upload
@@ -232,6 +232,8 @@ class Prompt:
     def _check_names(self, names: tuple[str, ...]) -> None:
         if not names or not all(isinstance(name, str) and name.strip() for name in names):
             raise UserError("The class names must be a list of texts, none of them empty. Give at least one name")
+        if not all(map(is_unicode, names)):
+            raise UserError("A class name is not valid Unicode text. Rename the class")
         own = self.config["classes"]["names"]
         if self.config["method"]["classes"] == "fixed" and list(names) != own:
             raise UserError(
