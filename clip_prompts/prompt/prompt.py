@@ -196,8 +196,6 @@ class Prompt:
             width = trainer.image_encoder.output_dim
             return features_of(pictures, self._pictures.tensor, encode, width, file, progress)
 
-    # Classes
-
     def classifier(self, names: Sequence[str] | None = None) -> Tensor:
         """Return one unit row per class, (C, D), float32 on the CPU.
 
