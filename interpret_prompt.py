@@ -55,10 +55,11 @@ def interpret(file: str, topk: int, backbone: str | None) -> None:
 
     from clip_prompts.backbones.loading import backbone_sha256, load_clip, openai
     from clip_prompts.common.errors import UserError
+    from clip_prompts.prompt.checkpoint import backbone_of_run
     from clip_prompts.records.stored_identity import determines_of
 
     context, identity = read_context(file)
-    backbone = backbone or backbone_of(file) or DEFAULT
+    backbone = backbone or backbone_of_run(Path(file).resolve().parents[1]) or DEFAULT
     print(f"Return the top-{topk} matched words")
     embedding = load_clip(backbone).token_embedding.weight.float()  # (tokens, width)
     print(f"Size of token embedding: {embedding.shape}")
@@ -110,15 +111,6 @@ def read_context(file: str):
     if not isinstance(context, torch.Tensor) or context.dim() not in (2, 3) or not context.numel():
         raise UserError(f"'{file}' does not hold a context (ctx). Give the checkpoint of a prompt")
     return context.detach().cpu().float(), content.get("identity") if isinstance(content, dict) else None
-
-
-def backbone_of(file: str) -> str | None:
-    """The backbone that results.json of the checkpoint's run names; None if it names none."""
-    from clip_prompts.records.results_file import FILE, read_records
-
-    records = read_records(Path(file).resolve().parents[1] / FILE) or []
-    names = [record.get("backbone") for record in records if isinstance(record, dict)]
-    return names[-1] if names and isinstance(names[-1], str) else None
 
 
 if __name__ == "__main__":

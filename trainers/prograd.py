@@ -38,7 +38,6 @@ class ProGrad(CLIPTrainer):
         cfg, template = self.settings, self.template(TEMPLATES)
         words = template.removesuffix(" {}.") if cfg.CTX_INIT == "template" else cfg.CTX_INIT
         self.w0 = unit(self.teacher.text_features(template, classnames))
-        self.logit_scale = clip_model.logit_scale
         return PromptLearner(
             text_encoder,
             classnames,
@@ -50,7 +49,7 @@ class ProGrad(CLIPTrainer):
 
     def loss_terms(self, seen, label):
         temperature = self.settings.T
-        zero_shot = similarity(self.logit_scale, seen.x, self.w0) / temperature
+        zero_shot = similarity(self.clip_model.logit_scale, seen.x, self.w0) / temperature
         kl = F.cross_entropy(seen.logits / temperature, zero_shot.softmax(dim=1)) * temperature**2
         return {"xe_loss": F.cross_entropy(seen.logits, label), "kl_loss": kl}
 

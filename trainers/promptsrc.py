@@ -63,10 +63,6 @@ class PromptSRC(IVLP):
     }  # fmt: skip
     LEARNER = SelfRegulatedPromptLearner
 
-    def build_prompt_learner(self, clip_model, text_encoder, classnames):
-        self.logit_scale = clip_model.logit_scale
-        return super().build_prompt_learner(clip_model, text_encoder, classnames)
-
     @functools.cached_property
     def w0(self):
         """Text features (C, D) of the frozen CLIP, computed when training first needs them."""
@@ -75,7 +71,7 @@ class PromptSRC(IVLP):
     def loss_terms(self, seen, label):
         cfg = self.settings
         x0 = unit(self.teacher.image_features(seen.image))
-        log_p0 = similarity(self.logit_scale, x0, self.w0).log_softmax(dim=1)
+        log_p0 = similarity(self.clip_model.logit_scale, x0, self.w0).log_softmax(dim=1)
         kl = F.kl_div(seen.logits.log_softmax(dim=1), log_p0, reduction="sum", log_target=True)
         return {
             "ce": F.cross_entropy(seen.logits, label),

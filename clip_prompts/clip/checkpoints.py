@@ -126,13 +126,16 @@ def load_initial(model: nn.Module, checkpoint: object, path: str) -> None:
     print(f"Start from {path}: {', '.join(fitting)}{note}")
 
 
-def load_learned(model: nn.Module, name: str, path: str) -> None:
+def load_learned(model: nn.Module, name: str, path: str, checkpoint: object = None) -> None:
     """Load the checkpoint at ``path`` into the registered model ``name``.
+
+    Args:
+        checkpoint: content of the file, if it has been read already.
 
     Raises:
         UserError: the checkpoint does not fit the model.
     """
-    checkpoint = load_checkpoint(path)
+    checkpoint = load_checkpoint(path) if checkpoint is None else checkpoint
     weights: dict[str, Tensor] = {}
     try:
         weights = learned_weights(checkpoint, model)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from clip_prompts.artifact import MODEL, NAME, VERSION
-from clip_prompts.artifact.content import base_model
+from clip_prompts.artifact.content import base_model, last_test
 from clip_prompts.artifact.reading import Artifact
 from clip_prompts.artifact.writing import prompt_of
 from clip_prompts.backbones.structure import architecture
@@ -29,8 +29,6 @@ from clip_prompts.common.method_facts import read_facts, row_order
 from clip_prompts.common.text import one_line
 from clip_prompts.common.trees import branch, flat
 from clip_prompts.records.facts import OWN_PICTURES
-from clip_prompts.records.results_file import FILE as RECORDS
-from clip_prompts.records.results_file import read_records
 from clip_prompts.records.stored_identity import determines_of
 from clip_prompts.run.errors import USER_ERRORS
 
@@ -50,10 +48,10 @@ class Source:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def records_of(folder: Path) -> list[dict]:
-    """The records of a run's tests; [] if there are none."""
-    found = read_records(folder / RECORDS) if (folder / RECORDS).is_file() else []
-    return [record for record in found or [] if isinstance(record, dict) and record.get("split") == "test"]
+def backbone_of_run(folder: Path) -> str | None:
+    """The backbone that the record of a run names: a name, or the path of the user's file; None if there is none."""
+    backbone = (last_test(folder) or {}).get("backbone")
+    return backbone if isinstance(backbone, str) else None
 
 
 def of_run(folder: Path, epoch: int | None, given: Source) -> Artifact:
@@ -61,13 +59,12 @@ def of_run(folder: Path, epoch: int | None, given: Source) -> Artifact:
 
     Raises UserError: the folder holds no finished run, or a run of another kind of trainer.
     """
-    records = [record for record in records_of(folder) if not record.get("loaded")]
-    if not records:
+    record = last_test(folder)
+    if record is None:
         raise UserError(
             f"'{folder}' holds no prompt, and no record of a training that has ended (results.json). Give the output "
             "folder of a finished training, or one checkpoint"
         )
-    record = records[-1]
     settings = branch(record, "settings")
     cls = method_class(str(record.get("trainer")))
     stored = {f"{_SETTING}{key}": value for key, value in flat(settings).items()}
@@ -96,12 +93,11 @@ def of_checkpoint(path: Path, given: Source) -> Artifact:
         raise UserError(f"'{path}' is neither a prompt nor a checkpoint that can be read") from error
     stored = determines_of(content.get("identity") if isinstance(content, dict) else None) or {}
     run = path.parent.parent
-    records = records_of(run)
-    names = given.names or (_names(records[-1]) if records else None)
+    names = given.names or _names(last_test(run) or {})
     if not names:
         raise UserError(f"'{path}' stores no class names. Give them: --classes FILE, or classes=[...]")
     known = stored.get("settings.TRAINER.NAME")
-    backbone = given.backbone or (str(records[-1].get("backbone")) if records else None)
+    backbone = given.backbone or backbone_of_run(run)
     if backbone is None and stored.get("settings.MODEL.BACKBONE.NAME"):
         backbone = str(stored["settings.MODEL.BACKBONE.NAME"])
     if backbone is None:
@@ -134,7 +130,7 @@ def _fitted(path, content, cls, stored, names, given: Source, backbone_name: str
         trainer = build_method(config, None, names, name, backbone)
         model = trainer._models[model_names[0]]
     with quiet():
-        load_learned(model, model_names[0], str(path))
+        load_learned(model, model_names[0], str(path), content)
     return _in_memory(path, trainer, None)
 
 

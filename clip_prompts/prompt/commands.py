@@ -19,6 +19,7 @@ from tqdm import tqdm
 from clip_prompts.common.errors import UserError, reading
 from clip_prompts.common.files import MIB, check_target, read_text, write_bytes_atomically, write_text_atomically
 from clip_prompts.common.text import csv_cell, one_line, printable
+from clip_prompts.data.folders.class_folders import image_suffixes
 from clip_prompts.run.config import import_plugin
 
 from .contact_sheet import TOP as SHEET_TOP
@@ -26,6 +27,7 @@ from .contact_sheet import contact_sheet
 from .head import SUFFIXES, head_bytes
 from .interpret import CAVEAT
 from .loading import find_prompt, load_methods, load_prompt
+from .pictures import find_pictures
 from .prompt import Prediction, Prompt
 
 
@@ -79,11 +81,9 @@ def check_targets(files: Mapping[str, str | None]) -> None:
     A picture is refused too: ``--csv photos/*.jpg`` would name one.
     Raises UserError.
     """
-    from clip_prompts.data.class_folders import IMAGE_SUFFIXES
-
     given = {option: Path(file) for option, file in files.items() if file is not None}
     for option, file in given.items():
-        if not file.name or file.suffix.lower() in IMAGE_SUFFIXES:
+        if not file.name or file.suffix.lower() in image_suffixes():
             raise UserError(f"{option} '{one_line(str(file), 200)}' is no name for this file. Give another one")
         check_target(file)
     if len({file.absolute() for file in given.values()}) < len(given):
@@ -130,13 +130,9 @@ def show(args: argparse.Namespace) -> int:
 
 
 def predict(args: argparse.Namespace) -> int:
-    from clip_prompts.data.class_folders import IMAGE_SUFFIXES
-
-    from .pictures import find_pictures
-
     if args.top < 1:
         raise UserError(f"--top {args.top} is below 1. Give the number of classes to show, 1 or more")
-    paths = find_pictures(args.pictures, IMAGE_SUFFIXES)
+    paths = find_pictures(args.pictures)
     check_targets({"--csv": args.csv, "--html": args.html})
     prompt = loaded(args)
     started = time.perf_counter()
@@ -225,15 +221,12 @@ def head(args: argparse.Namespace) -> int:
 
 
 def onnx(args: argparse.Namespace) -> int:
-    from clip_prompts.data.class_folders import IMAGE_SUFFIXES
-
     from .onnx_graph import SUFFIX, onnx_graph
-    from .pictures import find_pictures
 
     if Path(args.out).suffix != SUFFIX:
         raise UserError(f"--out '{args.out}' does not end in {SUFFIX}. Add the suffix")
     check_targets({"--out": args.out})
-    pictures = find_pictures(args.check, IMAGE_SUFFIXES)
+    pictures = find_pictures(args.check)
     args.device = "cpu"  # a graph is float32, and is compared with the same numbers
     prompt = loaded(args, precision="fp32")
     graph = onnx_graph(prompt, pictures)

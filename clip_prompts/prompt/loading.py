@@ -13,7 +13,7 @@ from clip_prompts.common.errors import UserError
 from clip_prompts.common.text import one_line
 
 from .building import load_backbone
-from .checkpoint import Source, of_checkpoint, of_run, records_of
+from .checkpoint import Source, backbone_of_run, of_checkpoint, of_run
 from .prompt import Prompt
 
 _HUB_ID = re.compile(r"(hf-hub:)?[\w.-]+/[\w.-]+")
@@ -85,12 +85,12 @@ def find_prompt(
     if is_prompt(path):
         return read_prompt(path), backbone
     if is_prompt(path / FOLDER):
-        return read_prompt(path / FOLDER), backbone or _backbone_of_run(path)
+        return read_prompt(path / FOLDER), backbone or backbone_of_run(path)
     given = Source(classes, backbone, method, dict(settings or {}))
     if path.is_dir():
-        return of_run(path, None, given), backbone or _backbone_of_run(path)
+        return of_run(path, None, given), backbone or backbone_of_run(path)
     if path.is_file():
-        return of_checkpoint(path, given), backbone or _backbone_of_run(path.parent.parent)
+        return of_checkpoint(path, given), backbone or backbone_of_run(path.parent.parent)
     if not path.exists() and _HUB_ID.fullmatch(text):
         from .hub import download
 
@@ -99,9 +99,3 @@ def find_prompt(
         f"There is no prompt '{one_line(text, 200)}'. Give the folder of a prompt, the output folder of a run, or a "
         f"checkpoint ({STEM}N)"
     )
-
-
-def _backbone_of_run(folder: Path) -> str | None:
-    """Return the backbone that the records of a run name: a name, or the path of the user's file."""
-    names = [record.get("backbone") for record in records_of(folder)]
-    return names[-1] if names and isinstance(names[-1], str) else None

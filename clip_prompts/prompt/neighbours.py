@@ -9,7 +9,9 @@ from typing import NamedTuple
 from dassl.data.datasets import DATASET_REGISTRY
 from torch import Tensor
 
+from clip_prompts.artifact.content import last_test
 from clip_prompts.clip import unit
+from clip_prompts.common.random_states import unchanged_random_states
 from clip_prompts.common.trees import branch
 from clip_prompts.data import BenchmarkDataset
 from clip_prompts.records.image_lists import data_of, list_sha256
@@ -18,7 +20,6 @@ from clip_prompts.run.config import default_config
 from clip_prompts.run.errors import USER_ERRORS
 
 from .building import quiet
-from .checkpoint import records_of
 from .prompt import Prompt
 
 SECONDS = 20.0  # that encoding the training pictures may take; features that are kept on disk take none
@@ -79,10 +80,9 @@ def training_of(prompt: Prompt, folder: str | Path, seconds: float = SECONDS) ->
 
 def _pictures_of(folder: Path) -> list:
     """The training list of a run, if its record tells it and the list still has the recorded hash; else []."""
-    records = [record for record in records_of(folder) if not record.get("loaded")]
-    if not records:
+    if (record := last_test(folder)) is None:
         return []
-    settings, hashes = branch(records[-1], "settings"), branch(records[-1], "hashes")
+    settings, hashes = branch(record, "settings"), branch(record, "hashes")
     load_checkout("datasets")
     cfg, data = default_config(), branch(settings, "DATASET")
     for key, value in data.items():
@@ -95,17 +95,14 @@ def _pictures_of(folder: Path) -> list:
     if not issubclass(kind, BenchmarkDataset) or type(seed) is not int or seed < 0:
         return []
     cfg.SEED, cfg.OUTPUT_DIR = seed, str(folder)
-    cfg.TRAINER.NAME, cfg.TEST = str(records[-1].get("trainer")), _test_settings(cfg.TEST, settings)
-    state = random.getstate()
+    cfg.TRAINER.NAME, cfg.TEST = str(record.get("trainer")), _test_settings(cfg.TEST, settings)
     try:
-        random.seed(seed)  # shots are drawn as the run drew them
-        with quiet():
+        with quiet(), unchanged_random_states():
+            random.seed(seed)  # shots are drawn as the run drew them
             dataset = type(kind.__name__, (kind,), {"writes_files": False})(cfg)
             known = list_sha256(data_of(dataset)[0]["data.train_x"])
     except (*USER_ERRORS, OSError, ValueError, TypeError):  # the folder was moved, or changed since
         return []
-    finally:
-        random.setstate(state)
     return list(dataset.train_x) if known == hashes.get("train_x") else []
 
 

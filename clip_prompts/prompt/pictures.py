@@ -1,25 +1,23 @@
 """Pictures of a user, from files or memory, to image features: decoded ahead in threads, encoded in batches, kept."""
 
 import glob
-import hashlib
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
-import PIL
 import torch
-import torchvision
 from PIL import Image
 from torch import Tensor
 
-from clip_prompts.common.contents import content_hashes
 from clip_prompts.common.errors import UserError
 from clip_prompts.common.text import one_line
-from clip_prompts.features.cache import FORMAT, FeatureFile, feature_folder
+from clip_prompts.data.class_folders import IMAGE_SUFFIXES
+from clip_prompts.data.folders.class_folders import image_suffixes
+from clip_prompts.features.cache import FeatureFile, feature_folder, feature_key
 from clip_prompts.run.errors import USER_ERRORS
 
 BATCH = 32  # pictures that are encoded together
@@ -146,25 +144,26 @@ def _reason(to_tensor: Callable, picture: Any) -> str:
     return "it could not be read before"
 
 
+class PictureList(NamedTuple):
+    """Pictures as ``feature_key`` takes a dataset: items with ``impath`` and ``as_viewed``, and the transform."""
+
+    data_source: list[SimpleNamespace]
+    transform: Any
+
+
 def kept_features(
-    paths: Sequence[str], weights: str, precision: str, transform: str, folder: str
+    paths: Sequence[str], as_viewed: bool, weights: str, precision: str, transform: Any, folder: str
 ) -> FeatureFile | None:
-    """The file that keeps the features of a list of pictures; None if one of them cannot be opened.
+    """The file that keeps the features of a list of pictures; None if they have no key.
 
     Args:
+        as_viewed, transform: how files are read, and what is done to the pictures.
         weights: what identifies the encoder's weights, and what was learned in it. precision: its description.
-        transform: ``repr`` of the transform and how files are read. folder: of FEATURES.DIR.
+        folder: of FEATURES.DIR.
     """
-    try:
-        contents = content_hashes(paths)
-    except OSError:
-        return None
-    facts = {
-        "format": FORMAT, "weights": weights, "precision": precision, "transform": " ".join(transform.split()),
-        "libraries": [torch.__version__, torchvision.__version__, PIL.__version__],
-        "files": hashlib.sha256("\n".join(contents).encode()).hexdigest(), "pictures": len(paths),
-    }  # fmt: skip
-    return FeatureFile(feature_folder(folder) / "pictures", json.dumps(facts, sort_keys=True), len(paths))
+    items = [SimpleNamespace(impath=path, as_viewed=as_viewed) for path in paths]
+    key = feature_key(weights, precision, PictureList(items, transform))
+    return None if key is None else FeatureFile(feature_folder(folder) / "pictures", key, len(paths))
 
 
 def thumbnail(image: Image.Image, side: int = THUMBNAIL) -> Image.Image:
@@ -174,12 +173,13 @@ def thumbnail(image: Image.Image, side: int = THUMBNAIL) -> Image.Image:
     return small
 
 
-def find_pictures(places: Iterable[str], suffixes: Sequence[str]) -> list[str]:
+def find_pictures(places: Iterable[str]) -> list[str]:
     """Paths of the pictures that files, folders (with all below them) and patterns name, each once, sorted per place.
 
     Raises UserError: a place does not exist, or holds no pictures, or there are too many.
     """
     found: dict[str, None] = {}
+    suffixes = image_suffixes()
     for place in places:
         path = Path(place).expanduser()
         if path.is_dir():
@@ -189,7 +189,7 @@ def find_pictures(places: Iterable[str], suffixes: Sequence[str]) -> list[str]:
         else:
             inside = sorted(p for p in glob.glob(str(path), recursive=True) if os.path.isfile(p))
         if not inside:
-            kind = f"holds no pictures ({', '.join(suffixes[:6])}, ...)" if path.is_dir() else "does not exist"
+            kind = f"holds no pictures ({', '.join(IMAGE_SUFFIXES[:4])}, ...)" if path.is_dir() else "does not exist"
             raise UserError(f"'{one_line(place, 200)}' {kind}. Give files, folders or patterns such as 'photos/*.jpg'")
         found |= dict.fromkeys(inside)
         if len(found) > MOST_FILES:

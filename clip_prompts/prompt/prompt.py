@@ -181,9 +181,9 @@ class Prompt:
         frozen = frozen or trainer.has_fixed_features
         if all(isinstance(picture, str | Path) for picture in pictures) and trainer.cfg.FEATURES.CACHE:
             weights = trainer.backbone_sha256 + ("" if frozen else f" with {self.artifact.sha256}")
-            transform = f"{self.transform!r} {self.config['preprocess'].get('as_viewed', False)}"
+            seen, precision = self.config["preprocess"].get("as_viewed", False), trainer.precision.description
             places = [str(picture) for picture in pictures]
-            file = kept_features(places, weights, trainer.precision.description, transform, trainer.cfg.FEATURES.DIR)
+            file = kept_features(places, seen, weights, precision, self.transform, trainer.cfg.FEATURES.DIR)
 
         @torch.no_grad()
         def encode(image: Tensor) -> Tensor:

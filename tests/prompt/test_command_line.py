@@ -24,7 +24,7 @@ def folder(tmp_path_factory):
 def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("photos")
     (folder / "inner").mkdir()
-    for i, name in enumerate(("a.png", "b.jpg", "inner/=c.png")):
+    for i, name in enumerate(("a.png", "b.jpg", "inner/=c.tga")):
         Image.fromarray(np.random.default_rng(i).integers(0, 255, (40, 40, 3), np.uint8)).save(folder / name)
     (folder / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
     (folder / "notes.txt").write_text("no picture")
@@ -38,7 +38,7 @@ def test_predict_writes_a_row_for_each_picture_and_reports_the_others(folder, ph
     assert said.err.startswith("Skipped: ") and "broken.jpg" in said.err and said.err.count("\n") == 1
     assert said.out.startswith("3 pictures in ") and "1 skipped" in said.out
     rows = list(csv.DictReader(out.open()))
-    assert [row["path"].rpartition("/")[2] for row in rows] == ["a.png", "b.jpg", "=c.png"]
+    assert [row["path"].rpartition("/")[2] for row in rows] == ["a.png", "b.jpg", "=c.tga"]
     assert rows[0].keys() == {"path", "class_1", "probability_1", "class_2", "probability_2"}
     assert all(row["class_1"] in NAMES and float(row["probability_1"]) >= float(row["probability_2"]) for row in rows)
 

@@ -35,9 +35,10 @@ class RandomTextFeatures:
 
 
 class WithoutData:
-    """Comes before a trainer class. Takes CLIP and class names from ``given`` and reads no file."""
+    """Comes before a trainer class. Takes class names from ``given`` and CLIP from ``clip_model``; reads no file."""
 
     given: SimpleNamespace
+    backbone_sha256 = backbone_path = ""
 
     def build_data_loader(self) -> None:
         names = list(self.given.names)
@@ -45,10 +46,6 @@ class WithoutData:
         self.dm = SimpleNamespace(dataset=SimpleNamespace(classnames=names, template=template))
         self.num_classes, self.lab2cname = len(names), dict(enumerate(names))
         self.train_loader_x = self.train_loader_u = self.val_loader = self.test_loader = None
-
-    def read_clip(self, name: str, *structure) -> CLIP:
-        self.backbone_sha256 = self.backbone_path = ""
-        return self.given.clip_model
 
     def load_clip(self, precision: str):
         loaded = super().load_clip(precision)
@@ -119,7 +116,7 @@ def build(
         "OPTIM.LR", "0.0", "INPUT.SIZE", f"({size}, {size})", "FEATURES.CACHE", "False",
         "DATASET.NAME", dataset, *map(str, settings),
     ])  # fmt: skip
-    given = SimpleNamespace(clip_model=clip_model, names=names, random_teacher=random_teacher)
-    trainer = type(cls.__name__, (WithoutData, cls), {"given": given})(build_config(args))
+    given = {"given": SimpleNamespace(names=names, random_teacher=random_teacher), "clip_model": clip_model}
+    trainer = type(cls.__name__, (WithoutData, cls), given)(build_config(args))
     trainer.batch_idx, trainer.num_batches = 0, 2  # the schedule waits for the last batch
     return trainer
